@@ -1,0 +1,160 @@
+"""JSON objects in storage that one service writes and another reads. Keys: see `keys`."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, LevelOfTheory, RuleResult, SetAside
+
+
+class FormatInfo(Frozen):
+    """One labeled format of dpdata, as the upload page offers it."""
+
+    name: str = Field(description="dpdata's name, e.g. 'qe/pw/scf'")
+    title: str
+    reads: Literal["file", "folder", "files"] = Field(description="what one calculation is")
+    names: tuple[str, ...] = Field(description="glob patterns of usual names")
+    aliases: tuple[str, ...] = ()
+
+
+class FormatCatalog(Frozen):
+    """Written by ingest when it starts, from dpdata's own registry; read by the gateway."""
+
+    dpdata_version: str
+    formats: tuple[FormatInfo, ...]
+
+
+class Histogram(Frozen):
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class CompositionCount(Frozen):
+    formula: str
+    frames: int
+
+
+class PreviewStructure(Frozen):
+    """A structure to draw; positions and cell in Å."""
+
+    symbols: tuple[str, ...]
+    positions: tuple[tuple[float, float, float], ...]
+    cell: tuple[tuple[float, float, float], ...] | None
+
+
+class DatasetManifest(Frozen):
+    """The canonical dataset: two LMDB files (deepmd's own reader opens them) and what is in them."""
+
+    dataset: DatasetRef
+    content_sha256: str
+    train: BlobRef | None = Field(description="LMDB data file of the training frames; none when all are held out")
+    held_out: BlobRef = Field(description="LMDB data file of the held-out frames")
+    frames: int
+    train_frames: int
+    held_out_frames: int
+    duplicate_frames: int
+    atoms: int
+    elements: tuple[str, ...]
+    compositions: tuple[CompositionCount, ...]
+    has_virial: bool
+    level_of_theory: LevelOfTheory
+    format: str
+    set_aside: tuple[SetAside, ...]
+    energy_per_atom_ev: Histogram
+    force_component_ev_per_angstrom: Histogram
+    preview: tuple[PreviewStructure, ...]
+    versions: dict[str, str] = Field(description="dpdata and plugins that read it")
+
+
+class FrameVerdict(Frozen):
+    """The judgement of one frame."""
+
+    split: Literal["train", "held-out"]
+    index: int = Field(description="index in that split's LMDB")
+    verdict: Literal["covered", "useful", "failed"]
+    max_force_error_ev_per_angstrom: float | None = Field(default=None, description="max over atoms of ‖ΔF‖")
+    rules: tuple[RuleResult, ...] = Field(default=(), description="rules that failed or warned, only those")
+
+
+class BranchCoverage(Frozen):
+    branch: str
+    force_rmse_mev_per_angstrom: float
+    energy_rmse_mev_per_atom: float
+    threshold_ev_per_angstrom: float
+    coverage: float
+    alignment_rank: int
+    elements: int
+
+
+class Parity(Frozen):
+    """Predicted against DFT, sampled for drawing."""
+
+    quantity: Literal["energy", "force"]
+    unit: str
+    reference: tuple[float, ...]
+    predicted: tuple[float, ...]
+    rmse: float
+
+
+class MetricReport(Frozen):
+    """Everything a metric run found; both the site's charts and the pictures are drawn from it."""
+
+    dataset: DatasetRef
+    run_id: UUID
+    model_version: str | None
+    frames_judged: int
+    sound: RuleResult
+    new: RuleResult
+    checks: tuple[RuleResult, ...]
+    coverage: float
+    threshold_ev_per_angstrom: float | None
+    branches: tuple[BranchCoverage, ...]
+    nearest_branch: str | None
+    energy_shift_ev: dict[str, float]
+    new_elements: tuple[str, ...]
+    force_slope: float | None = None
+    force_correlation: float | None = None
+    parity: tuple[Parity, ...]
+    max_force_error_histogram: Histogram | None
+    verdicts: tuple[FrameVerdict, ...]
+    pictures: dict[str, BlobRef] = Field(description="name → SVG or PNG, e.g. 'parity-force.svg'")
+    settings: dict[str, float]
+    versions: dict[str, str]
+
+
+class BranchManifest(Frozen):
+    """One fitting head of a model."""
+
+    name: str
+    dataset: DatasetRef
+    dataset_manifest: BlobRef
+    elements: tuple[str, ...]
+    level_of_theory: LevelOfTheory
+    weight: float
+    held_out: BranchError
+    held_out_max_force_errors_ev_per_angstrom: tuple[float, ...] = Field(
+        description="max over atoms of ‖ΔF‖ for each held-out frame: the conformal calibration"
+    )
+    baseline_energy_rmse_mev_per_atom: float = Field(description="composition-only baseline on the same frames")
+    baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
+
+
+class ModelManifest(Frozen):
+    """A candidate or published model as the trainer describes it."""
+
+    round_id: UUID
+    parent_version: str | None
+    preset: str
+    checkpoint: BlobRef = Field(description="training checkpoint with optimizer: what the next round grows from")
+    release: BlobRef = Field(description="deepmd .pt without optimizer, every branch")
+    frozen: dict[str, BlobRef] = Field(description="branch → .pth")
+    recipe: BlobRef = Field(description="the rendered deepmd input")
+    branches: tuple[BranchManifest, ...]
+    new_branches: tuple[str, ...]
+    zero_shot: tuple[BranchError, ...] = Field(description="new branches before the first step, held-out frames")
+    parent_held_out: tuple[BranchError, ...] = Field(description="old branches, by the parent, same frames")
+    verification: RuleResult = Field(description="the artifact in a fresh process against the trainer's numbers")
+    steps: int
+    wall_seconds: float
+    versions: dict[str, str]

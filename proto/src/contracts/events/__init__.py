@@ -1,0 +1,69 @@
+"""Every event by its type."""
+
+from contracts.envelope import Attributes, Event, MalformedEvent
+from contracts.events.dataset import (
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetMetricStarted,
+    DatasetRejected,
+    DatasetUploaded,
+    DatasetValidated,
+)
+from contracts.events.model import ModelFile, ModelPublished, ModelWithheld, TrainedDataset
+from contracts.events.training import (
+    TrainingFailed,
+    TrainingFinished,
+    TrainingProgress,
+    TrainingQueued,
+    TrainingStarted,
+)
+
+EVENTS: tuple[type[Event], ...] = (
+    DatasetUploaded,
+    DatasetValidated,
+    DatasetRejected,
+    DatasetMetricStarted,
+    DatasetMetricPassed,
+    DatasetMetricNotPassed,
+    TrainingQueued,
+    TrainingStarted,
+    TrainingProgress,
+    TrainingFinished,
+    TrainingFailed,
+    ModelPublished,
+    ModelWithheld,
+)
+BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
+
+
+def parse(attributes: Attributes, body: bytes) -> Event:
+    """The event that these attributes announce. Raises MalformedEvent."""
+    kind = BY_TYPE.get(attributes.type)
+    if kind is None:
+        raise MalformedEvent(f"unknown event type {attributes.type!r}")
+    try:
+        return kind.model_validate_json(body)
+    except ValueError as error:
+        raise MalformedEvent(f"body of {attributes.type} is not valid: {error}") from error
+
+
+__all__ = [
+    "BY_TYPE",
+    "EVENTS",
+    "DatasetMetricNotPassed",
+    "DatasetMetricPassed",
+    "DatasetMetricStarted",
+    "DatasetRejected",
+    "DatasetUploaded",
+    "DatasetValidated",
+    "ModelFile",
+    "ModelPublished",
+    "ModelWithheld",
+    "TrainedDataset",
+    "TrainingFailed",
+    "TrainingFinished",
+    "TrainingProgress",
+    "TrainingQueued",
+    "TrainingStarted",
+    "parse",
+]

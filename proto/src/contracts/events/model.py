@@ -1,0 +1,65 @@
+"""What outsiders may hear. Nothing here tells of a private dataset more than that one contributed."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, RuleResult
+from contracts.envelope import Event
+
+
+class ModelFile(Frozen):
+    """A file of a published model."""
+
+    name: str
+    blob: BlobRef
+    kind: str = Field(description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest'")
+    branch: str | None = None
+
+
+class TrainedDataset(Frozen):
+    """A row of the model page's table."""
+
+    dataset: DatasetRef | None = Field(description="none for a private one")
+    title: str | None = Field(description="none for a private one")
+    authors: tuple[str, ...] = Field(description="empty for a private one")
+    branch: str
+    weight: float = Field(ge=0, description="sampling probability of the branch in training, 0..1")
+    new: bool = Field(description="joined with this version")
+    energy_rmse_mev_per_atom: float = Field(ge=0, description="held-out")
+    force_rmse_mev_per_angstrom: float = Field(ge=0, description="held-out")
+
+
+class ModelPublished(Event):
+    """A new version: the model has grown."""
+
+    nats_subject: ClassVar[str] = "potluck.model.published"
+
+    version: str
+    parent: str | None
+    round_id: UUID
+    datasets: tuple[TrainedDataset, ...]
+    contributors: tuple[str, ...] = Field(description="authors of public datasets, in order of arrival")
+    files: tuple[ModelFile, ...]
+    branches: tuple[BranchError, ...]
+    standard_score: float = Field(description="E of the standard dataset: 0 is DFT, 1 a composition-only baseline")
+    rules: tuple[RuleResult, ...]
+    preset: str
+    wall_seconds: float = Field(ge=0)
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
+class ModelWithheld(Event):
+    """The candidate did not meet the growth policy; the rule and its numbers say why."""
+
+    nats_subject: ClassVar[str] = "potluck.model.withheld"
+
+    round_id: UUID
+    parent: str | None
+    rules: tuple[RuleResult, ...]
+
+    def about(self) -> str:
+        return f"round/{self.round_id}"

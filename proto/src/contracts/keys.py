@@ -1,0 +1,23 @@
+"""Where objects live in storage. Content-addressed where content is final."""
+
+from uuid import UUID
+
+FORMAT_CATALOG = "catalog/formats.json"
+
+
+def upload_archive(upload_id: UUID) -> str:
+    return f"uploads/{upload_id}/archive"
+
+
+def dataset_file(content_sha256: str, name: str) -> str:
+    """Of a parsed dataset: 'train.mdb', 'held-out.mdb', 'manifest-<dataset>-<version>.json'."""
+    return f"datasets/{content_sha256}/{name}"
+
+
+def metric_file(run_id: UUID, name: str) -> str:
+    return f"metric/{run_id}/{name}"
+
+
+def round_file(round_id: UUID, name: str) -> str:
+    """Work in progress of a round: checkpoints and candidates. Names carry the fence of who wrote them."""
+    return f"rounds/{round_id}/{name}"

@@ -1,0 +1,66 @@
+"""Who says what and who listens: the one table from which streams, consumers and permissions are made."""
+
+from dataclasses import dataclass
+
+from contracts.envelope import Event
+from contracts.events import (
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetMetricStarted,
+    DatasetRejected,
+    DatasetUploaded,
+    DatasetValidated,
+    ModelPublished,
+    ModelWithheld,
+    TrainingFailed,
+    TrainingFinished,
+    TrainingProgress,
+    TrainingQueued,
+    TrainingStarted,
+)
+
+EVENT_STREAM = "POTLUCK"
+EVENT_SUBJECTS = ("potluck.>",)
+DEAD_LETTER_STREAM = "DEAD"
+DEAD_LETTER_PREFIX = "dead."
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A durable pull consumer: every replica of `service` shares it."""
+
+    service: str
+    durable: str
+    filter_subject: str
+    stream: str = EVENT_STREAM
+    ack_wait_seconds: float = 30.0
+
+
+EMITS: dict[str, tuple[type[Event], ...]] = {
+    "gateway": (DatasetUploaded,),
+    "ingest": (DatasetValidated, DatasetRejected),
+    "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed),
+    "registry": (
+        TrainingQueued,
+        TrainingStarted,
+        TrainingProgress,
+        TrainingFinished,
+        TrainingFailed,
+        ModelPublished,
+        ModelWithheld,
+    ),
+    "trainer": (),  # speaks to the registry alone; see docs/decisions
+}
+
+CONSUMERS: tuple[Consumer, ...] = (
+    Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
+    Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("gateway", "gateway-events", "potluck.>"),
+    Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
+)
+
+
+def consumer(durable: str) -> Consumer:
+    """The consumer of that name. Raises KeyError."""
+    return {one.durable: one for one in CONSUMERS}[durable]
