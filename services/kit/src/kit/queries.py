@@ -1,0 +1,44 @@
+"""SQL in one file a service: every query named and described."""
+
+import re
+from importlib.resources import files
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncCursor, sql
+
+Row = dict[str, Any]
+Connection = AsyncConnection[Row]
+
+_NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+
+
+class Queries:
+    """The queries of one package's `queries.sql`: blocks that start with `-- name: <name>`."""
+
+    def __init__(self, text: str, origin: str) -> None:
+        parts = _NAME.split(text)
+        self._queries = {name: sql.SQL(body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+        self._origin = origin
+        if len(self._queries) != len(parts[1::2]):
+            raise ValueError(f"{origin}: two queries share a name")
+
+    @classmethod
+    def load(cls, package: str) -> "Queries":
+        return cls(files(package).joinpath("queries.sql").read_text(), f"{package}/queries.sql")
+
+    async def run(self, connection: Connection, name: str, **parameters: Any) -> AsyncCursor[Row]:
+        try:
+            query = self._queries[name]
+        except KeyError:
+            raise LookupError(f"{self._origin} has no query named {name!r}") from None
+        return await connection.execute(query, parameters)
+
+    async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        """Rows affected."""
+        return (await self.run(connection, name, **parameters)).rowcount
+
+    async def one(self, connection: Connection, name: str, **parameters: Any) -> Row | None:
+        return await (await self.run(connection, name, **parameters)).fetchone()
+
+    async def all(self, connection: Connection, name: str, **parameters: Any) -> list[Row]:
+        return await (await self.run(connection, name, **parameters)).fetchall()
