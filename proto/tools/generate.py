@@ -20,6 +20,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.DatasetManifest,
     artifacts.MetricReport,
     artifacts.ModelManifest,
+    artifacts.PublishedManifest,
 )
 
 

@@ -158,3 +158,35 @@ class ModelManifest(Frozen):
     steps: int
     wall_seconds: float
     versions: dict[str, str]
+
+
+class PublishedBranch(Frozen):
+    """A fitting head of a published model, as anyone may read it."""
+
+    name: str
+    dataset: DatasetRef | None = Field(description="none for a private one")
+    title: str | None = Field(description="none for a private one")
+    authors: tuple[str, ...] = Field(description="empty for a private one")
+    licence: str | None = Field(description="none for a private one")
+    elements: tuple[str, ...] = Field(description="empty for a private one")
+    level_of_theory: LevelOfTheory | None = Field(description="none for a private one")
+    weight: float = Field(description="sampling probability in training, 0..1")
+    new: bool = Field(description="joined with this version")
+    energy_rmse_mev_per_atom: float = Field(description="held-out")
+    force_rmse_mev_per_angstrom: float = Field(description="held-out")
+
+
+class PublishedManifest(Frozen):
+    """What a published model is and how it was made, without anything of a private dataset."""
+
+    version: str
+    parent_version: str | None
+    round_id: UUID
+    preset: str
+    branches: tuple[PublishedBranch, ...]
+    contributors: tuple[str, ...] = Field(description="authors of public datasets, in order of arrival")
+    rules: tuple[RuleResult, ...]
+    standard_score: float
+    steps: int
+    wall_seconds: float
+    versions: dict[str, str]

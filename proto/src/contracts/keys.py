@@ -21,3 +21,8 @@ def metric_file(run_id: UUID, name: str) -> str:
 def round_file(round_id: UUID, name: str) -> str:
     """Work in progress of a round: checkpoints and candidates. Names carry the fence of who wrote them."""
     return f"rounds/{round_id}/{name}"
+
+
+def model_file(version: str, sha256: str, name: str) -> str:
+    """Of a published model: 'model.pt', '<branch>.pth', 'recipe.json', 'manifest.json', …"""
+    return f"models/{version}/{sha256}/{name}"
