@@ -5,6 +5,7 @@ tests call it with an empty folder and compare.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def generate_grpc(target: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     include = Path(protoc.__file__).parent / "_proto"
     files = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("contracts/*/*/*.proto"))
+    # protoc finds its mypy plugins on PATH, and they lie beside the interpreter.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     arguments = ["protoc", f"-I{PROTO}", f"-I{include}"]
     arguments += [f"--{kind}={out}" for kind in ("python_out", "grpc_python_out", "mypy_out", "mypy_grpc_out")]
     if protoc.main([*arguments, *files]) != 0:

@@ -1,0 +1,96 @@
+# `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build up down status demo test test-unit check format gen released bench lock clean
+
+V := .venv
+export PATH := $(CURDIR)/$(V)/bin:$(PATH)
+PYTHON ?= python3
+# The tiny models gain nothing from a second thread, and lose a lot when other processes share the cores.
+export OMP_NUM_THREADS ?= 1
+export DP_INTRA_OP_PARALLELISM_THREADS ?= 1
+export DP_INTER_OP_PARALLELISM_THREADS ?= 1
+# Byte code is worth seconds at every start: nothing in the environment may switch it off.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+unexport VIRTUAL_ENV
+
+MEMBERS := proto services/kit services/frames services/dpa services/ingest services/metric services/trainer \
+           services/registry services/gateway client deploy/local
+CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
+PORT ?= 8000
+TRAINERS ?= 1
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .stamp/python .stamp/npm build ## install everything into .venv and node_modules
+
+.stamp/uv: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(V)/bin/python || $(PYTHON) -m venv $(V)
+	grep -A99 '^uv==' requirements.lock | awk 'NR>1 && /^[a-z]/ {exit} {print}' > $(V)/uv.lock.txt
+	$(V)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $(V)/uv.lock.txt
+	mkdir -p .stamp && touch $@
+
+.stamp/python: .stamp/uv requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	uv pip install -q --require-hashes -r requirements.lock
+	uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	touch $@
+
+.stamp/npm: package-lock.json .npmrc .stamp/python
+	npm ci --silent
+	touch $@
+
+build: .stamp/npm ## build the site's scripts, styles and message catalogues
+	@node tools/build.mjs
+
+.cache/browser/current/chrome: .stamp/npm tools/browser.mjs
+	node tools/browser.mjs
+
+up: setup ## start the platform at http://127.0.0.1:8000 (PORT=, TRAINERS=); state lives in .potluck/
+	python -m onemachine up --port $(PORT) --trainers $(TRAINERS)
+
+down: ## stop the platform that `make up` started
+	python -m onemachine down
+
+status: ## tell what runs
+	python -m onemachine status
+
+demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
+	python -m onemachine demo $(if $(EXIT),--exit)
+
+test: setup .cache/browser/current/chrome check ## install everything, check, and pass every test
+	python -m pytest
+
+test-unit: .stamp/python ## the tests that need no server
+	python -m pytest tests/unit
+
+check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
+	ruff format --check .
+	ruff check .
+	lint-imports --no-cache
+	mypy $(CODE) tests
+	node node_modules/typescript/bin/tsc -p .
+	cd proto && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf breaking --against released.binpb
+	python -m pytest -q tests/contract/test_generated.py
+
+format: ## format the code and apply safe fixes
+	ruff check --fix -q . || true
+	ruff format .
+
+gen: .stamp/python ## write everything that is generated from the contracts
+	python proto/tools/generate.py
+
+released: .stamp/npm ## after a release: freeze the gRPC contracts that `make check` compares with
+	cd proto && ../node_modules/.bin/buf build -o released.binpb
+
+bench: setup ## measure; prints ratios of one run
+	python -m pytest tests/bench -c tests/bench/pytest.ini
+
+lock: .stamp/uv ## pin requirements.in anew
+	uv pip compile requirements.in -o requirements.lock --python-version 3.11 --no-emit-index-url --no-header \
+	    --no-annotate --generate-hashes -q
+
+clean: ## remove everything that was built or installed; .potluck/ (your data) stays
+	rm -rf $(V) .stamp .cache node_modules .mypy_cache .ruff_cache .pytest_cache services/gateway/src/gateway/static
