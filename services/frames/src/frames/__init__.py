@@ -1,0 +1,1 @@
+"""Labeled frames on disk and the numbers drawn from them. Units: eV, Å, eV/Å."""

@@ -1,0 +1,90 @@
+"""Hashes and the split that they decide."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from frames.frame import Frame
+from frames.hashing import content_sha256, frame_hash
+from frames.split import held_out_count, split
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def crystal(seed: int, natoms: int = 8, periodic: bool = True) -> Frame:
+    rng = np.random.default_rng(seed)
+    cell = np.eye(3) * 5.47 + rng.normal(0, 0.3, (3, 3))
+    return Frame(
+        numbers=rng.choice([6, 14], natoms),
+        coords=rng.uniform(0, 1, (natoms, 3)) @ cell,
+        cell=cell if periodic else None,
+        energy=float(rng.normal()),
+        forces=rng.normal(0, 1, (natoms, 3)),
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), periodic=st.booleans())
+def test_atom_order_and_labels_do_not_matter(seed: int, periodic: bool) -> None:
+    frame = crystal(seed, periodic=periodic)
+    order = np.random.default_rng(seed + 1).permutation(frame.natoms)
+    other = dataclasses.replace(
+        frame, numbers=frame.numbers[order], coords=frame.coords[order], forces=frame.forces[order], energy=1.0
+    )
+    assert frame_hash(other) == frame_hash(frame)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_displacement_cell_element_and_periodicity_matter(seed: int) -> None:
+    frame = crystal(seed)
+    assert frame.cell is not None
+    moved = frame.coords.copy()
+    moved[0, 0] += 3e-4
+    changed = frame.numbers.copy()
+    changed[0] = 32
+    others = [
+        dataclasses.replace(frame, coords=moved),
+        dataclasses.replace(frame, cell=frame.cell * 1.0005),
+        dataclasses.replace(frame, numbers=changed),
+        dataclasses.replace(frame, cell=None),
+    ]
+    assert len({frame_hash(one) for one in [frame, *others]}) == 5
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.125, 0.25, 0.5])
+def test_lattice_vectors_and_rounding_noise_do_not_matter_on_ideal_sites(fraction: float) -> None:
+    cell = np.eye(3) * 5.47
+    coords = np.array([[0.0, 0.0, 0.0], [fraction, 0.25, 0.375]]) @ cell
+    frame = Frame(np.array([14, 6]), coords, cell, 0.0, np.zeros((2, 3)))
+    shifted = dataclasses.replace(frame, coords=coords + np.array([[1, -2, 0], [0, 3, -1]]) @ cell + 1e-9)
+    assert frame_hash(shifted) == frame_hash(frame)
+
+
+def test_hash_is_the_same_in_every_run() -> None:
+    """Stored datasets and their splits must not change when the code is edited."""
+    frame = Frame(
+        np.array([8, 1, 1]), np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]), None, 0.0, np.zeros((3, 3))
+    )
+    assert frame_hash(frame).hex() == "88594bd5be0d251f2e3a8f32187d10dc69c0dd1490f9212da102df62d8bd8b38"
+
+
+def test_content_hash_ignores_order_and_sees_content() -> None:
+    hashes = [frame_hash(crystal(seed)) for seed in range(5)]
+    assert content_sha256(hashes) == content_sha256(reversed(hashes))
+    assert content_sha256(hashes) != content_sha256(hashes[:-1])
+
+
+@pytest.mark.parametrize(
+    ("frames", "held_out"),
+    [(0, 0), (1, 1), (2, 1), (3, 1), (4, 1), (24, 6), (48, 12), (64, 16), (80, 20), (161, 20), (201, 21), (1000, 100)],
+)
+def test_how_many_are_held_out(frames: int, held_out: int) -> None:
+    assert held_out_count(frames) == held_out
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=120, unique=True))
+def test_split_is_a_partition_that_order_does_not_change(hashes: list[bytes]) -> None:
+    train, held_out = split(hashes)
+    assert sorted(train + held_out) == list(range(len(hashes)))
+    assert len(held_out) == held_out_count(len(hashes))
+    again, _ = split(hashes[::-1])
+    assert {hashes[::-1][i] for i in again} == {hashes[i] for i in train}
