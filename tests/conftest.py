@@ -1,0 +1,123 @@
+"""Fixtures with real servers: one PostgreSQL and one nats-server a session, fresh contents for every test."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from onemachine.nats import ADMIN, NatsServer, services
+from onemachine.postgres import Postgres
+from onemachine.process import free_port, running
+from onemachine.provision import SCHEMAS, administration, forget_nats, provision_database, provision_nats
+from psycopg import sql
+
+SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests run without any server: asking for one is an error, not a slow test."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "unit"):
+            wanted = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+            if wanted:
+                raise pytest.UsageError(
+                    f"{item.nodeid} asks for {', '.join(sorted(wanted))}: a test that needs a server belongs in"
+                    " tests/integration"
+                )
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder that every user may enter: as root, PostgreSQL runs as another user."""
+    with tempfile.TemporaryDirectory(prefix="potluck-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[Postgres]:
+    # Without fsync only a power failure loses data; SIGKILL, which tests use, does not.
+    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off"})
+    server.prepare()
+    with running(server.command(), server.answers, server_folder / "postgres.log"):
+        yield server
+
+
+def nats_password(user: str) -> str:
+    return f"nats-password-of-{user}"
+
+
+@pytest.fixture(scope="session")
+def nats_server(server_folder: Path) -> Iterator[NatsServer]:
+    server = NatsServer(server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port())
+    server.prepare()
+    with running(server.command(), server.answers, server_folder / "nats.log"):
+        yield server
+
+
+@dataclass(frozen=True)
+class FreshDatabase:
+    """An empty database with a role for each service."""
+
+    server: Postgres
+    name: str
+
+    def dsn(self, role: str) -> str:
+        return self.server.dsn(role, f"database-password-of-{role}", self.name)
+
+    def provision(self, *roles: str) -> None:
+        passwords = {role: f"database-password-of-{role}" for role in roles}
+        provision_database(self.server.dsn(), passwords, self.name)
+
+
+@pytest.fixture
+def fresh_database(postgres_server: Postgres) -> Iterator[FreshDatabase]:
+    database = FreshDatabase(postgres_server, f"test_{uuid4().hex}")
+    database.provision(*SCHEMAS)
+    yield database
+    with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database.name)))
+
+
+@pytest.fixture
+def fresh_streams(nats_server: NatsServer) -> NatsServer:
+    """The server with empty streams and new consumers."""
+
+    async def renew() -> None:
+        async with administration(nats_server.url, ADMIN, nats_password(ADMIN)) as jetstream:
+            await forget_nats(jetstream)
+            await provision_nats(jetstream)
+
+    asyncio.run(renew())
+    return nats_server
+
+
+@pytest.fixture
+def service_env(
+    fresh_database: FreshDatabase, fresh_streams: NatsServer, tmp_path: Path
+) -> Callable[[str], dict[str, str]]:
+    """`service_env("ingest")`: the POTLUCK_INGEST_* environment of that service.
+
+    Services of one test share a fresh database (each has its own schema), fresh streams and a fresh blobs folder.
+    A name that is no service of ours gets a schema, but no user on NATS.
+    """
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+
+    def environment(name: str) -> dict[str, str]:
+        values = {"blobs_url": blobs.as_uri()}
+        if name != "trainer":
+            if name not in SCHEMAS:
+                fresh_database.provision(name)
+            values["database_dsn"] = fresh_database.dsn(name)
+        if name in services():
+            values |= {"nats_url": fresh_streams.url, "nats_user": name, "nats_password": nats_password(name)}
+        return {f"POTLUCK_{name.upper()}_{key.upper()}": value for key, value in values.items()}
+
+    return environment
