@@ -1,0 +1,45 @@
+"""What a deepmd checkpoint (.pt) of a multi-task model holds."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Checkpoint = dict[str, Any]
+
+
+class NotACheckpoint(ValueError):
+    """The file is not a multi-task checkpoint of deepmd's PyTorch backend."""
+
+
+def load(path: Path) -> Checkpoint:
+    """The whole checkpoint on the CPU; nothing in it is executed. Raises NotACheckpoint."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content["model"]["_extra_state"]["model_params"]["model_dict"]
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise NotACheckpoint(f"{path.name} is not a multi-task deepmd checkpoint: {error!r}") from error
+    return dict(content)
+
+
+def parameters(checkpoint: Checkpoint) -> dict[str, Any]:
+    """`model_params`: the model section of the input that it was trained with, by branch."""
+    found: dict[str, Any] = checkpoint["model"]["_extra_state"]["model_params"]
+    return found
+
+
+def branches(model: Path) -> list[str]:
+    """Branch names in the model's order; a frozen model (.pth) has one without a name and gives an empty list.
+
+    Raises NotACheckpoint.
+    """
+    if model.suffix != ".pt":
+        return []
+    return list(parameters(load(model))["model_dict"])
+
+
+def step(checkpoint: Checkpoint) -> int:
+    """Steps of training that it holds."""
+    return int(checkpoint["model"]["_extra_state"]["train_infos"]["step"])
