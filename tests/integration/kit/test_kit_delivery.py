@@ -60,7 +60,7 @@ async def nothing(_settings: ServiceSettings, _base: Foundation[ServiceSettings]
 @asynccontextmanager
 async def sender(traces: Path | None = None) -> AsyncIterator[Foundation[ServiceSettings]]:
     """A gateway-like service: emits what ingest consumes."""
-    settings = GatewayLike().model_copy(update={"traces_file": traces})
+    settings: ServiceSettings = GatewayLike().model_copy(update={"traces_file": traces})
     async with running("gateway", settings, nothing) as base:
         yield base
 
@@ -74,7 +74,8 @@ async def receiver(handler: Callable[[Event, Delivery], object]) -> AsyncIterato
         base.bus.consume(UPLOADED, handler)  # type: ignore[arg-type]
         yield
 
-    async with running("ingest", IngestLike(), build) as base:
+    settings: ServiceSettings = IngestLike()
+    async with running("ingest", settings, build) as base:
         yield base
 
 
