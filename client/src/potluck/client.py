@@ -1,0 +1,219 @@
+"""The SDK: one object for one account on one server."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from potluck import config, sse
+from potluck.decode import decode
+from potluck.download import fetch
+from potluck.errors import NotSignedIn, PotluckError
+from potluck.pending import Archive, PendingUploads
+from potluck.resources import Account, Dataset, Model, ModelFile
+from potluck.retry import Patience
+from potluck.transport import Transport
+from potluck.tus import Report, Sender
+
+SILENCE_SECONDS = 60.0
+
+
+def _no_report(done: int, total: int) -> None:
+    """Nobody watches the progress."""
+
+
+class Client:
+    """Contribute datasets, follow them, take the model home.
+
+    Args:
+        server: address of the platform; default: that of the last `potluck login`, or the local one.
+        token: an API token; default: the stored one of that server.
+        patience_seconds: how long a broken connection is tried again without any progress.
+
+    Every method raises PotluckError: Problem (refused), Unreachable, NotSignedIn, LocalFileError, Corrupt.
+    """
+
+    def __init__(
+        self,
+        server: str | None = None,
+        token: str | None = None,
+        *,
+        patience_seconds: float = 120.0,
+        state_folder: Path | None = None,
+        http: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.server = config.chosen_server(server)
+        self._token = token or config.token_for(self.server)
+        self._pending = PendingUploads(state_folder or config.state_folder())
+        self._transport = Transport(
+            self.server, self._token, new_patience=lambda: Patience(patience_seconds, sleep), http=http
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # People
+
+    def sign_up(self, email: str, name: str, password: str) -> None:
+        """Creates an account."""
+        self._transport.json("POST", "accounts", body={"email": email, "name": name, "password": password})
+
+    def new_token(self, email: str, password: str, name: str) -> str:
+        """An API token for the account; the server shows it this once."""
+        answer = self._transport.json("POST", "tokens", body={"email": email, "password": password, "name": name})
+        return str(answer["token"])
+
+    def me(self) -> Account:
+        self._require_token()
+        return decode(Account, self._transport.json("GET", "me"))
+
+    # Datasets
+
+    def upload(
+        self,
+        path: Path | str,
+        *,
+        name: str,
+        authors: Sequence[str],
+        format: str = "detect",  # noqa: A002 (the API's word)
+        licence: str = "CC-BY-4.0",
+        private: bool = False,
+        description: str = "",
+        level_of_theory: Mapping[str, object] | None = None,
+        agreement: bool = True,
+        report: Report = _no_report,
+    ) -> Dataset:
+        """Sends an archive and publishes it as a dataset entry.
+
+        An upload that broke off, here or in another process, goes on at the byte that the server reached; publishing
+        the same archive with the same entry twice makes one dataset. `agreement`: the contributor has read and
+        accepted the contribution agreement. `report(sent, total)` is called with bytes.
+        """
+        self._require_token()
+        archive = Archive.at(Path(path))
+        sent = Sender(self._transport, self._pending, archive, report).send()
+        entry = {
+            "upload_id": sent.upload_id,
+            "name": name,
+            "authors": list(authors),
+            "format": format,
+            "licence": licence,
+            "private": private,
+            "description": description,
+            "level_of_theory": dict(level_of_theory) if level_of_theory else None,
+            "agreement": agreement,
+            "sha256": sent.sha256,
+        }
+        key = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+        dataset = decode(Dataset, self._transport.json("POST", "datasets", body=entry, idempotency_key=key))
+        self._pending.forget(self.server, archive)
+        return dataset
+
+    def datasets(self, *, mine: bool = False) -> tuple[Dataset, ...]:
+        """Entries that this account may see, newest first; `mine`: only its own."""
+        if mine:
+            self._require_token()
+        answer = self._transport.json("GET", "datasets", params={"mine": "1"} if mine else None)
+        return decode(tuple[Dataset, ...], _listed(answer, "datasets"))
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        return decode(Dataset, self._transport.json("GET", f"datasets/{dataset_id}"))
+
+    def follow(self, dataset_id: str) -> Iterator[Dataset]:
+        """The dataset now, and again whenever something about it changed, until nothing more will happen.
+
+        A lost connection is made again and asks for what came after the last event seen.
+        """
+        seen = self.dataset(dataset_id)
+        yield seen
+        last_id, patience = "", self._transport.new_patience()
+        while not seen.finished:
+            try:
+                for event in self._events(dataset_id, last_id):
+                    last_id = event.id
+                    patience.progressed()
+                    now = self._told(event, dataset_id)
+                    if now != seen:
+                        seen = now
+                        yield seen
+                    if seen.finished:
+                        return
+                error: Exception = httpx.RemoteProtocolError("the server ended the stream")
+            except httpx.TransportError as lost:
+                error = lost
+            if not patience.wait():
+                raise self._transport.unreachable(error) from error
+            now = self.dataset(dataset_id)
+            if now != seen:
+                seen = now
+                patience.progressed()
+                yield seen
+
+    def picture(self, dataset: Dataset, name: str) -> bytes:
+        """The bytes (SVG or PNG) of one of the pictures of a dataset's verdict."""
+        pictures = dataset.metric.pictures if dataset.metric else {}
+        if name not in pictures:
+            raise PotluckError(
+                f"the dataset has no picture {name!r}",
+                where=dataset.id,
+                remedy=f"It has: {', '.join(pictures) or 'none'}",
+            )
+        return self._transport.request("GET", pictures[name], headers={"Accept": "*/*"}).content
+
+    # Models
+
+    def models(self) -> tuple[Model, ...]:
+        """Every published version, newest first."""
+        return decode(tuple[Model, ...], _listed(self._transport.json("GET", "models"), "models"))
+
+    def model(self, version: str = "latest") -> Model:
+        return decode(Model, self._transport.json("GET", f"models/{version}"))
+
+    def download(self, file: ModelFile, folder: Path | str, report: Report = _no_report) -> Path:
+        """Puts one file of a model into `folder`, SHA-256 verified; continues what an earlier run left."""
+        return fetch(self._transport, file, Path(folder), report)
+
+    # Inside
+
+    def _require_token(self) -> None:
+        if not self._token:
+            raise NotSignedIn("you are not signed in", where=self.server, remedy="Sign in: potluck login")
+
+    def _events(self, dataset_id: str, last_id: str) -> Iterator[sse.ServerEvent]:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        with self._transport.stream(
+            f"datasets/{dataset_id}/events", headers=headers, read_timeout_seconds=SILENCE_SECONDS
+        ) as response:
+            if response.status_code >= 500:
+                raise httpx.RemoteProtocolError(f"the server answered {response.status_code}")
+            self._transport.checked(response)
+            yield from sse.parse(response.iter_lines(), last_id)
+
+    def _told(self, event: sse.ServerEvent, dataset_id: str) -> Dataset:
+        """What an event says: the dataset itself, or only that it is time to look."""
+        try:
+            told = json.loads(event.data)
+        except ValueError:
+            told = None
+        if isinstance(told, dict) and told.get("id") == dataset_id and "state" in told:
+            return decode(Dataset, told)
+        return self.dataset(dataset_id)
+
+
+def _listed(answer: object, name: str) -> object:
+    """A list of the API: bare, or under its own name beside the page's number."""
+    return answer.get(name, answer.get("items")) if isinstance(answer, dict) else answer

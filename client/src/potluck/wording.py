@@ -1,0 +1,134 @@
+"""What a person reads about a dataset: the same words in the terminal, whoever prints them."""
+
+from potluck.errors import Exit
+from potluck.resources import Dataset, Rule, SetAside
+
+STAGES = ("submit", "check", "queue", "train", "done")
+
+
+def outcome(dataset: Dataset) -> Exit:
+    """How a finished contribution ends a script: OK when it trained a model or is covered by one."""
+    if dataset.state == "published" or dataset.verdict == "covered":
+        return Exit.OK
+    return Exit.NEEDS_YOU
+
+
+def stage_line(dataset: Dataset) -> str:
+    """'Submit ✓  Check ✓  Queue ●  Train  Done'."""
+    here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
+    words = []
+    for index, stage in enumerate(STAGES):
+        done = index < here or (dataset.finished and index == here)
+        words.append(stage.title() + (" ✓" if done else " ●" if index == here else ""))
+    return "  ".join(words)
+
+
+def headline(dataset: Dataset) -> str:
+    """Where it stands, in one sentence."""
+    if dataset.held_up:
+        return f"held up on the server's side, nothing is lost: {dataset.held_up.reason}"
+    reason = dataset.message.reason if dataset.message else ""
+    sentence = dataset.metric.sentence if dataset.metric else ""
+    match dataset.state:
+        case "uploaded":
+            return f"the archive has arrived; {queue(dataset, 'it waits to be read')}"
+        case "validated":
+            return f"{read(dataset)}; {queue(dataset, 'waits for the check')}"
+        case "checking":
+            return f"{read(dataset)}; the model is asked what it knows of them"
+        case "passed":
+            return f"passed: {sentence or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
+        case "training":
+            return training(dataset)
+        case "published":
+            return f"model {dataset.model} is published; {errors(dataset)}"
+        case "rejected":
+            return f"rejected: {reason}"
+        case "not-passed":
+            return f"not passed ({dataset.verdict}): {sentence or reason}"
+        case "withheld":
+            return f"the model was trained and is withheld: {reason or failed_rules(dataset)}"
+        case "failed":
+            return f"training failed: {reason}"
+    return dataset.state
+
+
+def read(dataset: Dataset) -> str:
+    """'24 frames of C, Si read, 2 set aside'."""
+    found = dataset.ingest
+    if found is None:
+        return "being read"
+    aside = f", {found.set_aside_count} set aside" if found.set_aside_count else ""
+    return f"{found.frames} frames of {', '.join(found.elements)} read{aside}"
+
+
+def queue(dataset: Dataset, otherwise: str) -> str:
+    """'place 3 in the queue'; the words of `otherwise` where nobody is before it."""
+    return f"place {dataset.queue.position} in the queue" if dataset.queue and dataset.queue.ahead else otherwise
+
+
+def training(dataset: Dataset) -> str:
+    """'training: step 300 of 900, force RMSE 612 meV/Å on held-out frames (1,971 before), 40 s left'."""
+    run = dataset.training
+    if run is None or run.step is None or not run.total_steps:
+        return "training starts"
+    parts = [f"training: step {run.step} of {run.total_steps}"]
+    if run.curve:
+        before = zero_shot(dataset)
+        was = f" ({before} before)" if before != "–" else ""
+        parts.append(f"force RMSE {mev(run.curve[-1].force_rmse_mev_per_angstrom)} meV/Å on held-out frames{was}")
+    if run.eta_seconds is not None:
+        parts.append(f"{duration(run.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+def errors(dataset: Dataset) -> str:
+    """'force RMSE 1,971 → 404 meV/Å'."""
+    return f"force RMSE {zero_shot(dataset)} → {after(dataset)} meV/Å"
+
+
+def zero_shot(dataset: Dataset) -> str:
+    return mev(dataset.metric.force_rmse_zero_shot_mev_per_angstrom if dataset.metric else None)
+
+
+def after(dataset: Dataset) -> str:
+    return mev(dataset.training.force_rmse_after_mev_per_angstrom if dataset.training else None)
+
+
+def mev(value: float | None) -> str:
+    """A number of meV with as many digits as it deserves; a dash when there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def details(dataset: Dataset) -> list[str]:
+    """Below the headline: what was set aside and why, what to do, which rules failed."""
+    lines = [set_aside(one) for one in (dataset.ingest.set_aside if dataset.ingest else ())]
+    if dataset.ingest and (more := dataset.ingest.set_aside_count - len(lines)) > 0:
+        lines.append(f"… and {more} more, on the dataset's page")
+    if dataset.message and dataset.message.remedy:
+        lines.append(f"What to do: {dataset.message.remedy}")
+    if dataset.state == "withheld":
+        lines += [rule_line(rule) for rule in dataset.growth or ()]
+    return lines
+
+
+def set_aside(one: SetAside) -> str:
+    frame = f", frame {one.frame}" if one.frame is not None else ""
+    return f"set aside: {one.path}{frame}: {one.reason}" + (f" → {one.remedy}" if one.remedy else "")
+
+
+def rule_line(rule: Rule) -> str:
+    return f"{'✓' if rule.passed else '✗'} {rule.rule}: {rule.sentence}"
+
+
+def failed_rules(dataset: Dataset) -> str:
+    return "; ".join(rule.sentence or rule.rule for rule in dataset.growth or () if not rule.passed)
