@@ -54,8 +54,8 @@ def write(path: Path, frames: Iterable[Frame]) -> int:
 def iterate(path: Path) -> Iterator[Frame]:
     """Frames in the order in which they were written. Raises NotADataset.
 
-    One process can open a folder once at a time: do not iterate while deepmd trains from the same path in
-    the same process.
+    LMDB lets one process open a file once at a time (lmdb.Error otherwise): read it before deepmd's loader
+    opens it in the same process, and finish one iteration before the next.
     """
     if not (path / DATA_FILE).is_file():
         raise NotADataset(f"{path} holds no {DATA_FILE}")
