@@ -1,0 +1,90 @@
+"""Pure rules: who may see what, and where a contribution stands given the facts that are known about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from gateway.views import RoundStage, Stage, State, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account."""
+
+    id: UUID
+    email: str
+    name: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFacts:
+    """What is known of a round; events may have arrived in any order."""
+
+    attempt: int = 0
+    failed_attempt: int = 0
+    will_retry: bool = True
+    finished: bool = False
+    published: bool = False
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a contribution."""
+
+    validated: bool = False
+    rejected: bool = False
+    checking: bool = False
+    outcome: Literal["passed", "covered", "not-sound"] | None = None
+    round: RoundFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a contribution stands."""
+
+    stage: Stage
+    state: State
+    verdict: Verdict | None
+
+
+def round_stage(facts: RoundFacts) -> RoundStage:
+    """The state of a round. A failure counts only for the latest attempt."""
+    if facts.published:
+        return "published"
+    if facts.withheld:
+        return "withheld"
+    if facts.finished:
+        return "finished"
+    if facts.failed_attempt and facts.failed_attempt >= facts.attempt:
+        return "waiting" if facts.will_retry else "failed"
+    return "training" if facts.attempt else "waiting"
+
+
+def standing(facts: Facts) -> Standing:
+    """Derived from all facts together, so that neither repetition nor order of events can take it back."""
+    if facts.round is not None:
+        return _standing_in_round(round_stage(facts.round))
+    if facts.outcome == "passed":
+        return Standing("queue", "passed", "passed")
+    if facts.outcome is not None:
+        return Standing("done", "not-passed", facts.outcome)
+    if facts.rejected:
+        return Standing("done", "rejected", "rejected")
+    if facts.checking:
+        return Standing("check", "checking", None)
+    if facts.validated:
+        return Standing("check", "validated", None)
+    return Standing("submit", "uploaded", None)
+
+
+def _standing_in_round(stage: RoundStage) -> Standing:
+    match stage:
+        case "waiting":
+            return Standing("queue", "passed", "passed")
+        case "training" | "finished":
+            return Standing("train", "training", "passed")
+        case "published" | "withheld" | "failed":
+            return Standing("done", stage, "passed")

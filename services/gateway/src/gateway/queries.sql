@@ -1,0 +1,330 @@
+-- People, sessions, tokens ------------------------------------------------------------------------------------------
+
+-- name: insert_person
+-- No row when the address has an account already.
+insert into people (email, name, password_hash) values (%(email)s, %(full_name)s, %(password_hash)s)
+on conflict (email) do nothing
+returning person_id, email, name, created;
+
+-- name: person_by_email
+select person_id, email, name, created, password_hash from people where email = %(email)s;
+
+-- name: replace_password_hash
+-- When the parameters of the hash have been strengthened since it was made.
+update people set password_hash = %(password_hash)s where person_id = %(person_id)s;
+
+-- name: insert_session
+insert into sessions (secret_sha256, person_id, expires)
+values (%(secret_sha256)s, %(person_id)s, now() + make_interval(secs => %(seconds)s))
+returning expires;
+
+-- name: person_by_session
+select person_id, email, name, people.created
+from sessions join people using (person_id)
+where secret_sha256 = %(secret_sha256)s and expires > now();
+
+-- name: delete_session
+delete from sessions where secret_sha256 = %(secret_sha256)s;
+
+-- name: delete_expired_sessions
+delete from sessions where expires <= now();
+
+-- name: insert_token
+insert into tokens (secret_sha256, person_id, name) values (%(secret_sha256)s, %(person_id)s, %(label)s)
+returning token_id, name, created;
+
+-- name: person_by_token
+select person_id, email, people.name, people.created, token_id, last_used
+from tokens join people using (person_id)
+where secret_sha256 = %(secret_sha256)s;
+
+-- name: touch_token
+update tokens set last_used = now() where token_id = %(token_id)s;
+
+-- name: tokens_of
+select token_id, name, created, last_used from tokens where person_id = %(person_id)s order by created;
+
+-- name: delete_token
+delete from tokens where token_id = %(token_id)s and person_id = %(person_id)s;
+
+-- name: lock_attempts
+-- Attempts that come side by side are counted one after the other.
+select pg_advisory_xact_lock(hashtext('sign-in:' || %(account)s || ' ' || %(address)s));
+
+-- name: insert_attempt
+-- Written before the password is looked at: an attempt counts from its start.
+insert into sign_in_attempts (account, address) values (%(account)s, %(address)s);
+
+-- name: count_attempts
+select count(*) as attempts,
+       extract(epoch from min(at) + make_interval(secs => %(window_seconds)s) - clock_timestamp()) as free_in_seconds
+from sign_in_attempts
+where account = %(account)s and address = %(address)s
+  and at > clock_timestamp() - make_interval(secs => %(window_seconds)s);
+
+-- name: clear_attempts
+delete from sign_in_attempts where account = %(account)s and address = %(address)s;
+
+-- name: delete_old_attempts
+delete from sign_in_attempts where at < now() - make_interval(secs => %(window_seconds)s);
+
+-- Uploads -----------------------------------------------------------------------------------------------------------
+
+-- name: insert_upload
+-- No row when the person has too many unpublished uploads.
+insert into uploads (upload_id, owner_id, filename, size)
+select %(upload_id)s, %(owner_id)s, %(filename)s, %(size)s
+where (select count(*) from uploads left join datasets using (upload_id)
+       where uploads.owner_id = %(owner_id)s and datasets.dataset_id is null) < %(most)s
+returning upload_id, owner_id, filename, size, sha256, created, touched;
+
+-- name: upload
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id
+from uploads left join datasets using (upload_id)
+where upload_id = %(upload_id)s;
+
+-- name: lock_upload
+select upload_id from uploads where upload_id = %(upload_id)s for update;
+
+-- name: touch_upload
+update uploads set touched = now() where upload_id = %(upload_id)s;
+
+-- name: finish_upload
+update uploads set sha256 = %(sha256)s, touched = now() where upload_id = %(upload_id)s;
+
+-- name: delete_upload
+-- Only while no entry was published from it.
+delete from uploads where upload_id = %(upload_id)s
+and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
+
+-- name: expired_uploads
+select upload_id from uploads
+where touched < now() - make_interval(secs => %(seconds)s)
+  and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
+
+-- name: unpublished_uploads
+-- What a person may still resume or publish, newest first.
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id
+from uploads left join datasets using (upload_id)
+where uploads.owner_id = %(owner_id)s and dataset_id is null
+order by uploads.created desc;
+
+-- Entries -----------------------------------------------------------------------------------------------------------
+
+-- name: insert_dataset
+insert into datasets (dataset_id, version, owner_id, upload_id, name, authors, format, licence, private, description,
+                      declared, agreement, filename, archive_key, archive_sha256, archive_size, idempotency_key,
+                      request_sha256)
+values (%(dataset_id)s, %(version)s, %(owner_id)s, %(upload_id)s, %(title)s, %(authors)s, %(format)s, %(licence)s,
+        %(private)s, %(description)s, %(declared)s, %(agreement)s, %(filename)s, %(archive_key)s, %(archive_sha256)s,
+        %(archive_size)s, %(idempotency_key)s, %(request_sha256)s);
+
+-- name: dataset_by_key
+select dataset_id, request_sha256 from datasets
+where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
+
+-- name: find_entry
+-- The latest version, if this reader (none: a stranger) may see it.
+select dataset_id, version, owner_id, name, private, filename, archive_key, archive_sha256, archive_size,
+       pictures, metric, validated
+from datasets join contributions using (dataset_id, version)
+where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
+order by version desc limit 1;
+
+-- name: page_of_entries
+-- Latest versions that this reader may see, newest first; `mine` narrows to the reader's own.
+with latest as (
+    select distinct on (dataset_id) dataset_id, version, created from datasets
+    where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = %(reader_id)s)
+    order by dataset_id, version desc
+)
+select dataset_id, version, count(*) over () as total from latest
+order by created desc, dataset_id limit %(limit)s offset %(offset)s;
+
+-- name: count_entries
+select count(distinct dataset_id) as total from datasets
+where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = %(reader_id)s);
+
+-- name: entries
+-- Everything that a dataset's view shows but its curve; the round is the latest that the dataset is new in.
+select d.dataset_id, d.version, d.name, d.authors, d.licence, d.private, d.description, d.created, d.filename,
+       d.archive_size, d.archive_sha256, d.owner_id,
+       c.stage, c.state, c.verdict, c.held_up, c.validated, c.rejected, c.metric, c.pictures, c.position,
+       r.round_id, r.branch, r.round
+from datasets d
+join contributions c using (dataset_id, version)
+left join lateral (
+    select rounds.round_id, branch, to_jsonb(rounds) as round
+    from round_datasets join rounds using (round_id)
+    where round_datasets.dataset_id = d.dataset_id and round_datasets.version = d.version
+    order by queued_at desc limit 1
+) r on true
+where (d.dataset_id, d.version) in (
+    select * from unnest(%(dataset_ids)s::uuid[], %(versions)s::int[])
+);
+
+-- name: curves
+select round_id, branch, step, energy_rmse_mev_per_atom, force_rmse_mev_per_angstrom
+from curve_points where round_id = any(%(round_ids)s) order by round_id, branch, step;
+
+-- name: lines
+-- Who waits, in the order of being served: for the check by time of upload, for training by time of passing.
+select c.dataset_id, c.version, d.name, d.private, d.owner_id, c.state, c.held_up is not null as held_up,
+       case when c.state = 'passed' then 'train' else 'check' end as line,
+       coalesce(case when c.state = 'passed' then c.metric_at end, d.created) as since,
+       row_number() over (
+           partition by c.state = 'passed'
+           order by coalesce(case when c.state = 'passed' then c.metric_at end, d.created), d.dataset_id
+       ) as position
+from contributions c join datasets d using (dataset_id, version)
+where c.state in ('uploaded', 'validated', 'checking', 'passed')
+order by line, position;
+
+-- name: open_rounds
+-- Rounds that wait or train, oldest first, each with the datasets that are new in it.
+select to_jsonb(r) as round,
+       (select jsonb_agg(jsonb_build_object('dataset_id', d.dataset_id, 'name', d.name, 'private', d.private,
+                                            'owner_id', d.owner_id, 'state', c.state,
+                                            'held_up', c.held_up is not null) order by d.created)
+        from round_datasets join datasets d using (dataset_id, version)
+        join contributions c using (dataset_id, version) where round_datasets.round_id = r.round_id) as datasets
+from rounds r
+where queued is not null and published is null and withheld is null
+order by queued_at;
+
+-- name: read_consistently
+-- First in a transaction whose several reads must show one moment.
+set transaction isolation level repeatable read read only;
+
+-- Projections -------------------------------------------------------------------------------------------------------
+
+-- name: ensure_contribution
+insert into contributions (dataset_id, version) values (%(dataset_id)s, %(version)s) on conflict do nothing;
+
+-- name: lock_contribution
+-- The latest round's facts come along; whoever holds the lock sees every fact that committed before.
+select dataset_id, version, last_event, held_up, held_up_at, stage, state, verdict from contributions
+where dataset_id = %(dataset_id)s and version = %(version)s for update;
+
+-- name: set_validated
+update contributions set validated = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: set_rejected
+update contributions set rejected = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: set_metric_started
+update contributions set metric_started = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: set_metric
+-- The first outcome stays; only a later one replaces it.
+update contributions set metric = %(event)s, metric_at = %(at)s, pictures = %(pictures)s
+where dataset_id = %(dataset_id)s and version = %(version)s and (metric_at is null or metric_at <= %(at)s);
+
+-- name: facts
+select c.validated is not null as validated, c.rejected is not null as rejected,
+       c.metric_started is not null as checking, c.metric ->> 'outcome' as outcome, r.round
+from contributions c
+left join lateral (
+    select to_jsonb(rounds) as round from round_datasets join rounds using (round_id)
+    where round_datasets.dataset_id = c.dataset_id and round_datasets.version = c.version
+    order by queued_at desc limit 1
+) r on true
+where c.dataset_id = %(dataset_id)s and c.version = %(version)s;
+
+-- name: set_standing
+-- An event that is newer than what held the contribution up clears that.
+update contributions
+set stage = %(stage)s, state = %(state)s, verdict = %(verdict)s,
+    last_event = greatest(last_event, %(at)s::timestamptz),
+    held_up = case when held_up_at < %(at)s::timestamptz then null else held_up end
+where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: hold_up
+-- Not when something has moved on since.
+update contributions set held_up = %(reason)s, held_up_at = %(at)s
+where dataset_id = %(dataset_id)s and version = %(version)s and (last_event is null or last_event <= %(at)s);
+
+-- name: append_log
+-- Positions are without gaps because the caller holds the contribution's row.
+with next as (
+    update contributions set position = position + 1
+    where dataset_id = %(dataset_id)s and version = %(version)s returning position
+)
+insert into contribution_log (dataset_id, version, position, data)
+select %(dataset_id)s, %(version)s, position, %(data)s from next;
+
+-- name: notify
+select pg_notify('gateway_feed', %(topic)s);
+
+-- name: log_after
+select position, data from contribution_log
+where dataset_id = %(dataset_id)s and version = %(version)s and position > %(position)s
+order by position limit %(limit)s;
+
+-- name: position
+select position from contributions where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: ensure_round
+insert into rounds (round_id) values (%(round_id)s) on conflict do nothing;
+
+-- name: lock_round
+select round_id from rounds where round_id = %(round_id)s for update;
+
+-- name: set_queued
+update rounds set queued = %(event)s, queued_at = %(at)s where round_id = %(round_id)s;
+
+-- name: add_round_dataset
+insert into round_datasets (round_id, dataset_id, version, branch)
+values (%(round_id)s, %(dataset_id)s, %(version)s, %(branch)s) on conflict do nothing;
+
+-- name: set_started
+update rounds set attempt = %(attempt)s, worker = %(worker)s, resumed_from = %(resumed_from)s
+where round_id = %(round_id)s and attempt <= %(attempt)s;
+
+-- name: drop_overtaken_points
+-- What an earlier attempt told beyond the step from which this one resumed will be told again.
+delete from curve_points using rounds
+where curve_points.round_id = %(round_id)s and rounds.round_id = curve_points.round_id
+  and curve_points.attempt < rounds.attempt and curve_points.step > rounds.resumed_from;
+
+-- name: set_progress
+update rounds set progress = %(event)s, attempt = greatest(attempt, %(attempt)s)
+where round_id = %(round_id)s and attempt <= %(attempt)s
+  and (progress is null or ((progress ->> 'attempt')::int, (progress ->> 'step')::int) < (%(attempt)s, %(step)s));
+
+-- name: add_point
+insert into curve_points (round_id, branch, step, attempt, energy_rmse_mev_per_atom, force_rmse_mev_per_angstrom)
+select round_id, %(branch)s, %(step)s, %(attempt)s, %(energy)s, %(force)s from rounds
+where round_id = %(round_id)s and not (%(attempt)s < attempt and %(step)s > resumed_from)
+on conflict (round_id, branch, step) do update
+set attempt = excluded.attempt, energy_rmse_mev_per_atom = excluded.energy_rmse_mev_per_atom,
+    force_rmse_mev_per_angstrom = excluded.force_rmse_mev_per_angstrom
+where curve_points.attempt <= excluded.attempt;
+
+-- name: set_failed
+update rounds set failed = %(event)s
+where round_id = %(round_id)s and (failed is null or (failed ->> 'attempt')::int <= %(attempt)s);
+
+-- name: set_finished
+update rounds set finished = %(event)s where round_id = %(round_id)s;
+
+-- name: set_published
+update rounds set published = %(event)s where round_id = %(round_id)s;
+
+-- name: set_withheld
+update rounds set withheld = %(event)s where round_id = %(round_id)s;
+
+-- name: datasets_of_round
+-- In one order everywhere, so that two handlers cannot lock them crosswise.
+select dataset_id, version from round_datasets where round_id = %(round_id)s order by dataset_id, version;
+
+-- name: insert_model
+insert into models (version, published, event) values (%(version)s, %(published)s, %(event)s) on conflict do nothing;
+
+-- name: models
+-- Newest first: versions are compared as numbers.
+select version, published, event from models order by string_to_array(version, '.')::int[] desc;
+
+-- name: private_datasets
+-- Of these, the ones that are private now.
+select dataset_id from datasets where private and dataset_id = any(%(dataset_ids)s);

@@ -1,0 +1,345 @@
+"""The only place that runs SQL. Rows go out as dicts or domain types; transactions belong to the caller."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.base import BranchError, DatasetRef, Frozen
+from contracts.events import TrainingProgress, TrainingStarted
+from kit.queries import Connection, Queries, Row
+from psycopg.types.json import Jsonb
+
+from gateway.domain import Facts, Person, RoundFacts, Standing
+
+
+def json_of(event: Frozen) -> Jsonb:
+    return Jsonb(event.model_dump(mode="json"))
+
+
+def person_of(row: Row) -> Person:
+    return Person(row["person_id"], row["email"], row["name"], row["created"])
+
+
+def round_facts(row: Row) -> RoundFacts:
+    """Of a row of `rounds` as JSON."""
+    failed = row["failed"] or {}
+    return RoundFacts(
+        attempt=row["attempt"],
+        failed_attempt=failed.get("attempt", 0),
+        will_retry=failed.get("will_retry", True),
+        finished=row["finished"] is not None,
+        published=row["published"] is not None,
+        withheld=row["withheld"] is not None,
+    )
+
+
+def _required(row: Row | None) -> Row:
+    if row is None:
+        raise LookupError("the statement returned no row")
+    return row
+
+
+class People:
+    """Accounts, sessions, tokens, attempts to sign in."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def add(self, c: Connection, email: str, name: str, password_hash: str) -> Person | None:
+        """None when the address has an account already."""
+        row = await self._q.one(c, "insert_person", email=email, full_name=name, password_hash=password_hash)
+        return person_of(row) if row else None
+
+    async def by_email(self, c: Connection, email: str) -> tuple[Person, str] | None:
+        """The person and the stored hash."""
+        row = await self._q.one(c, "person_by_email", email=email)
+        return (person_of(row), row["password_hash"]) if row else None
+
+    async def replace_hash(self, c: Connection, person_id: UUID, password_hash: str) -> None:
+        await self._q.execute(c, "replace_password_hash", person_id=person_id, password_hash=password_hash)
+
+    async def add_session(self, c: Connection, person_id: UUID, secret_sha256: bytes, seconds: float) -> None:
+        await self._q.execute(c, "insert_session", person_id=person_id, secret_sha256=secret_sha256, seconds=seconds)
+
+    async def by_session(self, c: Connection, secret_sha256: bytes) -> Person | None:
+        row = await self._q.one(c, "person_by_session", secret_sha256=secret_sha256)
+        return person_of(row) if row else None
+
+    async def remove_session(self, c: Connection, secret_sha256: bytes) -> None:
+        await self._q.execute(c, "delete_session", secret_sha256=secret_sha256)
+
+    async def add_token(self, c: Connection, person_id: UUID, name: str, secret_sha256: bytes) -> Row:
+        return _required(
+            await self._q.one(c, "insert_token", person_id=person_id, label=name, secret_sha256=secret_sha256)
+        )
+
+    async def by_token(self, c: Connection, secret_sha256: bytes) -> Row | None:
+        return await self._q.one(c, "person_by_token", secret_sha256=secret_sha256)
+
+    async def touch_token(self, c: Connection, token_id: UUID) -> None:
+        await self._q.execute(c, "touch_token", token_id=token_id)
+
+    async def tokens(self, c: Connection, person_id: UUID) -> list[Row]:
+        return await self._q.all(c, "tokens_of", person_id=person_id)
+
+    async def remove_token(self, c: Connection, person_id: UUID, token_id: UUID) -> bool:
+        return await self._q.execute(c, "delete_token", person_id=person_id, token_id=token_id) == 1
+
+    async def lock_attempts(self, c: Connection, account: str, address: str) -> None:
+        """Until the transaction ends nobody else counts attempts of this pair."""
+        await self._q.execute(c, "lock_attempts", account=account, address=address)
+
+    async def add_attempt(self, c: Connection, account: str, address: str) -> None:
+        await self._q.execute(c, "insert_attempt", account=account, address=address)
+
+    async def attempts(self, c: Connection, account: str, address: str, window_seconds: float) -> tuple[int, float]:
+        """How many within the window, and in how many seconds the oldest leaves it."""
+        found = _required(
+            await self._q.one(c, "count_attempts", account=account, address=address, window_seconds=window_seconds)
+        )
+        return found["attempts"], float(found["free_in_seconds"] or 0)
+
+    async def clear_attempts(self, c: Connection, account: str, address: str) -> None:
+        await self._q.execute(c, "clear_attempts", account=account, address=address)
+
+    async def sweep(self, c: Connection, window_seconds: float) -> None:
+        """Remove sessions and attempts that no longer matter."""
+        await self._q.execute(c, "delete_expired_sessions")
+        await self._q.execute(c, "delete_old_attempts", window_seconds=window_seconds)
+
+
+class Uploads:
+    """Uploads in progress: rows beside the files."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def add(self, c: Connection, upload_id: UUID, owner_id: UUID, filename: str, size: int, most: int) -> bool:
+        """False when the person has `most` unpublished uploads already."""
+        parameters = {"upload_id": upload_id, "owner_id": owner_id, "filename": filename, "size": size, "most": most}
+        return await self._q.one(c, "insert_upload", **parameters) is not None
+
+    async def find(self, c: Connection, upload_id: UUID) -> Row | None:
+        return await self._q.one(c, "upload", upload_id=upload_id)
+
+    async def lock(self, c: Connection, upload_id: UUID) -> bool:
+        return await self._q.one(c, "lock_upload", upload_id=upload_id) is not None
+
+    async def touch(self, c: Connection, upload_id: UUID) -> None:
+        await self._q.execute(c, "touch_upload", upload_id=upload_id)
+
+    async def finish(self, c: Connection, upload_id: UUID, sha256: str) -> None:
+        await self._q.execute(c, "finish_upload", upload_id=upload_id, sha256=sha256)
+
+    async def remove(self, c: Connection, upload_id: UUID) -> bool:
+        """False when an entry was published from it, or it is gone."""
+        return await self._q.execute(c, "delete_upload", upload_id=upload_id) == 1
+
+    async def expired(self, c: Connection, seconds: float) -> list[UUID]:
+        return [row["upload_id"] for row in await self._q.all(c, "expired_uploads", seconds=seconds)]
+
+    async def unpublished(self, c: Connection, owner_id: UUID) -> list[Row]:
+        return await self._q.all(c, "unpublished_uploads", owner_id=owner_id)
+
+
+class Entries:
+    """Dataset entries and what readers see of them."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def add(self, c: Connection, **columns: Any) -> None:
+        await self._q.execute(c, "insert_dataset", **columns)
+        await self._q.execute(c, "ensure_contribution", dataset_id=columns["dataset_id"], version=columns["version"])
+
+    async def by_key(self, c: Connection, owner_id: UUID, key: str) -> Row | None:
+        return await self._q.one(c, "dataset_by_key", owner_id=owner_id, idempotency_key=key)
+
+    async def find(self, c: Connection, dataset_id: UUID, reader_id: UUID | None) -> Row | None:
+        """The latest version, if this reader may see it."""
+        return await self._q.one(c, "find_entry", dataset_id=dataset_id, reader_id=reader_id)
+
+    async def page(
+        self, c: Connection, reader_id: UUID | None, mine: bool, limit: int, offset: int
+    ) -> list[DatasetRef]:
+        rows = await self._q.all(c, "page_of_entries", reader_id=reader_id, mine=mine, limit=limit, offset=offset)
+        return [DatasetRef(dataset_id=row["dataset_id"], version=row["version"]) for row in rows]
+
+    async def count(self, c: Connection, reader_id: UUID | None, mine: bool) -> int:
+        return int(_required(await self._q.one(c, "count_entries", reader_id=reader_id, mine=mine))["total"])
+
+    async def rows(self, c: Connection, refs: Sequence[DatasetRef]) -> dict[DatasetRef, Row]:
+        found = await self._q.all(
+            c,
+            "entries",
+            dataset_ids=[ref.dataset_id for ref in refs],
+            versions=[ref.version for ref in refs],
+        )
+        return {DatasetRef(dataset_id=row["dataset_id"], version=row["version"]): row for row in found}
+
+    async def curves(self, c: Connection, round_ids: Sequence[UUID]) -> list[Row]:
+        return await self._q.all(c, "curves", round_ids=list(round_ids)) if round_ids else []
+
+    async def lines(self, c: Connection) -> list[Row]:
+        return await self._q.all(c, "lines")
+
+    async def open_rounds(self, c: Connection) -> list[Row]:
+        return await self._q.all(c, "open_rounds")
+
+    async def models(self, c: Connection) -> list[Row]:
+        return await self._q.all(c, "models")
+
+    async def private_among(self, c: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
+        rows = await self._q.all(c, "private_datasets", dataset_ids=list(dataset_ids))
+        return {row["dataset_id"] for row in rows}
+
+    async def read_consistently(self, c: Connection) -> None:
+        await self._q.execute(c, "read_consistently")
+
+    async def log_after(self, c: Connection, ref: DatasetRef, position: int, limit: int) -> list[Row]:
+        return await self._q.all(
+            c, "log_after", dataset_id=ref.dataset_id, version=ref.version, position=position, limit=limit
+        )
+
+    async def position(self, c: Connection, ref: DatasetRef) -> int:
+        row = await self._q.one(c, "position", dataset_id=ref.dataset_id, version=ref.version)
+        return int(row["position"]) if row else 0
+
+
+class Projections:
+    """Writes of the read tables. Every statement may be repeated and may come late."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def lock(self, c: Connection, ref: DatasetRef) -> Row:
+        """The contribution's row, made if it is not there; others wait until the transaction ends."""
+        key = {"dataset_id": ref.dataset_id, "version": ref.version}
+        await self._q.execute(c, "ensure_contribution", **key)
+        return _required(await self._q.one(c, "lock_contribution", **key))
+
+    async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen) -> None:
+        """`fact`: validated, rejected or metric_started."""
+        await self._q.execute(c, f"set_{fact}", dataset_id=ref.dataset_id, version=ref.version, event=json_of(event))
+
+    async def set_metric(
+        self, c: Connection, ref: DatasetRef, metric: dict[str, Any], at: datetime, pictures: dict[str, Any]
+    ) -> None:
+        await self._q.execute(
+            c,
+            "set_metric",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            event=Jsonb(metric),
+            at=at,
+            pictures=Jsonb(pictures),
+        )
+
+    async def facts(self, c: Connection, ref: DatasetRef) -> Facts:
+        row = _required(await self._q.one(c, "facts", dataset_id=ref.dataset_id, version=ref.version))
+        return Facts(
+            validated=row["validated"],
+            rejected=row["rejected"],
+            checking=row["checking"],
+            outcome=row["outcome"],
+            round=round_facts(row["round"]) if row["round"] else None,
+        )
+
+    async def set_standing(self, c: Connection, ref: DatasetRef, standing: Standing, at: datetime | None) -> None:
+        await self._q.execute(
+            c,
+            "set_standing",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            stage=standing.stage,
+            state=standing.state,
+            verdict=standing.verdict,
+            at=at,
+        )
+
+    async def hold_up(self, c: Connection, ref: DatasetRef, reason: str, at: datetime) -> bool:
+        """False when something has moved on since."""
+        parameters = {"dataset_id": ref.dataset_id, "version": ref.version, "reason": reason, "at": at}
+        return await self._q.execute(c, "hold_up", **parameters) == 1
+
+    async def append_log(self, c: Connection, ref: DatasetRef, data: str) -> None:
+        await self._q.execute(c, "append_log", dataset_id=ref.dataset_id, version=ref.version, data=data)
+
+    async def notify(self, c: Connection, topic: str) -> None:
+        await self._q.execute(c, "notify", topic=topic)
+
+    async def lock_round(self, c: Connection, round_id: UUID) -> None:
+        await self._q.execute(c, "ensure_round", round_id=round_id)
+        await self._q.execute(c, "lock_round", round_id=round_id)
+
+    async def set_queued(self, c: Connection, round_id: UUID, event: Frozen, at: datetime) -> None:
+        await self._q.execute(c, "set_queued", round_id=round_id, event=json_of(event), at=at)
+
+    async def add_round_dataset(self, c: Connection, round_id: UUID, ref: DatasetRef, branch: str) -> None:
+        await self._q.execute(
+            c,
+            "add_round_dataset",
+            round_id=round_id,
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            branch=branch,
+        )
+
+    async def set_started(self, c: Connection, event: TrainingStarted) -> None:
+        await self._q.execute(
+            c,
+            "set_started",
+            round_id=event.round_id,
+            attempt=event.attempt,
+            worker=event.worker,
+            resumed_from=event.resumed_from_step,
+        )
+        await self._q.execute(c, "drop_overtaken_points", round_id=event.round_id)
+
+    async def set_progress(self, c: Connection, event: TrainingProgress) -> None:
+        await self._q.execute(
+            c,
+            "set_progress",
+            round_id=event.round_id,
+            event=Jsonb(event.model_dump(mode="json", exclude={"branches"})),
+            attempt=event.attempt,
+            step=event.step,
+        )
+
+    async def add_point(self, c: Connection, event: TrainingProgress, error: BranchError) -> None:
+        await self._q.execute(
+            c,
+            "add_point",
+            round_id=event.round_id,
+            branch=error.branch,
+            step=event.step,
+            attempt=event.attempt,
+            energy=error.energy_rmse_mev_per_atom,
+            force=error.force_rmse_mev_per_angstrom,
+        )
+
+    async def set_failed(self, c: Connection, round_id: UUID, attempt: int, event: Frozen) -> None:
+        await self._q.execute(c, "set_failed", round_id=round_id, attempt=attempt, event=json_of(event))
+
+    async def set_ending(self, c: Connection, ending: str, round_id: UUID, event: Frozen) -> None:
+        """`ending`: finished, published or withheld."""
+        await self._q.execute(c, f"set_{ending}", round_id=round_id, event=json_of(event))
+
+    async def datasets_of_round(self, c: Connection, round_id: UUID) -> list[DatasetRef]:
+        rows = await self._q.all(c, "datasets_of_round", round_id=round_id)
+        return [DatasetRef(dataset_id=row["dataset_id"], version=row["version"]) for row in rows]
+
+    async def add_model(self, c: Connection, version: str, published: datetime, event: Frozen) -> None:
+        await self._q.execute(c, "insert_model", version=version, published=published, event=json_of(event))
+
+
+class Store:
+    """Everything that the gateway keeps, by room."""
+
+    def __init__(self) -> None:
+        queries = Queries.load("gateway")
+        self.people = People(queries)
+        self.uploads = Uploads(queries)
+        self.entries = Entries(queries)
+        self.projections = Projections(queries)

@@ -1,0 +1,238 @@
+"""What readers see: the JSON of the API, and what pages render. Units are in the names; absent means not yet."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from contracts.base import BranchError, Frozen, LevelOfTheory, RuleResult, SetAside
+
+Stage = Literal["submit", "check", "queue", "train", "done"]
+State = Literal[
+    "uploaded",
+    "validated",
+    "rejected",
+    "checking",
+    "passed",
+    "not-passed",
+    "training",
+    "published",
+    "withheld",
+    "failed",
+]
+Verdict = Literal["passed", "covered", "not-sound", "rejected"]
+RoundStage = Literal["waiting", "training", "finished", "failed", "published", "withheld"]
+
+PRIVATE_NAME = "a private contribution"
+
+
+class PersonView(Frozen):
+    id: UUID
+    email: str
+    name: str
+    created: datetime
+
+
+class TokenView(Frozen):
+    """An API token as its owner sees it later; the token itself was shown once."""
+
+    id: UUID
+    name: str
+    created: datetime
+    last_used: datetime | None
+
+
+class NewTokenView(Frozen):
+    """The only time that a token is shown."""
+
+    id: UUID
+    token: str
+    name: str
+    created: datetime
+
+
+class HeldUp(Frozen):
+    """Something on our side failed; nothing is lost."""
+
+    reason: str
+
+
+class Message(Frozen):
+    """Why it ended as it did, and what the contributor can do."""
+
+    rule: str
+    reason: str
+    remedy: str
+    set_aside: tuple[SetAside, ...] = ()
+
+
+class QueuePlace(Frozen):
+    """Place in the line for the check or for training; position 1 is next."""
+
+    line: Literal["check", "train"]
+    position: int
+    ahead: int
+
+
+class IngestView(Frozen):
+    """What ingest found in the archive."""
+
+    format: str
+    frames: int
+    train_frames: int
+    held_out_frames: int
+    duplicate_frames: int
+    elements: tuple[str, ...]
+    has_virial: bool
+    level_of_theory: LevelOfTheory
+    set_aside_count: int
+    set_aside: tuple[SetAside, ...]
+
+
+class MetricView(Frozen):
+    """What the metric found. RMSE are zero-shot: before training."""
+
+    model_version: str | None
+    coverage: float
+    sound: RuleResult
+    new: RuleResult
+    nearest_branch: str | None
+    force_rmse_zero_shot_mev_per_angstrom: float | None
+    energy_rmse_zero_shot_mev_per_atom: float | None
+    new_elements: tuple[str, ...]
+    failed_frames: int
+    pictures: dict[str, str]
+    sentence: str
+
+
+class CurvePoint(Frozen):
+    """Held-out error on this dataset at one step of the training."""
+
+    step: int
+    energy_rmse_mev_per_atom: float
+    force_rmse_mev_per_angstrom: float
+
+
+class TrainingView(Frozen):
+    """The round that this dataset is new in, and its own curve."""
+
+    round_id: UUID
+    branch: str
+    state: RoundStage
+    attempt: int
+    worker: str | None
+    step: int
+    total_steps: int
+    eta_seconds: float | None
+    curve: tuple[CurvePoint, ...]
+    force_rmse_after_mev_per_angstrom: float | None
+    energy_rmse_after_mev_per_atom: float | None
+
+
+class DatasetView(Frozen):
+    """One contribution with everything that is known about it."""
+
+    id: UUID
+    version: int
+    url: str
+    name: str
+    authors: tuple[str, ...]
+    licence: str
+    private: bool
+    description: str
+    created: datetime
+    filename: str
+    size: int
+    sha256: str
+    stage: Stage
+    state: State
+    verdict: Verdict | None
+    held_up: HeldUp | None
+    message: Message | None
+    queue: QueuePlace | None
+    ingest: IngestView | None
+    metric: MetricView | None
+    training: TrainingView | None
+    model: str | None
+    growth: tuple[RuleResult, ...] | None
+
+
+class DatasetPage(Frozen):
+    """A page of a list, newest first."""
+
+    datasets: tuple[DatasetView, ...]
+    page: int
+    pages: int
+    total: int
+
+
+class TrainedDatasetView(Frozen):
+    """A row of the model page's table; a private dataset has neither id, url nor authors."""
+
+    id: UUID | None
+    url: str | None
+    name: str
+    authors: tuple[str, ...]
+    branch: str
+    weight: float
+    new: bool
+    energy_rmse_mev_per_atom: float
+    force_rmse_mev_per_angstrom: float
+
+
+class ModelFileView(Frozen):
+    name: str
+    kind: str
+    branch: str | None
+    size: int
+    sha256: str
+    url: str
+
+
+class ModelView(Frozen):
+    """A published version of the DPA model."""
+
+    version: str
+    parent: str | None
+    published: datetime
+    preset: str
+    datasets: tuple[TrainedDatasetView, ...]
+    contributors: tuple[str, ...]
+    files: tuple[ModelFileView, ...]
+    branches: tuple[BranchError, ...]
+    rules: tuple[RuleResult, ...]
+    standard_score: float
+    wall_seconds: float
+    aliases: tuple[str, ...]
+
+
+class QueueEntry(Frozen):
+    """Somebody's contribution in a line; private ones of others have no name and no url."""
+
+    position: int
+    name: str
+    url: str | None
+    state: State
+    since: datetime
+    held_up: bool
+
+
+class QueueRound(Frozen):
+    """A round that waits for a worker or trains."""
+
+    state: RoundStage
+    parent_version: str | None
+    attempt: int
+    worker: str | None
+    step: int
+    total_steps: int
+    eta_seconds: float | None
+    planned: datetime | None
+    datasets: tuple[QueueEntry, ...]
+
+
+class QueueView(Frozen):
+    """What is checked, what waits for training, what trains."""
+
+    check: tuple[QueueEntry, ...]
+    train: tuple[QueueEntry, ...]
+    rounds: tuple[QueueRound, ...]
