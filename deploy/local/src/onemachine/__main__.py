@@ -1,0 +1,49 @@
+"""`python -m onemachine up|status|down`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from onemachine import commands
+from onemachine.errors import CannotStart
+from onemachine.settings import OneMachineSettings
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m onemachine", description="The whole platform on one machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", help="start everything and stay in the foreground")
+    status = verbs.add_parser("status", help="tell what runs")
+    down = verbs.add_parser("down", help="stop what `up` started, and wait for it")
+    for verb in (up, status, down):
+        verb.add_argument("--state", type=Path, help="state folder (default .potluck)")
+    up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
+    up.add_argument("--port", type=int, help="port of the site (default 8000)")
+    up.add_argument("--free-ports", action="store_true", default=None, help="find a free port for the site")
+    up.add_argument("--trainers", type=int, help="how many trainers run (default 1)")
+    return parser
+
+
+def main() -> int:
+    given = {name: value for name, value in vars(_arguments().parse_args()).items() if value is not None}
+    verb = given.pop("verb")
+    try:
+        settings = OneMachineSettings(**given)
+        if verb == "up":
+            return commands.up(settings)
+        return commands.status(settings.state) if verb == "status" else commands.down(settings.state)
+    except ValidationError as error:
+        for problem in error.errors():
+            print(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
+        return 2
+    except CannotStart as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""`up`, `status` and `down`. Each returns the exit code."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from onemachine import report
+from onemachine.installation import Installation
+from onemachine.lock import StateLock
+from onemachine.settings import OneMachineSettings
+from onemachine.supervisor import Supervisor
+
+NOT_READY = 1
+NOT_RUNNING = 3
+STOP_TIMEOUT_SECONDS = 90.0
+REPORT = "units.json"
+
+
+def up(settings: OneMachineSettings) -> int:
+    """Run the platform until SIGTERM or Ctrl-C. Raises CannotStart."""
+    installation = Installation(settings)
+    installation.state.mkdir(parents=True, exist_ok=True)
+    with StateLock(installation.state).held() as announce:
+        installation.prepare()
+        addresses = installation.addresses()
+        announce(addresses.site)
+        stages = installation.stages(addresses)
+        file = installation.state / REPORT
+
+        def changed(sentence: str) -> None:
+            print(sentence, flush=True)
+            report.write(file, supervisor.units)
+
+        def ready() -> None:
+            print(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)", flush=True)
+
+        supervisor = Supervisor(stages, ready, changed)
+        asyncio.run(supervisor.run())
+    print(f"stopped; everything is kept in {installation.state}", flush=True)
+    return 0
+
+
+def status(state: Path) -> int:
+    """0: all ready; 1: not yet, or something is down; 3: not running."""
+    holder = StateLock(state).holder()
+    if holder is None:
+        print(f"not running (state folder {state.absolute()})")
+        return NOT_RUNNING
+    print(f"{holder.address}   supervisor pid {holder.pid}\n")
+    try:
+        rows = report.read(state / REPORT)
+    except FileNotFoundError:
+        return NOT_READY
+    print(report.table(rows))
+    return 0 if all(row["ready"] for row in rows.values()) else NOT_READY
+
+
+def down(state: Path) -> int:
+    """Stop the running platform and wait until it is gone. 0: stopped, or nothing ran; 1: it does not stop."""
+    lock = StateLock(state)
+    holder = lock.holder()
+    if holder is None:
+        print(f"not running (state folder {state.absolute()})")
+        return 0
+    os.kill(holder.pid, signal.SIGTERM)
+    if lock.wait_until_free(STOP_TIMEOUT_SECONDS):
+        print("stopped")
+        return 0
+    print(f"supervisor {holder.pid} did not stop within {STOP_TIMEOUT_SECONDS:.0f} s; its logs: {state / 'logs'}")
+    return NOT_READY
