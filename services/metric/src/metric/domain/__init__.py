@@ -1,0 +1,1 @@
+"""Pure rules: numpy and contracts, no file, no network, no model."""

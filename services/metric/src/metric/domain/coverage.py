@@ -1,0 +1,87 @@
+"""Does the current model know this data? The conformal rule, branch by branch (pipeline §2)."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+from contracts.artifacts import BranchCoverage, BranchManifest
+from frames.align import Alignment, align_energies
+from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_force_error
+from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å."""
+
+    energy: FloatArray
+    forces: list[FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchJudgement:
+    """One branch against the judged frames.
+
+    max_force_errors  float64 [F], eV/Å, max over atoms of ‖ΔF‖
+    covered           bool [F]
+    aligned           float64 [F], eV: predicted energies on the dataset's own level of theory
+    """
+
+    coverage: BranchCoverage
+    max_force_errors: FloatArray
+    covered: NDArray[np.bool_]
+    aligned: FloatArray
+    prediction: Prediction
+
+
+def judge_branch(
+    branch: BranchManifest, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
+) -> BranchJudgement:
+    """`known_elements` are those that any branch of the model has seen: a frame with another is never covered."""
+    reference = [frame.forces for frame in frames]
+    errors = max_force_error(prediction.forces, reference)
+    threshold = conformal_threshold(branch.held_out_max_force_errors_ev_per_angstrom)
+    known = np.array([set(frame.symbols) <= known_elements for frame in frames], dtype=np.bool_)
+    covered = known & (errors <= threshold)
+    counts, natoms, energies = _labels(frames)
+    alignment = align_energies(counts, prediction.energy - energies)
+    return BranchJudgement(
+        coverage=BranchCoverage(
+            branch=branch.name,
+            force_rmse_mev_per_angstrom=1000 * force_rmse(prediction.forces, reference),
+            energy_rmse_mev_per_atom=1000 * energy_rmse(alignment.residual, natoms),
+            threshold_ev_per_angstrom=threshold,
+            coverage=float(covered.mean()),
+            alignment_rank=alignment.rank,
+            elements=int(counts.any(axis=0).sum()),
+        ),
+        max_force_errors=errors,
+        covered=covered,
+        aligned=energies + alignment.residual,
+        prediction=prediction,
+    )
+
+
+def nearest(judged: Sequence[BranchJudgement]) -> BranchJudgement:
+    """The branch of smallest force RMSE; of equals the first by name. Raises ValueError for none."""
+    return min(judged, key=lambda one: (one.coverage.force_rmse_mev_per_angstrom, one.coverage.branch))
+
+
+def energy_shift(frames: Sequence[Frame], predicted: FloatArray) -> dict[str, float]:
+    """Element → eV per atom to add to a prediction (float64 [F], eV) so that it meets these frames' energies.
+
+    Where the compositions leave the shifts undetermined, they stay as near as they can to one common shift per
+    atom: no element starts a hundred eV off because the set has a single composition.
+    """
+    counts, natoms, energies = _labels(frames)
+    missing = energies - predicted
+    common = float(np.mean(missing / natoms))
+    around: Alignment = align_energies(counts, missing - common * natoms)
+    return {SYMBOLS[number]: common + float(around.shift[number]) for number in np.flatnonzero(counts.any(axis=0))}
+
+
+def _labels(frames: Sequence[Frame]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    counts = element_counts(frames)
+    return counts, counts.sum(axis=1), np.array([frame.energy for frame in frames], dtype=np.float64)

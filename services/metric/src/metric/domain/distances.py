@@ -1,0 +1,86 @@
+"""The closest pair of atoms in units of the sum of their covalent radii, periodic images included."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from frames.frame import FloatArray, Frame
+
+from metric.domain.radii import COVALENT_RADII
+
+_PAIRS_AT_ONCE = 1 << 20
+_FLAT = 1e-3
+
+
+class FlatCell(ValueError):
+    """A cell without volume: its vectors do not span space."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosestPair:
+    """Atoms `first` and `second` (equal: an atom and its own image), Å apart; ratio = distance / (r_i + r_j)."""
+
+    first: int
+    second: int
+    distance: float
+    ratio: float
+
+
+def closest_pair(frame: Frame, within_ratio: float) -> ClosestPair | None:
+    """The pair of smallest ratio among those below `within_ratio`; None when all are farther apart.
+
+    Every periodic image that can be so near is looked at, so cells smaller than a bond are judged right too.
+    Raises FlatCell.
+    """
+    radii = COVALENT_RADII[frame.numbers - 1]
+    images = np.zeros((1, 3))
+    coords = frame.coords
+    wrapped = None
+    if frame.cell is not None:
+        images = _images(frame.cell, 2 * within_ratio * float(radii.max()))
+        wrapped = coords @ np.linalg.inv(frame.cell)
+    best: ClosestPair | None = None
+    rows = max(1, _PAIRS_AT_ONCE // (frame.natoms * len(images)))
+    for start in range(0, frame.natoms, rows):
+        block = slice(start, min(start + rows, frame.natoms))
+        if wrapped is None or frame.cell is None:
+            separation = (coords[None, :, :] - coords[block, None, :])[:, :, None, :]
+        else:
+            fraction = wrapped[None, :, :] - wrapped[block, None, :]
+            fraction -= np.rint(fraction)
+            separation = (fraction[:, :, None, :] + images) @ frame.cell
+        found = _closest(np.linalg.norm(separation, axis=-1), radii, start, _home(images))
+        if found is not None and found.ratio < within_ratio and (best is None or found.ratio < best.ratio):
+            best = found
+    return best
+
+
+def _images(cell: FloatArray, cutoff: float) -> FloatArray:
+    """Lattice translations [M, 3] that can bring two atoms within `cutoff` Å.
+
+    Separations are wrapped to fractions in [−½, ½] first: an image |m| away along an axis is at least
+    (|m| − ½) heights of the cell off, so m runs to ⌊cutoff/height + ½⌋.
+    """
+    volume = abs(float(np.linalg.det(cell)))
+    areas = np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
+    if volume < _FLAT or not areas.all():
+        raise FlatCell(f"the cell's volume is {volume:.3g} Å³")
+    reach = np.floor(cutoff * areas / volume + 0.5).astype(int)
+    return np.array(list(itertools.product(*(range(-m, m + 1) for m in reach))), dtype=np.float64)
+
+
+def _home(images: FloatArray) -> int:
+    return int(np.flatnonzero(~images.any(axis=1))[0])
+
+
+def _closest(distances: FloatArray, radii: FloatArray, start: int, home: int) -> ClosestPair | None:
+    """Of distances [rows, n, images]; row r is atom start + r, whose distance to itself in the home cell is none."""
+    own = np.arange(distances.shape[0])
+    distances[own, start + own, home] = np.inf
+    nearest = distances.min(axis=2)
+    ratio = nearest / (radii[None, :] + radii[start : start + len(own), None])
+    row, column = np.unravel_index(int(ratio.argmin()), ratio.shape)
+    if not np.isfinite(ratio[row, column]):
+        return None
+    first, second = sorted((start + int(row), int(column)))
+    return ClosestPair(first, second, float(nearest[row, column]), float(ratio[row, column]))

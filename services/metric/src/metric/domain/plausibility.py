@@ -1,0 +1,138 @@
+"""Plausible labels: reported against predicted force components tell a wrong sign, unit or order."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from contracts.base import RuleResult
+from frames.frame import FloatArray, Frame
+
+from metric.domain.coverage import Prediction
+from metric.domain.limits import Limits
+
+PLAUSIBLE_LABELS = "plausible-labels"
+
+_FEWEST_COMPONENTS = 30
+_FACTOR_TOLERANCE = 1.3
+_HARTREE_EV = 27.211386
+_HARTREE_PER_BOHR_EV_PER_ANGSTROM = 51.422067
+
+# slope → what the labels look like. Rydberg/bohr (25.7) is within the tolerance of hartree/Å (27.2).
+_UNITS: tuple[tuple[float, str], ...] = (
+    (1 / _HARTREE_EV, "they look like hartree/Å or rydberg/bohr that were taken for eV/Å"),
+    (1 / _HARTREE_PER_BOHR_EV_PER_ANGSTROM, "they look like hartree/bohr that were taken for eV/Å"),
+    (_HARTREE_EV, "they look as if eV/Å had been multiplied by 27.2 (hartree to eV) once too often"),
+    (
+        _HARTREE_PER_BOHR_EV_PER_ANGSTROM,
+        "they look as if eV/Å had been multiplied by 51.4 (hartree/bohr) once too often",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """reported ≈ slope × predicted + constant, over `components` force components of known elements."""
+
+    branch: str
+    slope: float
+    correlation: float
+    components: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A branch with the frames and predictions to hold the labels against."""
+
+    name: str
+    elements: frozenset[str]
+    held_out_force_rmse_mev_per_angstrom: float
+    prediction: Prediction
+
+
+def agreement(branch: str, reported: FloatArray, predicted: FloatArray) -> Agreement | None:
+    """Slope and correlation of force components [K]; None when there are too few or one side does not vary."""
+    if reported.size < _FEWEST_COMPONENTS or np.ptp(reported) == 0 or np.ptp(predicted) == 0:
+        return None
+    covariance = np.cov(predicted, reported)
+    slope = float(covariance[0, 1] / covariance[0, 0])
+    correlation = float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
+    return Agreement(branch, slope, correlation, int(reported.size))
+
+
+def judge_labels(
+    frames: Sequence[Frame], candidates: Sequence[Candidate], limits: Limits
+) -> tuple[Agreement | None, RuleResult | None]:
+    """The best agreement that any branch finds on elements that it knows, and what that says of the labels.
+
+    A sign or a unit is named only where the agreement is strong apart from it. "Unrelated" is said only of frames
+    all of whose elements one branch knows, and of forces above that branch's own error: data is not at
+    fault for being new, nor relaxed structures for having no forces. No rule result: nothing to hold against.
+    """
+    best, best_known = None, None
+    for candidate in candidates:
+        known = [index for index, frame in enumerate(frames) if candidate.elements >= set(frame.symbols)]
+        found = _compare(frames, candidate, range(len(frames)))
+        if found is not None and (best is None or abs(found.correlation) > abs(best.correlation)):
+            best = found
+        familiar = _compare(frames, candidate, known) if _forces_matter(frames, known, candidate) else None
+        if familiar is not None and (best_known is None or abs(familiar.correlation) > abs(best_known.correlation)):
+            best_known = familiar
+    if best is None:
+        return None, None
+    told, diagnosis = best, _sign_or_unit(best, limits)
+    if diagnosis is None and best_known is not None and best_known.correlation < limits.correlation_floor:
+        told, diagnosis = best_known, _unrelated(best_known, limits)
+    numbers = {"slope": told.slope, "correlation": told.correlation, "force_components": float(told.components)}
+    sentence = diagnosis or (
+        f"Reported against predicted forces (branch {told.branch}): slope {told.slope:.2f}, "
+        f"correlation {told.correlation:.2f}; nothing says a wrong sign or unit."
+    )
+    return told, RuleResult(rule=PLAUSIBLE_LABELS, passed=diagnosis is None, sentence=sentence, numbers=numbers)
+
+
+def _compare(frames: Sequence[Frame], candidate: Candidate, which: Collection[int] | range) -> Agreement | None:
+    reported, predicted = [], []
+    for index in which:
+        symbols = frames[index].symbols
+        known = np.array([symbol in candidate.elements for symbol in symbols], dtype=bool)
+        reported.append(frames[index].forces[known].ravel())
+        predicted.append(candidate.prediction.forces[index][known].ravel())
+    if not reported:
+        return None
+    return agreement(candidate.name, np.concatenate(reported), np.concatenate(predicted))
+
+
+def _forces_matter(frames: Sequence[Frame], which: Sequence[int], candidate: Candidate) -> bool:
+    if not which:
+        return False
+    components = np.concatenate([frames[index].forces.ravel() for index in which])
+    size_mev = 1000 * float(np.sqrt(np.mean(components**2)))
+    return size_mev > candidate.held_out_force_rmse_mev_per_angstrom
+
+
+def _sign_or_unit(found: Agreement, limits: Limits) -> str | None:
+    if abs(found.correlation) < limits.diagnosis_correlation:
+        return None
+    size = abs(found.slope)
+    unit = next(
+        (text for factor, text in _UNITS if factor / _FACTOR_TOLERANCE < size < factor * _FACTOR_TOLERANCE), None
+    )
+    flipped = found.slope < 0
+    against = f"branch {found.branch}; slope {found.slope:.3g}, correlation {found.correlation:.2f}"
+    if unit is not None:
+        also = " Their sign is turned too." if flipped else ""
+        return f"The forces have another unit: {unit} ({against}).{also}"
+    if flipped:
+        return (
+            f"The forces point the wrong way: their sign is turned, as when the energy's gradient is given "
+            f"for the force ({against})."
+        )
+    return None
+
+
+def _unrelated(found: Agreement, limits: Limits) -> str:
+    return (
+        f"The forces look unrelated to the structures, as when atoms or frames were shuffled: on elements that branch "
+        f"{found.branch} knows their correlation with its prediction is {found.correlation:.2f}, "
+        f"and {limits.correlation_floor:g} is the least to be expected."
+    )

@@ -1,0 +1,24 @@
+"""Which frames the model predicts when a dataset has more than it is asked to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def sample_by_group(groups: Sequence[str], most: int, seed: int) -> list[int]:
+    """Positions of at most `most` members, rising. Every group (composition) gets an equal share as far as it
+    has members; what small groups leave goes to the large ones. The same arguments give the same sample.
+    """
+    if len(groups) <= most:
+        return list(range(len(groups)))
+    members: dict[str, list[int]] = {}
+    for position, group in enumerate(groups):
+        members.setdefault(group, []).append(position)
+    rng = np.random.default_rng(seed)
+    chosen: list[int] = []
+    # Smallest first: what a group cannot use is known before the larger ones take their share.
+    ordered = sorted(members.items(), key=lambda item: (len(item[1]), item[0]))
+    for rank, (_, positions) in enumerate(ordered):
+        share = min(len(positions), (most - len(chosen)) // (len(ordered) - rank))
+        chosen.extend(int(one) for one in rng.choice(positions, size=share, replace=False))
+    return sorted(chosen)
