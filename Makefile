@@ -24,7 +24,8 @@ TRAINERS ?= 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .stamp/python .stamp/npm build ## install everything into .venv and node_modules
+setup: .stamp/python ## install everything into .venv and node_modules
+	@$(MAKE) --no-print-directory -j2 .stamp/bytecode build
 
 .stamp/uv: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -36,6 +37,12 @@ setup: .stamp/python .stamp/npm build ## install everything into .venv and node_
 .stamp/python: .stamp/uv requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	uv pip install -q --require-hashes -r requirements.lock
 	uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	touch $@
+
+# Importing once writes the byte code of just what is used: all of torch would take minutes, none of it costs
+# every first start of a service ten seconds.
+.stamp/bytecode: .stamp/python
+	python -c 'import deepmd.pt.entrypoints.main, deepmd.infer, dpdata, faststream.nats, kit.service'
 	touch $@
 
 .stamp/npm: package-lock.json .npmrc .stamp/python
