@@ -47,12 +47,13 @@ class Client:
         state_folder: Path | None = None,
         http: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.server = config.chosen_server(server)
         self._token = token or config.token_for(self.server)
         self._pending = PendingUploads(state_folder or config.state_folder())
         self._transport = Transport(
-            self.server, self._token, new_patience=lambda: Patience(patience_seconds, sleep), http=http
+            self.server, self._token, new_patience=lambda: Patience(patience_seconds, sleep, clock), http=http
         )
 
     def __enter__(self) -> Self:

@@ -11,7 +11,9 @@ from potluck.resources import ModelFile
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
 from potluck.transport import Transport, problem
 
-PIECE_BYTES = 1 << 20
+# The bytes themselves: their hash is not that of a compressed answer.
+RAW = {"Accept": "*/*", "Accept-Encoding": "identity"}
+
 Report = Callable[[int, int], None]
 
 
@@ -52,7 +54,7 @@ def fetch(transport: Transport, file: ModelFile, folder: Path, report: Report) -
 def _receive(transport: Transport, file: ModelFile, part: Path, have: int, patience: Patience, report: Report) -> bool:
     """Appends to `part` until the answer ends; True: the server was busy, ask again."""
     headers = {"Range": f"bytes={have}-", "If-Range": f'"{file.sha256}"'} if have else {}
-    with transport.stream(file.url, headers=headers | {"Accept": "*/*"}) as response:
+    with transport.stream(file.url, headers=headers | RAW) as response:
         if response.status_code in RETRIED_STATUS and patience.wait(retry_after(response)):
             return True
         if response.status_code not in (200, 206):
@@ -61,7 +63,7 @@ def _receive(transport: Transport, file: ModelFile, part: Path, have: int, patie
         have = have if response.status_code == 206 else 0
         with part.open("r+b" if have else "wb") as out:
             out.seek(have)
-            for piece in response.iter_raw(PIECE_BYTES):
+            for piece in response.iter_raw():
                 out.write(piece)
                 have += len(piece)
                 if have > file.size:

@@ -1,0 +1,238 @@
+"""The command: what it prints, what it keeps, and how it exits."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import potluck.cli.options
+import pytest
+from potluck import config
+from potluck.cli.app import run
+from potluck.client import Client
+
+SERVER = "http://potluck.test"
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def command(new_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `potluck …` in this process against the server in memory; the exit code."""
+
+    def connected(server: str | None, *, patience_seconds: float = 10.0) -> Client:
+        return new_client(server, None, patience_seconds=patience_seconds)
+
+    monkeypatch.setattr(potluck.cli.options, "Client", connected)
+
+    def potluck_command(*arguments: str, stdin: str = "") -> int:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            run(arguments)
+        return int(ended.value.code or 0)
+
+    return potluck_command
+
+
+@pytest.fixture
+def signed_in(command: Command) -> Command:
+    assert (
+        command("login", "--server", SERVER, "--email", "a@b.example", "--password-stdin", stdin="right horse\n") == 0
+    )
+    return command
+
+
+def test_login_keeps_the_token_for_this_user_alone(signed_in: Command, tmp_path: Path) -> None:
+    credentials = tmp_path / "home" / "credentials.json"
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    assert config.chosen_server(None) == SERVER
+    assert config.token_for(SERVER) == "token-of-a-test"
+    assert config.token_for("http://elsewhere.test") is None
+    assert "right horse" not in credentials.read_text()
+
+
+def test_a_wrong_password_is_told_in_words(
+    command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = command("login", "--server", SERVER, "--email", "a@b.example", "--password-stdin", stdin="wrong\n")
+    said = capsys.readouterr().err
+    assert code == 3
+    assert "The e-mail address or the password is wrong." in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "home" / "credentials.json").exists()
+
+
+def test_nobody_to_ask_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("login", "--server", SERVER) == 1
+    assert "Give --email." in capsys.readouterr().err
+
+
+def test_upload_for_a_script(
+    signed_in: Command, fake: Any, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "about.md").write_text("# Silicon\nσ")
+    capsys.readouterr()
+    code = signed_in(
+        "upload",
+        str(archive),
+        "--name",
+        "Si",
+        "--author",
+        "First",
+        "--author",
+        "Second",
+        "--format",
+        "qe/pw/scf",
+        "--licence",
+        "CC0-1.0",
+        "--private",
+        "--description",
+        str(tmp_path / "about.md"),
+        "--functional",
+        "PBE",
+        "--agree",
+        "--json",
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    sent = fake.datasets[told["id"]]
+    assert sent["authors"] == ["First", "Second"]
+    assert (sent["licence"], sent["private"], sent["format"]) == ("CC0-1.0", True, "qe/pw/scf")
+    assert sent["description"] == "# Silicon\nσ"
+    assert sent["level_of_theory"] == {"functional": "PBE"}
+    assert sent["agreement"] is True
+
+
+def test_nothing_is_published_without_agreement(
+    signed_in: Command, fake: Any, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert signed_in("upload", str(archive), "--name", "Si", "--author", "A") == 1
+    assert "--agree" in capsys.readouterr().err
+    assert not fake.uploads
+
+
+def test_errors_for_a_script_are_json(command: Command, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = command("upload", str(archive), "--name", "Si", "--author", "A", "--agree", "--server", SERVER, "--json")
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert code == 3
+    assert error["what"] == "you are not signed in"
+    assert error["where"] == SERVER
+
+
+@pytest.mark.parametrize(
+    ("dataset", "code", "words"),
+    [
+        (
+            {"state": "rejected", "message": {"reason": "no calculation", "remedy": "Add one."}},
+            4,
+            ["rejected: no calculation", "What to do: Add one."],
+        ),
+        (
+            {"state": "not-passed", "verdict": "covered", "metric": {"coverage": 0.96, "sentence": "96 % covered"}},
+            0,
+            ["96 % covered"],
+        ),
+        ({"state": "not-passed", "verdict": "not-sound", "metric": {"coverage": 0.0, "sentence": "cut"}}, 4, ["cut"]),
+        (
+            {"state": "withheld", "growth": [{"rule": "remembered", "passed": False, "sentence": "rose by 9 %"}]},
+            4,
+            ["withheld: rose by 9 %", "✗ remembered"],
+        ),
+        (
+            {
+                "state": "published",
+                "model": "1.1",
+                "metric": {"coverage": 0, "force_rmse_zero_shot_mev_per_angstrom": 1971.4},
+                "training": {"round_id": "r", "force_rmse_after_mev_per_angstrom": 404},
+            },
+            0,
+            ["model 1.1 is published; force RMSE 1,971 → 404 meV/Å"],
+        ),
+    ],
+)
+def test_how_a_contribution_ends(
+    signed_in: Command,
+    fake: Any,
+    capsys: pytest.CaptureFixture[str],
+    dataset: dict[str, Any],
+    code: int,
+    words: list[str],
+) -> None:
+    fake.datasets["d"] = {"id": "d", "name": "SiC", "stage": "done", **dataset}
+    assert signed_in("status", "d", "--follow") == code
+    said = capsys.readouterr().out
+    for word in words:
+        assert word in said
+
+
+def test_status_of_training_shows_the_curve(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    point = {"step": 300, "energy_rmse_mev_per_atom": 20.0, "force_rmse_mev_per_angstrom": 612.0}
+    run_state = {"round_id": "r", "step": 300, "total_steps": 900, "eta_seconds": 40.2, "curve": [point]}
+    set_aside = {
+        "path": "frame.0001/scf.out",
+        "rule": "unreadable",
+        "reason": "ends early",
+        "remedy": "Run it.",
+    }
+    fake.datasets["d"] = {
+        "id": "d",
+        "name": "SiC",
+        "stage": "train",
+        "state": "training",
+        "metric": {"coverage": 0.0, "force_rmse_zero_shot_mev_per_angstrom": 1971.0},
+        "training": run_state,
+        "ingest": {
+            "format": "qe/pw/scf",
+            "frames": 63,
+            "train_frames": 47,
+            "held_out_frames": 16,
+            "elements": ["C", "Si"],
+            "set_aside_count": 1,
+            "set_aside": [set_aside],
+        },
+    }
+    assert signed_in("status", "d") == 0
+    said = capsys.readouterr().out
+    assert "step 300 of 900, force RMSE 612 meV/Å on held-out frames (1,971 before), 40 s left" in said
+    assert "set aside: frame.0001/scf.out: ends early → Run it." in said
+
+
+def test_download_takes_the_files_that_were_asked_for(
+    signed_in: Command, fake: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.add_model("1.1", **{"dpa.pt": b"all", "sic.pth": b"one"})
+    assert signed_in("download", "1.1", "--file", "sic.pth", "-o", str(tmp_path / "new")) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["sic.pth"]
+    capsys.readouterr()
+    assert signed_in("download", "1.1", "--file", "nothing") == 1
+    assert "It has: dpa.pt, sic.pth" in capsys.readouterr().err
+
+
+def test_lists_say_what_to_do_when_they_are_empty(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert signed_in("datasets", "--mine") == 0
+    assert signed_in("models") == 0
+    said = capsys.readouterr().out
+    assert "No datasets yet" in said
+    assert "No model yet" in said
+
+
+def test_an_answer_of_something_else_is_told(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.models["1.1"] = {"version": 11}
+    assert signed_in("models") == 1
+    said = capsys.readouterr().err
+    assert "answer[0].version" in said
+    assert "Traceback" not in said
+
+
+def test_import_is_light() -> None:
+    script = "import sys, potluck; sys.exit(any(name in sys.modules for name in ('httpx', 'rich', 'typer')))"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    script = (
+        "import sys, potluck.cli.app; "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'pydantic', 'kit', 'contracts')))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,110 @@
+"""A download continues, and nothing but the right bytes gets the file's name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from potluck.client import Client
+from potluck.errors import Corrupt, Problem, UnexpectedAnswer, Unreachable
+
+NewClient = Callable[..., Client]
+DATA = bytes(range(256)) * 20
+
+
+def broken_after(fake: Any, count: int) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        return httpx.Response(206 if start else 200, stream=fake.body(DATA[start : start + count], breaks=True))
+
+    return answer
+
+
+def test_continues_after_a_broken_connection(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    fake.fail("GET", broken_after(fake, 1000), broken_after(fake, 500))
+    path = client.download(file, tmp_path)
+    assert path.read_bytes() == DATA
+    assert [headers.get("Range") for headers in fake.requests("GET", "models/1.1/files")] == [
+        None,
+        "bytes=1000-",
+        "bytes=1500-",
+    ]
+    assert fake.requests("GET", "models/1.1/files")[1]["If-Range"] == f'"{file.sha256}"'
+
+
+def test_another_run_continues_and_a_third_has_nothing_to_do(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client(patience_seconds=0.0)
+    (file,) = client.model("1.1").files
+    fake.fail("GET", broken_after(fake, 3000))
+    with pytest.raises(Unreachable):
+        client.download(file, tmp_path)
+    assert (tmp_path / "model.part").stat().st_size == 3000
+    fake.log.clear()
+    assert client.download(file, tmp_path).read_bytes() == DATA
+    assert fake.requests("GET")[0]["Range"] == "bytes=3000-"
+    fake.log.clear()
+    client.download(file, tmp_path)
+    assert not fake.log
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    (tmp_path / "model.part").write_bytes(b"what an earlier run left")
+
+    def all_of_it(request: httpx.Request) -> httpx.Response:
+        del request.headers["Range"]
+        answer: httpx.Response = fake.answer(request, "models/1.1/files/model")
+        return answer
+
+    fake.fail("GET", all_of_it)
+    assert client.download(file, tmp_path).read_bytes() == DATA
+
+
+def test_other_bytes_than_published_are_thrown_away(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    fake.files["model"] = DATA[:-1] + b"!"
+    with pytest.raises(Corrupt, match="SHA-256 differs"):
+        client.download(file, tmp_path)
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_an_empty_file_is_a_file(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", empty=b"")
+    client = new_client()
+    assert client.download(client.model("1.1").files[0], tmp_path).read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "..", ""])
+def test_a_name_cannot_lead_out_of_the_folder(fake: Any, new_client: NewClient, tmp_path: Path, name: str) -> None:
+    fake.add_model("1.1", **{name: DATA})
+    client = new_client()
+    with pytest.raises(UnexpectedAnswer, match="not a plain name"):
+        client.download(client.model("1.1").files[0], tmp_path)
+
+
+def test_a_refusal_is_told(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    fake.fail("GET", 404)
+    with pytest.raises(Problem, match="the test wants it"):
+        client.download(file, tmp_path)
+
+
+def test_the_token_stays_with_its_server(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    fake.models["1.1"]["files"][0]["url"] = "http://elsewhere.test/api/v1/models/1.1/files/model"
+    client = new_client()
+    client.download(client.model("1.1").files[0], tmp_path)
+    asked, fetched = fake.requests("GET", "models/1.1")
+    assert "Authorization" in asked
+    assert "Authorization" not in fetched
