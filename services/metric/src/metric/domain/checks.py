@@ -55,8 +55,8 @@ def check_frame(frame: Frame, limits: Limits) -> tuple[Measures, list[Finding]]:
 
 
 def where(frame: Frame) -> str:
-    """How a sentence names a frame: its file and its number in it, counted from 1 as people do."""
-    return f"{frame.source}, frame {frame.index + 1}" if frame.source else f"Frame {frame.index + 1}"
+    """How a sentence names a frame: its file and its index in it, the number that the reports also show."""
+    return f"{frame.source}, frame {frame.index}" if frame.source else f"Frame {frame.index}"
 
 
 def _level(value: float, fail: float, warn: float) -> Literal["fail", "warn"] | None:

@@ -1,0 +1,56 @@
+"""What the metric service is told. Every threshold of every rule is here, with its unit in its name."""
+
+from pydantic import Field, SecretStr
+
+from kit.settings import ServiceSettings, service_config
+from metric.domain.limits import Limits
+
+
+class MetricSettings(ServiceSettings):
+    """Thresholds: pipeline of the design, §2."""
+
+    model_config = service_config("metric")
+
+    registry_address: str = Field(default="127.0.0.1:50051", description="host:port of the registry's gRPC")
+    registry_token: SecretStr | None = Field(default=None, description="bearer token of the registry, if it asks")
+    registry_deadline_seconds: float = Field(default=10, gt=0, description="how long one question to it may take")
+
+    lanes: int = Field(default=1, ge=1, description="datasets judged at a time; their predictions take turns")
+    max_frames: int = Field(default=2000, ge=1, description="most frames of a dataset that the model predicts")
+    seed: int = Field(default=1, ge=0, description="of the sample when there are more, and of what pictures show")
+    prediction_threads: int = Field(default=1, ge=1, description="CPU threads of the prediction process")
+    prediction_timeout_seconds: float = Field(
+        default=3600, gt=0, description="one branch on all frames; longer means that the process hangs"
+    )
+
+    force_fail_ev_per_angstrom: float = Field(default=50, gt=0, description="force-cap: fail above")
+    force_warn_ev_per_angstrom: float = Field(default=20, gt=0, description="force-cap: warn above")
+    distance_fail_ratio: float = Field(
+        default=0.5, gt=0, description="min-distance: fail below this part of the sum of covalent radii"
+    )
+    distance_warn_ratio: float = Field(default=0.6, gt=0, le=2, description="min-distance: warn below")
+    net_force_fail_mev_per_angstrom: float = Field(
+        default=10, gt=0, description="net-force: fail above, the sum of forces per atom"
+    )
+    net_force_warn_mev_per_angstrom: float = Field(default=1, gt=0, description="net-force: warn above")
+    energy_fail_ev_per_atom: float = Field(
+        default=1, gt=0, description="energy-outlier: fail above, residual of the robust fit on composition"
+    )
+    energy_warn_robust_z: float = Field(default=8, gt=0, description="energy-outlier: warn above, robust z")
+    virial_fail_ratio: float = Field(default=1e-2, gt=0, description="virial-symmetry: fail above, ‖W − Wᵀ‖/‖W‖")
+    virial_warn_ratio: float = Field(default=1e-4, gt=0, description="virial-symmetry: warn above")
+    max_failed_fraction: float = Field(
+        default=0.05, ge=0, le=1, description="a dataset is sound when at most this part of its frames fails"
+    )
+    new_below_coverage: float = Field(
+        default=0.90, gt=0, le=1, description="a dataset is new when less than this part of it is covered"
+    )
+    correlation_floor: float = Field(
+        default=0.2, ge=0, le=1, description="plausible-labels: correlation of forces below this says unrelated"
+    )
+    diagnosis_correlation: float = Field(
+        default=0.5, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong sign or unit"
+    )
+
+    def limits(self) -> Limits:
+        return Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
