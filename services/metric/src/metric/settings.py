@@ -1,8 +1,8 @@
 """What the metric service is told. Every threshold of every rule is here, with its unit in its name."""
 
+from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
-from kit.settings import ServiceSettings, service_config
 from metric.domain.limits import Limits
 
 

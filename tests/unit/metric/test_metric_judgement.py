@@ -1,0 +1,211 @@
+"""From frames and predictions to one outcome with its sentences and numbers."""
+
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from contracts.artifacts import BranchManifest
+from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
+from frames.frame import Frame
+from metric.domain.coverage import Prediction
+from metric.domain.report import Judgement, Known, judge, log_histogram
+from metric.domain.survey import survey
+from metric.domain.words import counted, listed, percent, significant
+from metric.settings import MetricSettings
+
+LIMITS = MetricSettings(blobs_url="file:///unused").limits()
+
+
+def branch(name: str, elements: tuple[str, ...] = ("Si",), threshold: float = 0.3) -> BranchManifest:
+    return BranchManifest(
+        name=name,
+        dataset=DatasetRef(dataset_id=uuid4(), version=1),
+        dataset_manifest=BlobRef(key="k", sha256="0" * 64, size=1),
+        elements=elements,
+        level_of_theory=LevelOfTheory(),
+        weight=1.0,
+        held_out=BranchError(branch=name, energy_rmse_mev_per_atom=5.0, force_rmse_mev_per_angstrom=100.0),
+        held_out_max_force_errors_ev_per_angstrom=(threshold,) * 30,
+        baseline_energy_rmse_mev_per_atom=50.0,
+        baseline_force_rmse_mev_per_angstrom=1000.0,
+    )
+
+
+def dataset(count: int = 20, numbers: tuple[int, ...] = (14,) * 4, net_force: float = 0.0, bad: int = 0) -> list[Frame]:
+    """Frames with forces of 1 eV/Å; the first `bad` of them have a net force of `net_force` meV/Å per atom."""
+    rng = np.random.default_rng(9)
+    frames = []
+    for index in range(count):
+        forces = rng.normal(0, 1, (len(numbers), 3))
+        forces -= forces.mean(axis=0)
+        if index < bad:
+            forces += np.array([net_force / 1000, 0, 0])
+        coords = 3.0 * np.arange(len(numbers))[:, None] * np.ones(3)
+        energy = -100.0 * len(numbers) + float(rng.normal(0, 0.01))
+        frames.append(Frame(np.array(numbers), coords, None, energy, forces, source="all.out", index=index))
+    return frames
+
+
+def predicted(frames: list[Frame], error: float, offset: float = 0.0) -> Prediction:
+    """Every atom's force is off by `error` eV/Å, every energy by `offset` eV/atom."""
+    energy = np.array([one.energy + offset * one.natoms for one in frames])
+    return Prediction(energy, [one.forces + np.array([error, 0, 0]) for one in frames])
+
+
+def judged(
+    frames: list[Frame], model: Known | None, predictions: list[Prediction], held_out: tuple[int, ...] = ()
+) -> Judgement:
+    tagged = [("held-out" if k in held_out else "train", k, one) for k, one in enumerate(frames)]
+    found = survey(tagged, LIMITS)  # type: ignore[arg-type]
+    return judge(found, found.frames, frames, model, predictions, LIMITS, seed=1)
+
+
+MODEL = Known("1.0", (branch("silicon"),))
+
+
+def test_without_a_model_nothing_is_covered_and_the_data_passes() -> None:
+    result = judged(dataset(), None, [])
+    assert result.outcome == "passed"
+    assert result.coverage == 0
+    assert result.nearest is None
+    assert result.energy_shift_ev == {}
+    assert result.new_elements == ("Si",)
+    assert {one.verdict for one in result.verdicts} == {"useful"}
+    assert len(result.verdicts) == result.frames_judged == 20
+    assert "no model yet" in result.new.sentence
+
+
+def test_known_data_is_covered_and_told_what_would_pass() -> None:
+    frames = dataset()
+    result = judged(frames, MODEL, [predicted(frames, 0.2, offset=7.0)], held_out=(3, 4))
+    assert result.outcome == "covered"
+    assert result.coverage == 1.0
+    assert result.sound.passed
+    assert not result.new.passed
+    assert "branch silicon" in result.new.sentence
+    assert "20 of 20 frames (100 %)" in result.new.sentence
+    assert "from 90 % on" in result.new.sentence
+    assert "What would pass: structures that lie farther" in result.new.sentence
+    assert {one.verdict for one in result.verdicts} == {"covered"}
+    assert result.energy_shift_ev == pytest.approx({"Si": -7.0})
+    assert [one.split for one in result.verdicts].count("held-out") == 2
+
+
+def test_coverage_of_exactly_the_bound_is_not_new() -> None:
+    frames = dataset(20)
+    prediction = predicted(frames, 0.2)
+    for index in (0, 1):
+        prediction.forces[index] = frames[index].forces + np.array([0.4, 0, 0])
+    assert judged(frames, MODEL, [prediction]).outcome == "covered"
+    prediction.forces[2] = prediction.forces[0] + frames[2].forces - frames[0].forces
+    result = judged(frames, MODEL, [prediction])
+    assert result.coverage == pytest.approx(0.85)
+    assert result.outcome == "passed"
+
+
+def test_a_new_element_makes_data_new_however_well_it_is_predicted() -> None:
+    frames = dataset(numbers=(6, 6, 14, 14))
+    result = judged(frames, MODEL, [predicted(frames, 0.0)])
+    assert result.outcome == "passed"
+    assert result.coverage == 0
+    assert result.new_elements == ("C",)
+    assert result.new.sentence.endswith("C is new to it.")
+
+
+def test_too_many_failed_frames_are_not_sound_and_say_what_to_do() -> None:
+    frames = dataset(20, net_force=30.0, bad=2)
+    result = judged(frames, MODEL, [predicted(frames, 0.2)])
+    assert result.outcome == "not-sound"
+    assert result.failed_frames == 2
+    assert result.frames_judged == 18
+    assert "2 frames of 20 (10 %) fail a check" in result.sound.sentence
+    assert "2 frames by net-force" in result.sound.sentence
+    assert "converge the forces more tightly" in result.sound.sentence
+    failed = [one for one in result.verdicts if one.verdict == "failed"]
+    assert [(one.split, one.index) for one in failed] == [("train", 0), ("train", 1)]
+    assert failed[0].rules[0].rule == "net-force"
+    assert "all.out, frame 0" in failed[0].rules[0].sentence
+
+
+def test_few_failed_frames_are_set_aside_and_the_rest_is_judged() -> None:
+    frames = dataset(20, net_force=30.0, bad=1)
+    result = judged(frames, MODEL, [predicted(frames, 2.0)])
+    assert result.outcome == "passed"
+    assert result.sound.sentence.startswith("1 frame of 20 set aside")
+    assert result.frames_judged == 19
+
+
+def test_a_turned_sign_is_not_sound_with_that_sentence() -> None:
+    frames = dataset()
+    turned = Prediction(np.array([one.energy for one in frames]), [-one.forces for one in frames])
+    result = judged(frames, MODEL, [turned])
+    assert result.outcome == "not-sound"
+    assert "their sign is turned" in result.sound.sentence
+    assert result.sound.numbers["slope"] == pytest.approx(-1)
+    assert result.agreement is not None
+    assert result.checks[-1].rule == "plausible-labels"
+    assert not result.checks[-1].passed
+
+
+def test_when_every_frame_fails_nothing_is_claimed_about_coverage() -> None:
+    frames = dataset(20, net_force=30.0, bad=20)
+    result = judged(frames, MODEL, [predicted(frames, 0.0)])
+    assert result.outcome == "not-sound"
+    assert result.frames_judged == 0
+    assert result.new.sentence.startswith("Not judged")
+    assert result.parity == ()
+
+
+def test_the_nearest_branch_gives_verdicts_threshold_and_numbers() -> None:
+    frames = dataset()
+    model = Known("1.1", (branch("far"), branch("near", threshold=0.1)))
+    result = judged(frames, model, [predicted(frames, 0.5), predicted(frames, 0.09)])
+    assert result.nearest is not None
+    assert result.nearest.coverage.branch == "near"
+    assert [one.coverage.branch for one in result.branches] == ["far", "near"]
+    assert result.outcome == "covered"
+    assert result.verdicts[0].max_force_error_ev_per_angstrom == pytest.approx(0.09)
+
+
+def test_shift_is_fitted_on_training_frames_alone() -> None:
+    frames = dataset(20)
+    prediction = predicted(frames, 0.2, offset=2.0)
+    prediction.energy[:5] += 400.0
+    result = judged(frames, MODEL, [prediction], held_out=(0, 1, 2, 3, 4))
+    assert result.energy_shift_ev == pytest.approx({"Si": -2.0})
+
+
+def test_parity_has_units_and_all_components() -> None:
+    frames = dataset()
+    energy, force = judged(frames, MODEL, [predicted(frames, 0.2, offset=7.0)]).parity
+    assert (energy.quantity, energy.unit, force.quantity, force.unit) == ("energy", "eV/atom", "force", "eV/Å")
+    assert len(energy.reference) == 20
+    assert len(force.reference) == 20 * 4 * 3
+    assert force.rmse == pytest.approx(0.2 / np.sqrt(3))
+    assert max(map(abs, energy.reference)) < 0.02
+    np.testing.assert_allclose(energy.predicted, energy.reference, atol=1e-5)
+
+
+def test_the_same_input_gives_the_same_judgement() -> None:
+    frames = dataset(60, numbers=(14,) * 16)
+    first = judged(frames, MODEL, [predicted(frames, 0.2)])
+    assert first.parity == judged(frames, MODEL, [predicted(frames, 0.2)]).parity
+    assert len(first.parity[1].reference) == 2000
+
+
+def test_histogram_counts_all_and_splits_at_the_threshold() -> None:
+    histogram = log_histogram([0.3, 0.30001, 0.02, 1e-9, 3.0], 0.3)
+    assert sum(histogram.counts) == 5
+    assert min(abs(edge - 0.3) for edge in histogram.edges) < 1e-12
+    below = sum(count for count, edge in zip(histogram.counts, histogram.edges[1:], strict=True) if edge < 0.3 + 1e-12)
+    assert below == 3
+    assert len(log_histogram([0.3], 0.3).counts) >= 2
+    assert len(log_histogram([1e-12, 1e6], 0.3).counts) < 120
+
+
+def test_numbers_as_people_read_them() -> None:
+    assert [percent(x) for x in (0, 0.004, 0.955, 0.999, 1)] == ["0 %", "under 1 %", "96 %", "over 99 %", "100 %"]
+    assert [significant(x) for x in (0, 0.05671, 1.256, 50, 1971.4)] == ["0", "0.0567", "1.26", "50", "1971"]
+    assert counted(1, "frame") == "1 frame"
+    assert counted(2400, "frame") == "2,400 frames"
+    assert listed(["C", "O", "Si"]) == "C, O and Si"
