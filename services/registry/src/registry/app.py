@@ -1,0 +1,54 @@
+"""The only wiring: settings in, a running registry out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc
+from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
+from kit.logs import get_logger
+from kit.rpc import ServiceEntry, serve
+from kit.service import Foundation
+
+from registry.growth import Growth
+from registry.handlers import Handlers
+from registry.policy import GrowthPolicy
+from registry.rpc import FleetServicer, RegistryServicer
+from registry.service import Rounds
+from registry.settings import RegistrySettings
+from registry.store import Store
+from registry.timer import Timer
+
+log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) -> AsyncIterator[None]:
+    """Wire the service; it consumes, serves and looks at its leases until the block is left."""
+    policy = GrowthPolicy.load(settings.growth_policy)
+    store = Store()
+    rounds = Rounds(store, policy)
+    growth = Growth(store, base.blobs, policy)
+    handlers = Handlers(base.database, base.blobs, rounds)
+    base.bus.consume("registry-dataset-metric-passed", handlers.on_metric_passed)
+    entries = [
+        ServiceEntry(
+            fleet_pb2_grpc.add_FleetServiceServicer_to_server,
+            FleetServicer(base.database, rounds, growth),
+            fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name,
+            settings.fleet_token,
+        ),
+        ServiceEntry(
+            registry_pb2_grpc.add_RegistryServiceServicer_to_server,
+            RegistryServicer(base.database, store),
+            registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+            settings.query_token,
+        ),
+    ]
+    async with serve(settings.address, entries) as port:
+        log.info("grpc-serving", port=port)
+        timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)
+        task = base.tasks.create_task(timer.run(policy.lease_ttl_seconds / 2), name="registry-timer")
+        try:
+            yield
+        finally:
+            task.cancel()

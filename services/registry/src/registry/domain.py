@@ -1,0 +1,246 @@
+"""What the registry knows: datasets, rounds, leases, models. Frozen values, pure rules, errors."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import total_ordering
+from uuid import UUID
+
+from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
+from contracts.events import ModelFile
+
+
+class RegistryError(Exception):
+    """Base of what callers can act on. The text is shown to them."""
+
+
+class UnknownRound(RegistryError):
+    """There is no round with that id."""
+
+
+class UnknownModel(RegistryError):
+    """There is no model with that version or alias."""
+
+
+class StaleFence(RegistryError):
+    """The caller no longer holds the round: a successor does, or the round has ended."""
+
+
+class InvalidRequest(RegistryError):
+    """What the caller sent is wrong in itself; repeating it does not help."""
+
+
+class NotStored(RegistryError):
+    """An object that the caller refers to is not in storage, or has other bytes."""
+
+
+class DatasetState(StrEnum):
+    """Where a dataset that passed the metric stands."""
+
+    WAITING = "waiting"
+    TRAINING = "training"
+    PUBLISHED = "published"
+    WITHHELD = "withheld"
+    FAILED = "failed"
+
+
+class RoundState(StrEnum):
+    """WAITING and TRAINING are open; the others are ends."""
+
+    WAITING = "waiting"
+    TRAINING = "training"
+    PUBLISHED = "published"
+    WITHHELD = "withheld"
+    FAILED = "failed"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A model's number: a growth raises the minor, a new architecture or type of training the major."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Version":
+        """Raises ValueError when `text` is not '<major>.<minor>'."""
+        major, separator, minor = text.partition(".")
+        if not (separator and all(part.isascii() and part.isdigit() for part in (major, minor))):
+            raise ValueError(f"{text!r} is not a version like '1.0'")
+        return cls(int(major), int(minor))
+
+    @classmethod
+    def after(cls, newest: str | None) -> "Version":
+        """The number of a growth when `newest` is the highest number given so far; 1.0 for the first model."""
+        if newest is None:
+            return cls(1, 0)
+        before = cls.parse(newest)
+        return cls(before.major, before.minor + 1)
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    def __lt__(self, other: "Version") -> bool:
+        return (self.major, self.minor) < (other.major, other.minor)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A dataset of the pre-training database, or one that waits to join."""
+
+    ref: DatasetRef
+    credit: Credit
+    arrival: int
+    """Position in the order of arrival."""
+    manifest: BlobRef
+    """A DatasetManifest."""
+    metric_report: BlobRef
+    """A MetricReport."""
+    train_frames: int
+    nearest_branch: str | None
+    energy_shift_ev: dict[str, float]
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A fitting head in a round: the dataset that it learns, and how often it is drawn."""
+
+    name: str
+    member: Member
+    is_new: bool
+    weight: float
+    """Sampling probability, 0..1; the branches of a round sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPlan:
+    """What to train. Old branches come first, in the parent's order."""
+
+    round_id: UUID
+    parent_version: str | None
+    preset: str
+    total_steps: int
+    seed: int
+    traceparent: str | None
+    branches: tuple[Branch, ...]
+
+    @property
+    def new_branches(self) -> tuple[Branch, ...]:
+        return tuple(branch for branch in self.branches if branch.is_new)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as it stands, without its branches."""
+
+    round_id: UUID
+    sequence: int
+    state: RoundState
+    parent_version: str | None
+    preset: str
+    total_steps: int
+    seed: int
+    traceparent: str | None
+    fence: int
+    """Grows with every lease and so counts the attempts; only the newest may write."""
+    worker: str | None
+    failures: int
+    """Attempts that were lost or failed; a lease that was handed back is not one."""
+    step: int
+    reported_step: int | None
+    """Last step that this attempt reported."""
+    reason: str | None
+    model_version: str | None
+    planned_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A training checkpoint in object storage."""
+
+    blob: BlobRef
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to train a round until it expires."""
+
+    round: Round
+    branches: tuple[Branch, ...]
+    parent_manifest: BlobRef | None
+    resume_from: StoredCheckpoint | None
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBranch:
+    """A fitting head of a published model with its held-out errors."""
+
+    branch: Branch
+    energy_rmse_mev_per_atom: float
+    force_rmse_mev_per_angstrom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A published version."""
+
+    version: str
+    parent_version: str | None
+    round_id: UUID
+    preset: str
+    manifest: BlobRef
+    """The full ModelManifest: for services of the platform, never for outsiders."""
+    files: tuple[ModelFile, ...]
+    """What anyone may download."""
+    rules: tuple[RuleResult, ...]
+    standard_score: float
+    contributors: tuple[str, ...]
+    branches: tuple[ModelBranch, ...]
+    aliases: tuple[str, ...]
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RoundSummary:
+    """A line of the list of rounds."""
+
+    round: Round
+    new_datasets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a candidate."""
+
+    published: bool
+    version: str | None
+
+
+def settled(round_: Round, fence: int) -> Decision | None:
+    """The decision that this fence's candidate already got; none when it got none yet."""
+    if round_.fence != fence or round_.state not in (RoundState.PUBLISHED, RoundState.WITHHELD):
+        return None
+    return Decision(round_.state is RoundState.PUBLISHED, round_.model_version)
+
+
+def stale(round_: Round, fence: int) -> StaleFence:
+    """Why a write with `fence` is refused, in words."""
+    if round_.fence > fence:
+        why = f"fence {fence} was superseded by {round_.fence}"
+    elif round_.fence < fence:
+        why = f"fence {fence} was never given out; the newest is {round_.fence}"
+    elif round_.state is RoundState.WAITING:
+        why = f"the lease with fence {fence} was lost or given back, and the round waits for a worker"
+    else:
+        why = f"the round has ended: {round_.state}"
+    return StaleFence(f"round {round_.round_id}: {why}; drop this round and lease again")
+
+
+def may_retry(failures: int, max_attempts: int, retryable: bool = True) -> bool:
+    """Whether a round is offered again after its `failures`-th failed attempt."""
+    return retryable and failures < max_attempts

@@ -1,0 +1,200 @@
+"""Use case of growth: a candidate is judged by the policy, and published or withheld.
+
+Three steps, so that no transaction stays open while files are copied: `open` (fence), `examine` (judge, copy the
+files of what will be published to their final places), `decide` (fence again, and all rows and events at once).
+A crash between the last two leaves copies that the repeated submission finds again, byte for byte.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from contracts import keys
+from contracts.artifacts import ModelManifest
+from contracts.base import BlobRef
+from contracts.events import ModelFile, ModelWithheld, TrainingFinished
+from kit.blobs import BlobMissing, Blobs
+from kit.logs import get_logger
+from kit.queries import Connection
+from pydantic import ValidationError
+
+from registry.domain import (
+    Branch,
+    DatasetState,
+    Decision,
+    InvalidRequest,
+    Model,
+    NotStored,
+    Round,
+    RoundState,
+    Version,
+    settled,
+    stale,
+)
+from registry.policy import GrowthPolicy, Verdict, judge
+from registry.publication import (
+    check_candidate,
+    contributors,
+    final_files,
+    final_manifest,
+    model_branches,
+    model_published,
+    published_manifest,
+)
+from registry.service import announce, known_round, with_datasets
+from registry.store import LATEST, Store
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A round whose worker hands in a candidate."""
+
+    round: Round
+    branches: tuple[Branch, ...]
+    version: str
+    """The number that the candidate gets if it is published. No other round is open, so nobody else takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A judged candidate. `model` is none when the policy withholds it."""
+
+    submission: Submission
+    manifest: ModelManifest
+    verdict: Verdict
+    model: Model | None
+
+
+class Growth:
+    """Decides on candidates."""
+
+    def __init__(self, store: Store, blobs: Blobs, policy: GrowthPolicy) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._policy = policy
+
+    async def open(self, conn: Connection, round_id: UUID, fence: int) -> Submission | Decision:
+        """Check the fence and renew the lease. A submission that was decided gets the same decision again."""
+        held = await self._store.hold(conn, round_id, fence, self._policy.lease_ttl_seconds)
+        if held is None:
+            return await self._earlier_decision(conn, round_id, fence)
+        version = Version.after(await self._store.newest_version(conn))
+        return Submission(held, await self._store.branches(conn, round_id), str(version))
+
+    async def examine(self, submission: Submission, reference: BlobRef) -> Examined:
+        """Judge the candidate; when it passes, put its files where published models live.
+
+        Raises InvalidRequest when the manifest is not one of this round, NotStored when an object is missing.
+        """
+        manifest = await self._manifest(reference)
+        check_candidate(manifest, submission.round, submission.branches)
+        old = [branch.name for branch in submission.branches if not branch.is_new]
+        new = [branch.name for branch in submission.branches if branch.is_new]
+        verdict = judge(manifest, old, new, self._policy)
+        model = None
+        if verdict.passed and verdict.standard_score is not None:
+            model = await self._place(submission, manifest, verdict, verdict.standard_score)
+        return Examined(submission, manifest, verdict, model)
+
+    async def decide(self, conn: Connection, examined: Examined) -> Decision:
+        """Publish or withhold. The fence is checked in the same transaction."""
+        round_ = examined.submission.round
+        held = await self._store.hold(conn, round_.round_id, round_.fence, self._policy.lease_ttl_seconds)
+        if held is None:
+            return await self._earlier_decision(conn, round_.round_id, round_.fence)
+        held_out = tuple(branch.held_out for branch in examined.manifest.branches)
+        finished = TrainingFinished(
+            round_id=held.round_id,
+            attempt=held.fence,
+            branches=with_datasets(examined.submission.branches, held_out),
+            wall_seconds=examined.manifest.wall_seconds,
+        )
+        await announce(conn, held, finished)
+        if examined.model is None:
+            return await self._withhold(conn, held, examined.verdict)
+        return await self._publish(conn, held, examined.model, examined.manifest.wall_seconds)
+
+    async def _publish(self, conn: Connection, round_: Round, model: Model, wall_seconds: float) -> Decision:
+        await self._store.add_model(conn, model)
+        await self._store.end_round(conn, round_, RoundState.PUBLISHED, rules=model.rules, model_version=model.version)
+        await self._store.set_new_datasets(conn, round_.round_id, DatasetState.PUBLISHED)
+        await self._store.move_alias(conn, LATEST, model.version, f"published by round {round_.round_id}")
+        await announce(conn, round_, model_published(model, wall_seconds))
+        log.info("model-published", version=model.version, parent=model.parent_version)
+        return Decision(True, model.version)
+
+    async def _withhold(self, conn: Connection, round_: Round, verdict: Verdict) -> Decision:
+        reason = " ".join(rule.sentence for rule in verdict.rules if not rule.passed)
+        await self._store.end_round(conn, round_, RoundState.WITHHELD, reason=reason, rules=verdict.rules)
+        await self._store.set_new_datasets(conn, round_.round_id, DatasetState.WITHHELD, reason)
+        withheld = ModelWithheld(round_id=round_.round_id, parent=round_.parent_version, rules=verdict.rules)
+        await announce(conn, round_, withheld)
+        log.info("model-withheld", round=str(round_.round_id), reason=reason)
+        return Decision(False, None)
+
+    async def _earlier_decision(self, conn: Connection, round_id: UUID, fence: int) -> Decision:
+        """The answer to a repeated submission. Raises StaleFence when this fence's candidate got none."""
+        round_ = await known_round(self._store, conn, round_id)
+        decision = settled(round_, fence)
+        if decision is None:
+            raise stale(round_, fence)
+        return decision
+
+    async def _manifest(self, reference: BlobRef) -> ModelManifest:
+        try:
+            data = await self._blobs.get_bytes(reference.key)
+        except BlobMissing as error:
+            raise NotStored(f"manifest {reference.key!r} is not in storage; store it, then submit") from error
+        if (hashlib.sha256(data).hexdigest(), len(data)) != (reference.sha256, reference.size):
+            raise NotStored(f"manifest {reference.key!r} has other bytes than its SHA-256 and size say")
+        try:
+            return ModelManifest.model_validate_json(data)
+        except ValidationError as error:
+            raise InvalidRequest(f"{reference.key!r} is not a ModelManifest: {error}") from error
+
+    async def _place(
+        self, submission: Submission, manifest: ModelManifest, verdict: Verdict, standard_score: float
+    ) -> Model:
+        """Copy the candidate's files to their final places and write both manifests."""
+        version = submission.version
+        files = final_files(manifest, version)
+        for file in files:
+            await self._copy(file.source, file.target)
+        final = final_manifest(manifest, files)
+        branches = model_branches(manifest, submission.branches)
+        full = await self._put(version, "manifest-full.json", final.model_dump_json(indent=1))
+        readable = published_manifest(manifest, version, branches, verdict.rules, standard_score)
+        public = await self._put(version, "manifest.json", readable.model_dump_json(indent=1))
+        offered = [file.public for file in files if file.public is not None]
+        return Model(
+            version=version,
+            parent_version=submission.round.parent_version,
+            round_id=submission.round.round_id,
+            preset=submission.round.preset,
+            manifest=full,
+            files=(*offered, ModelFile(name="manifest.json", blob=public, kind="manifest")),
+            rules=verdict.rules,
+            standard_score=standard_score,
+            contributors=contributors(submission.branches),
+            branches=branches,
+            aliases=(LATEST,),
+            published_at=datetime.now(UTC),
+        )
+
+    async def _copy(self, source: BlobRef, target: BlobRef) -> None:
+        """Copy and verify what arrived: what is published must be what was verified by the trainer."""
+        try:
+            await self._blobs.copy(source, target.key)
+            size, sha256 = await self._blobs.size(target.key), await self._blobs.sha256(target.key)
+        except (BlobMissing, FileNotFoundError) as error:
+            raise NotStored(f"file {source.key!r} is not in storage; store it, then submit") from error
+        if (sha256, size) != (target.sha256, target.size):
+            await self._blobs.delete(target.key)
+            raise NotStored(f"file {source.key!r} has other bytes than its SHA-256 and size say")
+
+    async def _put(self, version: str, name: str, text: str) -> BlobRef:
+        data = text.encode()
+        return await self._blobs.put_bytes(keys.model_file(version, hashlib.sha256(data).hexdigest(), name), data)

@@ -1,0 +1,237 @@
+"""The growth policy: is the candidate better than its parent? Written rules, each with its numbers.
+
+Formulas: a branch's error is its held-out RMSE. M_E and M_F are the geometric means over branches of
+RMSE / RMSE of a composition-only baseline (least-squares energies per element, all forces zero); the score is
+E = ½(M_E + M_F): 0 is DFT, 1 the baseline. A number that is missing makes its rule fail.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.artifacts import BranchManifest, ModelManifest
+from contracts.base import BranchError, RuleResult
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCORE_OF_THE_BASELINE = 1.0
+TOLERANCE = 1e-9  # relative: exactly 5 % must count as 5 % whatever the last bit says
+NAMED_BRANCHES = 5
+
+
+class GrowthPolicy(BaseModel):
+    """When rounds start, how long they train, and what a candidate must reach."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = Field(min_length=1, description="training recipe: a file of deploy/presets without its suffix")
+    first_round_min_datasets: int = Field(ge=1, description="datasets that must wait before the first model is trained")
+    gather_seconds: float = Field(ge=0, description="quiet time after the last arrival before a round is planned")
+    max_datasets_per_round: int = Field(ge=1, description="new datasets in one round at most; the others wait")
+    first_round_steps: int = Field(ge=1, description="training steps of the first model")
+    growth_round_steps: int = Field(ge=1, description="training steps of every later round")
+    lease_ttl_seconds: float = Field(gt=0, description="a worker that is silent for longer loses its round")
+    max_attempts: int = Field(ge=1, description="lost or failed attempts after which a round is given up")
+    learned_min_reduction: float = Field(
+        ge=0, lt=1, description="each new dataset's held-out force RMSE falls by at least this fraction (0.05: 5 %)"
+    )
+    standard_max_worsening: float = Field(
+        ge=0, description="the standard score E is worse than the parent's by at most this fraction"
+    )
+    remembered_max_rise: float = Field(
+        ge=0, description="no old branch's held-out force RMSE rises by more than this fraction"
+    )
+
+    @classmethod
+    def load(cls, path: Path) -> "GrowthPolicy":
+        """Raises ValueError naming the file and the field."""
+        try:
+            return cls.model_validate(json.loads(path.read_text()))
+        except OSError as error:
+            raise ValueError(f"growth policy {path} cannot be read: {error.strerror}") from error
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise ValueError(f"growth policy {path} is not valid: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All rules with their numbers. `standard_score` is none when numbers are missing; then 'standard' failed."""
+
+    rules: tuple[RuleResult, ...]
+    standard_score: float | None
+
+    @property
+    def passed(self) -> bool:
+        return all(rule.passed for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Force RMSE of one branch in meV/Å, before and after."""
+
+    branch: str
+    before: float
+    after: float
+
+    @property
+    def rise(self) -> float:
+        """Relative change; +0.05 is 5 % worse. Errors that start at zero can only rise."""
+        if self.before == 0:
+            return 0.0 if self.after == 0 else math.inf
+        return self.after / self.before - 1
+
+    def __str__(self) -> str:
+        percent = f" ({100 * self.rise:+.1f} %)" if math.isfinite(self.rise) else ""
+        return f"{self.branch} from {self.before:.1f} to {self.after:.1f} meV/Å{percent}"
+
+
+def judge(manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy) -> Verdict:
+    """Apply the policy to a candidate. `old` and `new` are the branches that the round asked for."""
+    standard, score = judge_standard(manifest, old, new, policy)
+    rules = (
+        judge_learned(manifest, new, policy),
+        standard,
+        judge_remembered(manifest, old, policy),
+        judge_loads(manifest.verification),
+    )
+    return Verdict(rules, score)
+
+
+def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPolicy) -> RuleResult:
+    """learned: each new dataset's held-out force RMSE fell from zero-shot; the first model starts from zero forces."""
+    branches = {branch.name: branch for branch in manifest.branches}
+    after = {name: branch.held_out.force_rmse_mev_per_angstrom for name, branch in branches.items()}
+    if manifest.parent_version is None:
+        before = {name: branch.baseline_force_rmse_mev_per_angstrom for name, branch in branches.items()}
+        start = "all forces zero"
+    else:
+        before = _forces(manifest.zero_shot)
+        start = "zero-shot"
+    if absent := _absent(new, before, after):
+        return _no_numbers("learned", absent, "new")
+    asked = f"at least {100 * policy.learned_min_reduction:g} % below {start} was asked"
+    allowed = 1 - policy.learned_min_reduction
+    changes = [Change(name, before[name], after[name]) for name in new]
+    failed = [one for one in changes if one.before == 0 or one.after > one.before * allowed * (1 + TOLERANCE)]
+    if failed:
+        sentence = f"Not every new dataset was learned: held-out force error went {_listed(failed)}; {asked}."
+    else:
+        sentence = f"Every new dataset was learned: held-out force error went {_listed(changes)}; {asked}."
+    return RuleResult(rule="learned", passed=not failed, sentence=sentence, numbers=_numbers(changes))
+
+
+def judge_remembered(manifest: ModelManifest, old: Sequence[str], policy: GrowthPolicy) -> RuleResult:
+    """remembered: no old branch's held-out force RMSE rose by more than the policy allows."""
+    if not old:
+        sentence = "There was nothing to forget: this is the first model."
+        return RuleResult(rule="remembered", passed=True, sentence=sentence)
+    before = _forces(manifest.parent_held_out)
+    after = {branch.name: branch.held_out.force_rmse_mev_per_angstrom for branch in manifest.branches}
+    if absent := _absent(old, before, after):
+        return _no_numbers("remembered", absent, "old")
+    asked = f"at most {100 * policy.remembered_max_rise:g} % more is allowed"
+    changes = [Change(name, before[name], after[name]) for name in old]
+    limit = (1 + policy.remembered_max_rise) * (1 + TOLERANCE)
+    failed = [one for one in changes if one.after > one.before * limit]
+    if failed:
+        sentence = f"The candidate forgot: held-out force error went {_listed(failed)}; {asked}."
+    else:
+        worst = max(changes, key=lambda one: one.rise)
+        sentence = f"Nothing was forgotten: of {len(changes)} old branches {worst} changed most; {asked}."
+    return RuleResult(rule="remembered", passed=not failed, sentence=sentence, numbers=_numbers(changes))
+
+
+def judge_standard(
+    manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy
+) -> tuple[RuleResult, float | None]:
+    """standard: the score E on held-out frames of the same branches, candidate against parent. Returns E of all too."""
+    branches = {branch.name: branch for branch in manifest.branches}
+    parent = {error.branch: error for error in manifest.parent_held_out}
+    absent = [name for name in (*old, *new) if name not in branches or not _has_scale(branches[name])]
+    absent += [name for name in old if name not in parent and name not in absent]
+    if absent or not branches:
+        return _no_numbers("standard", absent, "old or new"), None
+    everything = score((branches[name].held_out, branches[name]) for name in (*old, *new))
+    if not old:
+        passed = everything < SCORE_OF_THE_BASELINE
+        sentence = (
+            f"The standard score is {everything:.3f}; the first model must be better than "
+            f"{SCORE_OF_THE_BASELINE:g}, the composition-only baseline."
+        )
+        numbers = {"score_candidate": everything, "score_baseline": SCORE_OF_THE_BASELINE}
+        return RuleResult(rule="standard", passed=passed, sentence=sentence, numbers=numbers), everything
+    candidate = score((branches[name].held_out, branches[name]) for name in old)
+    before = score((parent[name], branches[name]) for name in old)
+    limit = before * (1 + policy.standard_max_worsening)
+    sentence = (
+        f"On the branches that both have, the standard score went from {before:.4f} to {candidate:.4f} (0 is DFT); "
+        f"at most {limit:.4f}, {100 * policy.standard_max_worsening:g} % more, is allowed."
+    )
+    numbers = {
+        "score_parent": before,
+        "score_candidate": candidate,
+        "score_allowed": limit,
+        "score_candidate_all_branches": everything,
+    }
+    passed = candidate <= limit * (1 + TOLERANCE)
+    return RuleResult(rule="standard", passed=passed, sentence=sentence, numbers=numbers), everything
+
+
+def judge_loads(verification: RuleResult) -> RuleResult:
+    """loads: the artifact, opened in a fresh process, reproduces the trainer's predictions."""
+    return verification.model_copy(update={"rule": "loads"})
+
+
+def score(branches: Iterable[tuple[BranchError, BranchManifest]]) -> float:
+    """E = ½(M_E + M_F) of errors against the baselines of the same branches (each baseline above zero)."""
+    pairs = list(branches)
+    energy = geometric_mean(
+        error.energy_rmse_mev_per_atom / branch.baseline_energy_rmse_mev_per_atom for error, branch in pairs
+    )
+    force = geometric_mean(
+        error.force_rmse_mev_per_angstrom / branch.baseline_force_rmse_mev_per_angstrom for error, branch in pairs
+    )
+    return 0.5 * (energy + force)
+
+
+def geometric_mean(ratios: Iterable[float]) -> float:
+    """exp(mean(ln r)); 0 when a ratio is 0."""
+    values = list(ratios)
+    if any(value == 0 for value in values):
+        return 0.0
+    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+
+
+def _has_scale(branch: BranchManifest) -> bool:
+    return branch.baseline_energy_rmse_mev_per_atom > 0 and branch.baseline_force_rmse_mev_per_angstrom > 0
+
+
+def _forces(errors: Iterable[BranchError]) -> dict[str, float]:
+    return {error.branch: error.force_rmse_mev_per_angstrom for error in errors}
+
+
+def _absent(names: Sequence[str], *numbers: Mapping[str, float]) -> list[str]:
+    return [name for name in names if any(name not in known for known in numbers)]
+
+
+def _no_numbers(rule: str, branches: Sequence[str], kind: str) -> RuleResult:
+    named = ", ".join(branches) or "any branch"
+    sentence = f"The trainer gave no usable numbers for {named} ({kind}), so this cannot be judged."
+    return RuleResult(rule=rule, passed=False, sentence=sentence, numbers={"branches_without_numbers": len(branches)})
+
+
+def _numbers(changes: Sequence[Change]) -> dict[str, float]:
+    numbers = {}
+    for one in changes:
+        numbers[f"{one.branch}.force_rmse_before_mev_per_angstrom"] = one.before
+        numbers[f"{one.branch}.force_rmse_after_mev_per_angstrom"] = one.after
+    return numbers
+
+
+def _listed(changes: Sequence[Change]) -> str:
+    """The worst few in words; the numbers hold all."""
+    worst = sorted(changes, key=lambda one: one.rise, reverse=True)
+    text = ", ".join(str(one) for one in worst[:NAMED_BRANCHES])
+    more = len(worst) - NAMED_BRANCHES
+    return f"{text} and {more} more" if more > 0 else text

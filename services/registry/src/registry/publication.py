@@ -1,0 +1,196 @@
+"""What a published model consists of, and what outsiders may read of it.
+
+Of a private dataset nobody hears more than that one contributed: `trained_dataset` and `published_manifest` are
+the two places where that is kept.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from contracts import keys
+from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedManifest
+from contracts.base import BlobRef, BranchError, RuleResult
+from contracts.events import ModelFile, ModelPublished, TrainedDataset
+
+from registry.domain import Branch, InvalidRequest, Model, ModelBranch, Round
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFile:
+    """A file of a candidate and where it lies once published."""
+
+    source: BlobRef
+    target: BlobRef
+    public: ModelFile | None
+    """None: kept for the next round, not offered for download."""
+
+
+def check_candidate(manifest: ModelManifest, round_: Round, branches: Sequence[Branch]) -> None:
+    """Raises InvalidRequest when the manifest is not one of this round.
+
+    Objects outside the round's own folder are refused: publishing copies them to where anyone may read.
+    """
+    if manifest.round_id != round_.round_id:
+        raise InvalidRequest(f"the manifest is of round {manifest.round_id}, submitted for {round_.round_id}")
+    if manifest.parent_version != round_.parent_version:
+        raise InvalidRequest(
+            f"the manifest's parent is {manifest.parent_version}; this round grows {round_.parent_version}"
+        )
+    known = {branch.name: branch.member.ref for branch in branches}
+    names = [branch.name for branch in manifest.branches]
+    if len(set(names)) != len(names):
+        raise InvalidRequest("the manifest names a branch twice")
+    for name in (*names, *manifest.frozen):
+        if name not in known:
+            raise InvalidRequest(f"branch {name!r} is not part of this round")
+    for branch in manifest.branches:
+        if branch.dataset != known[branch.name]:
+            raise InvalidRequest(f"branch {branch.name!r} learns dataset {known[branch.name]}, not {branch.dataset}")
+    for blob in (manifest.checkpoint, manifest.release, manifest.recipe, *manifest.frozen.values()):
+        check_belongs(blob, round_)
+
+
+def check_belongs(blob: BlobRef, round_: Round) -> None:
+    """Raises InvalidRequest when the object does not lie in the round's folder."""
+    folder = keys.round_file(round_.round_id, "")
+    if not blob.key.startswith(folder) or ".." in PurePosixPath(blob.key).parts:
+        raise InvalidRequest(f"object {blob.key!r} does not lie in {folder}")
+
+
+def final_files(manifest: ModelManifest, version: str) -> tuple[FinalFile, ...]:
+    """Where each file of the candidate goes. Equal content has the same place: copying again changes nothing."""
+
+    def final(source: BlobRef, stem: str, kind: str | None, branch: str | None = None) -> FinalFile:
+        name = stem + PurePosixPath(source.key).suffix
+        target = source.model_copy(update={"key": keys.model_file(version, source.sha256, name)})
+        public = ModelFile(name=name, blob=target, kind=kind, branch=branch) if kind else None
+        return FinalFile(source, target, public)
+
+    return (
+        final(manifest.release, "model", "checkpoint"),
+        *(final(blob, branch, "frozen", branch) for branch, blob in manifest.frozen.items()),
+        final(manifest.recipe, "input", "recipe"),
+        # With the optimizer's state: three times the size and of use to the next round alone.
+        final(manifest.checkpoint, "training-checkpoint", None),
+    )
+
+
+def final_manifest(manifest: ModelManifest, files: Iterable[FinalFile]) -> ModelManifest:
+    """The candidate's manifest with every file where it finally lies."""
+    moved = {file.source.key: file.target for file in files}
+    return manifest.model_copy(
+        update={
+            "checkpoint": moved[manifest.checkpoint.key],
+            "release": moved[manifest.release.key],
+            "recipe": moved[manifest.recipe.key],
+            "frozen": {branch: moved[blob.key] for branch, blob in manifest.frozen.items()},
+        }
+    )
+
+
+def contributors(branches: Iterable[Branch]) -> tuple[str, ...]:
+    """Authors of the public datasets in the order of arrival, each once."""
+    ordered = sorted(branches, key=lambda branch: branch.member.arrival)
+    return tuple(
+        dict.fromkeys(
+            author for branch in ordered if not branch.member.credit.private for author in branch.member.credit.authors
+        )
+    )
+
+
+def model_branches(manifest: ModelManifest, branches: Sequence[Branch]) -> tuple[ModelBranch, ...]:
+    """The round's branches with the candidate's held-out errors (the policy has seen that none is missing)."""
+    errors = {branch.name: branch.held_out for branch in manifest.branches}
+    return tuple(
+        ModelBranch(
+            branch=branch,
+            energy_rmse_mev_per_atom=errors[branch.name].energy_rmse_mev_per_atom,
+            force_rmse_mev_per_angstrom=errors[branch.name].force_rmse_mev_per_angstrom,
+        )
+        for branch in branches
+    )
+
+
+def trained_dataset(one: ModelBranch) -> TrainedDataset:
+    """A row of the model page's table; a private dataset shows its branch and numbers alone."""
+    branch = one.branch
+    credit = branch.member.credit
+    return TrainedDataset(
+        dataset=None if credit.private else branch.member.ref,
+        title=None if credit.private else credit.title,
+        authors=() if credit.private else credit.authors,
+        branch=branch.name,
+        weight=branch.weight,
+        new=branch.is_new,
+        energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
+        force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+    )
+
+
+def published_manifest(
+    manifest: ModelManifest,
+    version: str,
+    branches: Sequence[ModelBranch],
+    rules: tuple[RuleResult, ...],
+    standard_score: float,
+) -> PublishedManifest:
+    """The manifest that anyone may download."""
+    described = {branch.name: branch for branch in manifest.branches}
+    return PublishedManifest(
+        version=version,
+        parent_version=manifest.parent_version,
+        round_id=manifest.round_id,
+        preset=manifest.preset,
+        branches=tuple(_published_branch(one, described[one.branch.name]) for one in branches),
+        contributors=contributors(one.branch for one in branches),
+        rules=rules,
+        standard_score=standard_score,
+        steps=manifest.steps,
+        wall_seconds=manifest.wall_seconds,
+        versions=manifest.versions,
+    )
+
+
+def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedBranch:
+    row = trained_dataset(one)
+    credit = one.branch.member.credit
+    return PublishedBranch(
+        name=row.branch,
+        dataset=row.dataset,
+        title=row.title,
+        authors=row.authors,
+        licence=None if credit.private else credit.licence,
+        elements=() if credit.private else described.elements,
+        level_of_theory=None if credit.private else described.level_of_theory,
+        weight=row.weight,
+        new=row.new,
+        energy_rmse_mev_per_atom=row.energy_rmse_mev_per_atom,
+        force_rmse_mev_per_angstrom=row.force_rmse_mev_per_angstrom,
+    )
+
+
+def model_published(model: Model, wall_seconds: float) -> ModelPublished:
+    """The event that tells outsiders."""
+    rows = tuple(trained_dataset(one) for one in model.branches)
+    return ModelPublished(
+        version=model.version,
+        parent=model.parent_version,
+        round_id=model.round_id,
+        datasets=rows,
+        contributors=model.contributors,
+        files=model.files,
+        branches=tuple(
+            BranchError(
+                branch=row.branch,
+                dataset=row.dataset,
+                energy_rmse_mev_per_atom=row.energy_rmse_mev_per_atom,
+                force_rmse_mev_per_angstrom=row.force_rmse_mev_per_angstrom,
+            )
+            for row in rows
+        ),
+        standard_score=model.standard_score,
+        rules=model.rules,
+        preset=model.preset,
+        wall_seconds=wall_seconds,
+    )

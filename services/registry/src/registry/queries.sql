@@ -1,0 +1,199 @@
+-- name: insert_dataset
+-- Put a dataset at the end of the waiting list; nothing happens when it is known in any state.
+insert into datasets (dataset_id, version, title, authors, licence, private, manifest, metric_report,
+                      train_frames, nearest_branch, energy_shift_ev, traceparent)
+values (%(dataset_id)s, %(version)s, %(title)s, %(authors)s, %(licence)s, %(private)s, %(manifest)s,
+        %(metric_report)s, %(train_frames)s, %(nearest_branch)s, %(energy_shift_ev)s, %(traceparent)s)
+on conflict (dataset_id, version) do nothing
+
+-- name: lock_planning
+-- One planner at a time, in all replicas; held until the transaction ends.
+select pg_advisory_xact_lock(hashtext('plan:' || current_schema()))
+
+-- name: has_open_round
+-- A row when a round waits or trains.
+select 1 as open from rounds where state in ('waiting', 'training')
+
+-- name: waiting_datasets
+-- The waiting list in the order of arrival, with the seconds since the newest arrival.
+select datasets.*, extract(epoch from now() - max(arrived_at) over ())::double precision as quiet_seconds
+from datasets
+where state = 'waiting'
+order by arrival
+
+-- name: insert_round
+-- A planned round; it waits for a worker.
+insert into rounds (round_id, parent_version, preset, total_steps, seed, traceparent)
+values (%(round_id)s, %(parent_version)s, %(preset)s, %(total_steps)s, %(seed)s, %(traceparent)s)
+
+-- name: insert_round_branch
+-- One branch of a planned round.
+insert into round_branches (round_id, position, name, dataset_id, dataset_version, is_new, weight)
+values (%(round_id)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(is_new)s, %(weight)s)
+
+-- name: set_new_datasets
+-- Move the new datasets of a round to a state, with its reason.
+update datasets
+set state = %(state)s, reason = %(reason)s
+from round_branches
+where round_branches.round_id = %(round_id)s
+  and round_branches.is_new
+  and (datasets.dataset_id, datasets.version) = (round_branches.dataset_id, round_branches.dataset_version)
+
+-- name: round_branches
+-- The branches of a round with their datasets, in the order of the model.
+select round_branches.name, round_branches.is_new, round_branches.weight,
+       round_branches.energy_rmse_mev_per_atom, round_branches.force_rmse_mev_per_angstrom, datasets.*
+from round_branches
+join datasets on (datasets.dataset_id, datasets.version)
+               = (round_branches.dataset_id, round_branches.dataset_version)
+where round_branches.round_id = %(round_id)s
+order by position
+
+-- name: round
+-- One round.
+select * from rounds where round_id = %(round_id)s
+
+-- name: lease_round
+-- Give the waiting round to a worker under the next fence; it starts where the newest checkpoint is.
+-- An empty list of presets means any.
+update rounds
+set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null,
+    step = coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0),
+    lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
+where round_id = (
+    select round_id from rounds
+    where state = 'waiting' and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
+    order by sequence
+    limit 1
+    for update skip locked
+)
+returning *
+
+-- name: hold_round
+-- The fence of every late write: renew the lease of whoever still holds the round, or return nothing.
+-- The row stays locked until the transaction ends, so nobody takes the round between this and the write.
+update rounds
+set lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
+where round_id = %(round_id)s and fence = %(fence)s and state = 'training'
+returning *
+
+-- name: take_lost_round
+-- A round whose lease has expired, locked for whoever sweeps.
+select * from rounds
+where state = 'training' and lease_expires_at < now()
+order by sequence
+limit 1
+for update skip locked
+
+-- name: set_step
+-- How far training is, as the worker reported.
+update rounds set step = %(step)s, reported_step = %(step)s where round_id = %(round_id)s
+
+-- name: offer_again
+-- The attempt ended without a candidate: the round waits for a worker.
+update rounds
+set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, reason = %(reason)s
+where round_id = %(round_id)s
+
+-- name: end_round
+-- The round is decided.
+update rounds
+set state = %(state)s, ended_at = now(), worker = null, lease_expires_at = null, failures = %(failures)s,
+    reason = %(reason)s, rules = %(rules)s, model_version = %(model_version)s
+where round_id = %(round_id)s
+
+-- name: upsert_checkpoint
+-- A stored checkpoint. Repeating is harmless; the newest fence's object wins.
+insert into checkpoints (round_id, step, fence, blob)
+values (%(round_id)s, %(step)s, %(fence)s, %(blob)s)
+on conflict (round_id, step) do update
+set fence = excluded.fence, blob = excluded.blob, stored_at = now()
+
+-- name: newest_checkpoint
+-- Where a successor resumes.
+select step, blob from checkpoints where round_id = %(round_id)s order by step desc limit 1
+
+-- name: superseded_checkpoints
+-- Checkpoints beyond the newest two of an open round: nobody resumes from them, unless a newer one uses the object.
+select round_id, step, blob
+from (select checkpoints.*, row_number() over (partition by round_id order by step desc) as age
+      from checkpoints
+      join rounds using (round_id)
+      where rounds.state in ('waiting', 'training')) as aged
+where age > 2
+  and not exists (select from checkpoints
+                  where checkpoints.round_id = aged.round_id
+                    and checkpoints.step > aged.step
+                    and checkpoints.blob ->> 'key' = aged.blob ->> 'key')
+
+-- name: delete_checkpoint
+-- Forget a checkpoint whose object is gone.
+delete from checkpoints where round_id = %(round_id)s and step = %(step)s
+
+-- name: uncollected_rounds
+-- Ended rounds whose work in progress still lies in storage.
+select round_id from rounds where ended_at is not null and not collected order by sequence limit 10
+
+-- name: mark_collected
+-- The round's work in progress is gone from storage.
+update rounds set collected = true where round_id = %(round_id)s
+
+-- name: insert_model
+-- A published version.
+insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules,
+                    standard_score, contributors, published_at)
+values (%(version)s, %(major)s, %(minor)s, %(parent_version)s, %(round_id)s, %(preset)s, %(manifest)s, %(files)s,
+        %(rules)s, %(standard_score)s, %(contributors)s, %(published_at)s)
+
+-- name: set_branch_errors
+-- Held-out errors of one branch of a published model.
+update round_branches
+set energy_rmse_mev_per_atom = %(energy_rmse_mev_per_atom)s,
+    force_rmse_mev_per_angstrom = %(force_rmse_mev_per_angstrom)s
+where round_id = %(round_id)s and name = %(branch)s
+
+-- name: move_alias
+-- Let an alias point to a version from now on; earlier rows are its history.
+insert into alias_moves (alias, version, reason) values (%(alias)s, %(version)s, %(reason)s)
+
+-- name: resolve_alias
+-- Where an alias points.
+select version from alias_moves where alias = %(alias)s order by seq desc limit 1
+
+-- name: aliases
+-- Every alias with the version that it points to.
+select distinct on (alias) alias, version from alias_moves order by alias, seq desc
+
+-- name: model
+-- One version.
+select * from models where version = %(version)s
+
+-- name: newest_version
+-- The highest version number given so far.
+select version from models order by major desc, minor desc limit 1
+
+-- name: models
+-- Versions before a given one, newest first.
+select * from models
+where (major, minor) < (%(major)s, %(minor)s)
+order by major desc, minor desc
+limit %(limit)s
+
+-- name: lineage
+-- A version and its ancestors, newest first.
+with recursive line as (
+    select models.*, 0 as depth from models where version = %(version)s
+    union all
+    select models.*, line.depth + 1 from models join line on models.version = line.parent_version
+)
+select * from line order by depth
+
+-- name: rounds
+-- Rounds before a given one with the number of their new datasets, newest first.
+select rounds.*, (select count(*) from round_branches
+                  where round_branches.round_id = rounds.round_id and is_new) as new_datasets
+from rounds
+where sequence < %(sequence)s
+order by sequence desc
+limit %(limit)s

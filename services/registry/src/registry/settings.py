@@ -1,0 +1,25 @@
+"""What the registry is told at start."""
+
+from pathlib import Path
+
+from kit.settings import ServiceSettings, service_config
+from pydantic import Field, SecretStr, model_validator
+
+
+class RegistrySettings(ServiceSettings):
+    """Environment variables POTLUCK_REGISTRY_…"""
+
+    model_config = service_config("registry")
+
+    address: str = Field(default="127.0.0.1:0", description="where fleet and query services answer")
+    growth_policy: Path = Field(description="growth policy file, e.g. deploy/policy/growth.json")
+    fleet_token: SecretStr = Field(min_length=1, description="bearer token that every trainer presents")
+    query_token: SecretStr | None = Field(default=None, description="bearer token for queries")
+    open_queries: bool = Field(default=False, description="answer queries without a token")
+    check_seconds: float = Field(default=1.0, gt=0, description="pause between looks at leases and waiting list")
+
+    @model_validator(mode="after")
+    def _queries_are_guarded_or_open(self) -> "RegistrySettings":
+        if self.open_queries == (self.query_token is not None):
+            raise ValueError("set exactly one of query_token and open_queries=true")
+        return self

@@ -1,0 +1,330 @@
+"""The registry's tables: the only place that runs SQL. Every method runs inside its caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from contracts.base import BlobRef, Credit, DatasetRef, Frozen, RuleResult
+from contracts.events import DatasetMetricPassed, ModelFile
+from kit.queries import Connection, Queries, Row
+from psycopg.types.json import Jsonb
+
+from registry.domain import (
+    Branch,
+    DatasetState,
+    Member,
+    Model,
+    ModelBranch,
+    Round,
+    RoundPlan,
+    RoundState,
+    RoundSummary,
+    StoredCheckpoint,
+    Version,
+)
+
+LATEST = "latest"
+BEYOND_EVERY_NUMBER = 2**31 - 1
+BEYOND_EVERY_SEQUENCE = 2**63 - 1
+
+
+class Store:
+    """Rows in, frozen domain values out."""
+
+    def __init__(self) -> None:
+        self._queries = Queries.load("registry")
+
+    # Datasets
+
+    async def add_dataset(
+        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+    ) -> bool:
+        """Put the dataset on the waiting list. False: it was known already."""
+        added = await self._queries.execute(
+            conn,
+            "insert_dataset",
+            dataset_id=event.dataset.dataset_id,
+            version=event.dataset.version,
+            title=event.credit.title,
+            authors=list(event.credit.authors),
+            licence=event.credit.licence,
+            private=event.credit.private,
+            manifest=_json(event.dataset_manifest),
+            metric_report=_json(event.report),
+            train_frames=train_frames,
+            nearest_branch=event.nearest_branch,
+            energy_shift_ev=Jsonb(event.energy_shift_ev),
+            traceparent=traceparent,
+        )
+        return added == 1
+
+    async def waiting(self, conn: Connection) -> tuple[list[Member], float]:
+        """The waiting list in the order of arrival, and the seconds since the newest arrival."""
+        rows = await self._queries.all(conn, "waiting_datasets")
+        return [_member(row) for row in rows], rows[0]["quiet_seconds"] if rows else 0.0
+
+    async def set_new_datasets(
+        self, conn: Connection, round_id: UUID, state: DatasetState, reason: str | None = None
+    ) -> None:
+        """Move the datasets that are new in this round to a state."""
+        await self._queries.execute(conn, "set_new_datasets", round_id=round_id, state=state, reason=reason)
+
+    # Rounds
+
+    async def lock_planning(self, conn: Connection) -> None:
+        """Wait until no other replica plans."""
+        await self._queries.execute(conn, "lock_planning")
+
+    async def has_open_round(self, conn: Connection) -> bool:
+        return await self._queries.one(conn, "has_open_round") is not None
+
+    async def add_round(self, conn: Connection, plan: RoundPlan) -> None:
+        """Store a planned round with its branches."""
+        await self._queries.execute(
+            conn,
+            "insert_round",
+            round_id=plan.round_id,
+            parent_version=plan.parent_version,
+            preset=plan.preset,
+            total_steps=plan.total_steps,
+            seed=plan.seed,
+            traceparent=plan.traceparent,
+        )
+        for position, branch in enumerate(plan.branches):
+            await self._queries.execute(
+                conn,
+                "insert_round_branch",
+                round_id=plan.round_id,
+                position=position,
+                branch=branch.name,
+                dataset_id=branch.member.ref.dataset_id,
+                dataset_version=branch.member.ref.version,
+                is_new=branch.is_new,
+                weight=branch.weight,
+            )
+
+    async def round(self, conn: Connection, round_id: UUID) -> Round | None:
+        return _maybe_round(await self._queries.one(conn, "round", round_id=round_id))
+
+    async def branches(self, conn: Connection, round_id: UUID) -> tuple[Branch, ...]:
+        """What a round trains on, in the order of the model."""
+        rows = await self._queries.all(conn, "round_branches", round_id=round_id)
+        return tuple(_branch(row) for row in rows)
+
+    async def rounds(self, conn: Connection, before: int | None, limit: int) -> list[RoundSummary]:
+        """Rounds whose sequence is below `before`, newest first."""
+        sequence = BEYOND_EVERY_SEQUENCE if before is None else before
+        rows = await self._queries.all(conn, "rounds", sequence=sequence, limit=limit)
+        return [RoundSummary(_round(row), row["new_datasets"]) for row in rows]
+
+    # Leases
+
+    async def lease(self, conn: Connection, worker: str, presets: Sequence[str], ttl_seconds: float) -> Round | None:
+        """Give the waiting round to `worker` under a new fence."""
+        row = await self._queries.one(
+            conn, "lease_round", worker=worker, presets=list(presets), ttl_seconds=ttl_seconds
+        )
+        return _maybe_round(row)
+
+    async def hold(self, conn: Connection, round_id: UUID, fence: int, ttl_seconds: float) -> Round | None:
+        """Renew the lease and lock the round; none when `fence` does not hold it (any more)."""
+        row = await self._queries.one(conn, "hold_round", round_id=round_id, fence=fence, ttl_seconds=ttl_seconds)
+        return _maybe_round(row)
+
+    async def take_lost(self, conn: Connection) -> Round | None:
+        """A round whose lease has expired, locked; none when there is none or another replica has it."""
+        return _maybe_round(await self._queries.one(conn, "take_lost_round"))
+
+    async def set_step(self, conn: Connection, round_id: UUID, step: int) -> None:
+        await self._queries.execute(conn, "set_step", round_id=round_id, step=step)
+
+    async def offer_again(self, conn: Connection, round_id: UUID, failures: int, reason: str) -> None:
+        """The round waits for a worker again."""
+        await self._queries.execute(conn, "offer_again", round_id=round_id, failures=failures, reason=reason)
+
+    async def end_round(
+        self,
+        conn: Connection,
+        round_: Round,
+        state: RoundState,
+        reason: str | None = None,
+        rules: Sequence[RuleResult] | None = None,
+        model_version: str | None = None,
+        failures: int | None = None,
+    ) -> None:
+        """Decide a round."""
+        await self._queries.execute(
+            conn,
+            "end_round",
+            round_id=round_.round_id,
+            state=state,
+            reason=reason,
+            rules=None if rules is None else _json_list(rules),
+            model_version=model_version,
+            failures=round_.failures if failures is None else failures,
+        )
+
+    # Checkpoints and what may be deleted
+
+    async def add_checkpoint(self, conn: Connection, round_id: UUID, fence: int, checkpoint: StoredCheckpoint) -> None:
+        await self._queries.execute(
+            conn,
+            "upsert_checkpoint",
+            round_id=round_id,
+            step=checkpoint.step,
+            fence=fence,
+            blob=_json(checkpoint.blob),
+        )
+
+    async def newest_checkpoint(self, conn: Connection, round_id: UUID) -> StoredCheckpoint | None:
+        row = await self._queries.one(conn, "newest_checkpoint", round_id=round_id)
+        return None if row is None else StoredCheckpoint(BlobRef.model_validate(row["blob"]), row["step"])
+
+    async def superseded_checkpoints(self, conn: Connection) -> list[tuple[UUID, StoredCheckpoint]]:
+        """Of open rounds, all but the newest two."""
+        rows = await self._queries.all(conn, "superseded_checkpoints")
+        return [(row["round_id"], StoredCheckpoint(BlobRef.model_validate(row["blob"]), row["step"])) for row in rows]
+
+    async def forget_checkpoint(self, conn: Connection, round_id: UUID, step: int) -> None:
+        await self._queries.execute(conn, "delete_checkpoint", round_id=round_id, step=step)
+
+    async def uncollected_rounds(self, conn: Connection) -> list[UUID]:
+        """Ended rounds whose work in progress still lies in storage."""
+        return [row["round_id"] for row in await self._queries.all(conn, "uncollected_rounds")]
+
+    async def mark_collected(self, conn: Connection, round_id: UUID) -> None:
+        await self._queries.execute(conn, "mark_collected", round_id=round_id)
+
+    # Models
+
+    async def add_model(self, conn: Connection, model: Model) -> None:
+        """Store a published version and the held-out errors of its branches."""
+        version = Version.parse(model.version)
+        await self._queries.execute(
+            conn,
+            "insert_model",
+            version=model.version,
+            major=version.major,
+            minor=version.minor,
+            parent_version=model.parent_version,
+            round_id=model.round_id,
+            preset=model.preset,
+            manifest=_json(model.manifest),
+            files=_json_list(model.files),
+            rules=_json_list(model.rules),
+            standard_score=model.standard_score,
+            contributors=list(model.contributors),
+            published_at=model.published_at,
+        )
+        for one in model.branches:
+            await self._queries.execute(
+                conn,
+                "set_branch_errors",
+                round_id=model.round_id,
+                branch=one.branch.name,
+                energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
+                force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+            )
+
+    async def move_alias(self, conn: Connection, alias: str, version: str, reason: str) -> None:
+        await self._queries.execute(conn, "move_alias", alias=alias, version=version, reason=reason)
+
+    async def resolve(self, conn: Connection, version_or_alias: str) -> str | None:
+        """The version that an alias points to; a version as it is, whether it exists or not; none otherwise."""
+        row = await self._queries.one(conn, "resolve_alias", alias=version_or_alias)
+        if row is not None:
+            return str(row["version"])
+        try:
+            return str(Version.parse(version_or_alias))
+        except ValueError:
+            return None
+
+    async def newest_version(self, conn: Connection) -> str | None:
+        row = await self._queries.one(conn, "newest_version")
+        return None if row is None else str(row["version"])
+
+    async def model(self, conn: Connection, version: str) -> Model | None:
+        row = await self._queries.one(conn, "model", version=version)
+        return None if row is None else (await self._models(conn, [row]))[0]
+
+    async def models(self, conn: Connection, before: Version | None, limit: int) -> list[Model]:
+        """Versions below `before`, newest first."""
+        limit_version = before or Version(BEYOND_EVERY_NUMBER, 0)
+        rows = await self._queries.all(
+            conn, "models", major=limit_version.major, minor=limit_version.minor, limit=limit
+        )
+        return await self._models(conn, rows)
+
+    async def lineage(self, conn: Connection, version: str) -> list[Model]:
+        """The version and its ancestors, newest first; empty when it does not exist."""
+        return await self._models(conn, await self._queries.all(conn, "lineage", version=version))
+
+    async def _models(self, conn: Connection, rows: Sequence[Row]) -> list[Model]:
+        aliases = await self._queries.all(conn, "aliases")
+        models = []
+        for row in rows:
+            branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
+            pointing = tuple(one["alias"] for one in aliases if one["version"] == row["version"])
+            models.append(_model(row, branches, pointing))
+        return models
+
+
+def _json(value: Frozen) -> Jsonb:
+    return Jsonb(value.model_dump(mode="json"))
+
+
+def _json_list(values: Iterable[Frozen]) -> Jsonb:
+    return Jsonb([value.model_dump(mode="json") for value in values])
+
+
+def _member(row: Row) -> Member:
+    return Member(
+        ref=DatasetRef(dataset_id=row["dataset_id"], version=row["version"]),
+        credit=Credit(
+            title=row["title"], authors=tuple(row["authors"]), licence=row["licence"], private=row["private"]
+        ),
+        arrival=row["arrival"],
+        manifest=BlobRef.model_validate(row["manifest"]),
+        metric_report=BlobRef.model_validate(row["metric_report"]),
+        train_frames=row["train_frames"],
+        nearest_branch=row["nearest_branch"],
+        energy_shift_ev=row["energy_shift_ev"],
+        traceparent=row["traceparent"],
+    )
+
+
+def _branch(row: Row) -> Branch:
+    return Branch(name=row["name"], member=_member(row), is_new=row["is_new"], weight=row["weight"])
+
+
+def _maybe_round(row: Row | None) -> Round | None:
+    return None if row is None else _round(row)
+
+
+def _round(row: Row) -> Round:
+    plain: dict[str, Any] = {field: row[field] for field in Round.__dataclass_fields__ if field != "state"}
+    return Round(state=RoundState(row["state"]), **plain)
+
+
+def _model(row: Row, branches: Sequence[Row], aliases: tuple[str, ...]) -> Model:
+    return Model(
+        version=row["version"],
+        parent_version=row["parent_version"],
+        round_id=row["round_id"],
+        preset=row["preset"],
+        manifest=BlobRef.model_validate(row["manifest"]),
+        files=tuple(ModelFile.model_validate(one) for one in row["files"]),
+        rules=tuple(RuleResult.model_validate(one) for one in row["rules"]),
+        standard_score=row["standard_score"],
+        contributors=tuple(row["contributors"]),
+        branches=tuple(
+            ModelBranch(
+                branch=_branch(one),
+                energy_rmse_mev_per_atom=one["energy_rmse_mev_per_atom"],
+                force_rmse_mev_per_angstrom=one["force_rmse_mev_per_angstrom"],
+            )
+            for one in branches
+        ),
+        aliases=aliases,
+        published_at=row["published_at"],
+    )
