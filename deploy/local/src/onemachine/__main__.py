@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,8 +27,9 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
-    given = {name: value for name, value in vars(_arguments().parse_args()).items() if value is not None}
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 well, 2 wrong arguments, and see `errors` and `commands`."""
+    given = {name: value for name, value in vars(_arguments().parse_args(arguments)).items() if value is not None}
     verb = given.pop("verb")
     try:
         settings = OneMachineSettings(**given)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from onemachine.errors import PortInUse
+from onemachine.errors import CannotStart, PortInUse
 from onemachine.process import free_port
 
 
@@ -35,13 +35,19 @@ def holder(port: int) -> str | None:
 
 
 def require_free(host: str, port: int) -> None:
-    """Raises PortInUse with what to do about it."""
-    if is_free(host, port):
-        return
+    """Raises CannotStart with what to do about it."""
+    try:
+        if is_free(host, port):
+            return
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another port (PORT=8080) or host (--host)"
+        ) from error
     who = holder(port) or "another program"
+    other = 8080 if port != 8080 else 8090
     raise PortInUse(
-        f"port {port} of {host} is taken by {who}. Choose another one: `make up PORT={port + 80}`"
-        f" (or `python -m onemachine up --port {port + 80}`), or let one be found: --free-ports"
+        f"port {port} of {host} is taken by {who}. Choose another one: `make up PORT={other}`"
+        f" (or `python -m onemachine up --port {other}`), or let one be found: --free-ports"
     )
 
 
