@@ -1,0 +1,223 @@
+"""Rows and stored events into views. Nothing is decided here but words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from contracts.base import RuleResult, SetAside
+from contracts.events import ModelPublished
+from kit.queries import Row
+
+from gateway import views
+from gateway.domain import round_stage
+from gateway.store import round_facts
+
+REMEDIES = {
+    "covered": (
+        "There is nothing to put right. Data of a kind that the model predicts badly helps it most: "
+        "other compositions, temperatures, pressures, surfaces or defects."
+    ),
+    "not-sound": "Look at the frames that failed, correct or leave them out, and upload the dataset again.",
+    "withheld": "Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed.",
+    "failed": "Nothing to do: your dataset is safe. We look into the training on our side.",
+}
+
+
+def dataset_url(dataset_id: UUID) -> str:
+    return f"/datasets/{dataset_id}"
+
+
+def api_url(dataset_id: UUID) -> str:
+    return f"/api/v1/datasets/{dataset_id}"
+
+
+def dataset_view(
+    row: Row, curve: Iterable[views.CurvePoint] = (), queue: views.QueuePlace | None = None
+) -> views.DatasetView:
+    """Of a row of the query `entries`."""
+    around = row["round"] or {}
+    return views.DatasetView(
+        id=row["dataset_id"],
+        version=row["version"],
+        url=dataset_url(row["dataset_id"]),
+        name=row["name"],
+        authors=tuple(row["authors"]),
+        licence=row["licence"],
+        private=row["private"],
+        description=row["description"],
+        created=row["created"],
+        filename=row["filename"],
+        size=row["archive_size"],
+        sha256=row["archive_sha256"],
+        stage=row["stage"],
+        state=row["state"],
+        verdict=row["verdict"],
+        held_up=views.HeldUp(reason=row["held_up"]) if row["held_up"] else None,
+        message=_message(row, around),
+        queue=queue,
+        ingest=views.IngestView.model_validate(row["validated"]) if row["validated"] else None,
+        metric=_metric(row) if row["metric"] else None,
+        training=_training(row, around, tuple(curve)) if around else None,
+        model=around["published"]["version"] if around.get("published") else None,
+        growth=_growth(around),
+    )
+
+
+def _growth(around: Mapping[str, Any]) -> tuple[RuleResult, ...] | None:
+    ending = around.get("published") or around.get("withheld")
+    return tuple(RuleResult.model_validate(rule) for rule in ending["rules"]) if ending else None
+
+
+def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
+    match row["state"]:
+        case "rejected":
+            rejected = row["rejected"]
+            return views.Message(
+                rule=rejected["rule"],
+                reason=rejected["reason"],
+                remedy=rejected["remedy"],
+                set_aside=tuple(SetAside.model_validate(one) for one in rejected["set_aside"]),
+            )
+        case "not-passed":
+            outcome = row["verdict"]
+            return views.Message(rule=outcome, reason=_sentence(row["metric"]), remedy=REMEDIES[outcome])
+        case "withheld":
+            broken = [rule for rule in around["withheld"]["rules"] if not rule["passed"]]
+            return views.Message(
+                rule=broken[0]["rule"] if broken else "withheld",
+                reason=" ".join(rule["sentence"] for rule in broken) or "The growth policy did not hold.",
+                remedy=REMEDIES["withheld"],
+            )
+        case "failed":
+            failed = around["failed"]
+            return views.Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
+    return None
+
+
+def _sentence(metric: Mapping[str, Any]) -> str:
+    """The sentence that decided: soundness when that failed, else novelty."""
+    return str(metric["new"]["sentence"] if metric["sound"]["passed"] else metric["sound"]["sentence"])
+
+
+def _metric(row: Row) -> views.MetricView:
+    metric = row["metric"]
+    base = f"{api_url(row['dataset_id'])}/pictures"
+    return views.MetricView.model_validate(
+        metric
+        | {
+            "pictures": {name: f"{base}/{name}" for name in sorted(row["pictures"])},
+            "sentence": _sentence(metric),
+        }
+    )
+
+
+def _training(row: Row, around: Mapping[str, Any], curve: tuple[views.CurvePoint, ...]) -> views.TrainingView:
+    progress = around["progress"] or {}
+    stage = round_stage(round_facts(dict(around)))
+    after = next(
+        (error for error in _final_errors(around) if error["branch"] == row["branch"]),
+        {"force_rmse_mev_per_angstrom": None, "energy_rmse_mev_per_atom": None},
+    )
+    total = around["queued"]["total_steps"]
+    done = stage in ("finished", "published", "withheld")
+    return views.TrainingView(
+        round_id=row["round_id"],
+        branch=row["branch"],
+        state=stage,
+        attempt=around["attempt"],
+        worker=around["worker"],
+        step=total if done else progress.get("step", 0),
+        total_steps=total,
+        eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
+        curve=curve,
+        force_rmse_after_mev_per_angstrom=after["force_rmse_mev_per_angstrom"],
+        energy_rmse_after_mev_per_atom=after["energy_rmse_mev_per_atom"],
+    )
+
+
+def _final_errors(around: Mapping[str, Any]) -> list[dict[str, Any]]:
+    ending = around["finished"] or around["published"]
+    return list(ending["branches"]) if ending else []
+
+
+def queue_entry(row: Mapping[str, Any], reader_id: UUID | None, position: int) -> views.QueueEntry:
+    """A private contribution of somebody else has no name and no address."""
+    mine = reader_id is not None and str(row["owner_id"]) == str(reader_id)
+    shown = mine or not row["private"]
+    return views.QueueEntry(
+        position=position,
+        name=row["name"] if shown else views.PRIVATE_NAME,
+        url=f"/datasets/{row['dataset_id']}" if shown else None,
+        state=row["state"],
+        since=row["since"],
+        held_up=row["held_up"],
+    )
+
+
+def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
+    around = row["round"]
+    progress = around["progress"] or {}
+    stage = round_stage(round_facts(around))
+    planned = around["queued_at"]
+    members = [one | {"since": planned} for one in row["datasets"] or ()]
+    return views.QueueRound(
+        state=stage,
+        parent_version=around["queued"]["parent_version"],
+        attempt=around["attempt"],
+        worker=around["worker"],
+        step=progress.get("step", 0),
+        total_steps=around["queued"]["total_steps"],
+        eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
+        planned=planned,
+        datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
+    )
+
+
+def model_file_url(version: str, name: str) -> str:
+    return f"/api/v1/models/{version}/files/{name}"
+
+
+def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelView:
+    """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
+    event = ModelPublished.model_validate(row["event"])
+    trained = []
+    for one in event.datasets:
+        shown = one.dataset is not None and one.dataset.dataset_id not in private_ids
+        dataset_id = one.dataset.dataset_id if one.dataset is not None and shown else None
+        trained.append(
+            views.TrainedDatasetView(
+                id=dataset_id,
+                url=dataset_url(dataset_id) if dataset_id else None,
+                name=(one.title if shown else None) or views.PRIVATE_NAME,
+                authors=one.authors if shown else (),
+                branch=one.branch,
+                weight=one.weight,
+                new=one.new,
+                energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
+                force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+            )
+        )
+    return views.ModelView(
+        version=event.version,
+        parent=event.parent,
+        published=row["published"],
+        preset=event.preset,
+        datasets=tuple(trained),
+        contributors=event.contributors,
+        files=tuple(
+            views.ModelFileView(
+                name=file.name,
+                kind=file.kind,
+                branch=file.branch,
+                size=file.blob.size,
+                sha256=file.blob.sha256,
+                url=model_file_url(event.version, file.name),
+            )
+            for file in event.files
+        ),
+        branches=event.branches,
+        rules=event.rules,
+        standard_score=event.standard_score,
+        wall_seconds=event.wall_seconds,
+        aliases=("latest",) if latest else (),
+    )

@@ -1,0 +1,50 @@
+"""What the API and the pages share: `request.app.state.gateway`.
+
+Pages ask `gateway.identity.reader(request)` (or `signed_in`) who asks, call a use case below with that person, and
+render the view that comes back. Every use case raises `gateway.problems.Problem` for what a person can put right.
+"""
+
+from dataclasses import dataclass
+
+from kit.blobs import Blobs
+from kit.db import Database
+
+from gateway.accounts import Accounts
+from gateway.datasets import Datasets
+from gateway.feed import Feed
+from gateway.formats import Formats
+from gateway.models import Models
+from gateway.settings import GatewaySettings
+from gateway.spool import Spool
+from gateway.store import Store
+from gateway.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Every use case of the gateway."""
+
+    settings: GatewaySettings
+    blobs: Blobs
+    accounts: Accounts
+    uploads: Uploads
+    formats: Formats
+    datasets: Datasets
+    models: Models
+    feed: Feed
+
+    @classmethod
+    def built(cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store) -> "Gateway":
+        spool = Spool(settings.incoming, settings.takeover_seconds)
+        uploads = Uploads(database, store, blobs, spool, settings)
+        formats = Formats(blobs)
+        return cls(
+            settings=settings,
+            blobs=blobs,
+            accounts=Accounts(database, store, settings),
+            uploads=uploads,
+            formats=formats,
+            datasets=Datasets(database, store, blobs, uploads, formats, settings),
+            models=Models(database, store),
+            feed=Feed(database, store, settings),
+        )

@@ -1,0 +1,337 @@
+"""tus 1.0 over HTTP: creation, creation-with-upload, termination, checksum, expiration."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import format_datetime
+from http import HTTPStatus
+from uuid import UUID
+
+from kit.logs import get_logger
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.identity import signed_in
+from gateway.problems import Problem
+from gateway.spool import Busy, Gone, UploadFile
+from gateway.uploads import Upload, Uploads, disk_problem, still_written, words
+
+log = get_logger(__name__)
+
+PATH = "/api/v1/uploads"
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
+BODY_TYPE = "application/offset+octet-stream"
+CHECKSUM_MISMATCH = 460
+DRAINED_BYTES = 64 << 20
+DRAIN_SECONDS = 10.0
+
+
+@dataclass
+class _Arrival:
+    """How the body of one request came in."""
+
+    gone: bool = False
+    superseded: bool = False
+    overrun: bool = False
+    checksum: "hashlib._Hash | None" = None
+
+
+class Tus:
+    """The endpoints. Offsets are the sizes of files; nothing of a body is kept in memory."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    def routes(self) -> list[BaseRoute]:
+        one = f"{PATH}/{{upload_id:uuid}}"
+        return [
+            Route(PATH, self._spoken(self.create), methods=["POST"]),
+            Route(PATH, self.options, methods=["OPTIONS"]),
+            Route(one, self.options, methods=["OPTIONS"]),
+            # HEAD alone: Starlette would add it to a GET route, and answer a GET with no body.
+            Route(one, self._spoken(self.one), methods=["HEAD", "PATCH", "DELETE"]),
+        ]
+
+    async def options(self, _request: Request) -> Response:
+        headers = {
+            "tus-version": VERSION,
+            "tus-extension": EXTENSIONS,
+            "tus-max-size": str(self._uploads.max_size),
+            "tus-checksum-algorithm": "sha256",
+        }
+        return Response(status_code=204, headers=_with_version(headers))
+
+    async def create(self, request: Request) -> Response:
+        person = await signed_in(request)
+        if "upload-defer-length" in request.headers:
+            raise _bad_header("Upload-Defer-Length", "is not supported", "Send Upload-Length with the size in bytes.")
+        size = _integer(request, "Upload-Length", "Send the size of the archive in bytes.")
+        metadata = _metadata(request.headers.get("upload-metadata", ""))
+        upload_id = await self._uploads.begin(person, size, metadata.get("filename", ""))
+        upload = await self._uploads.find(person, upload_id)
+        offset = 0
+        if request.headers.get("content-type") == BODY_TYPE:
+            offset = await self._receive(request, upload, 0)
+        headers = {"location": f"{PATH}/{upload_id}", "upload-offset": str(offset)}
+        return Response(status_code=201, headers=_with_version(headers | _expires(upload)))
+
+    async def one(self, request: Request) -> Response:
+        person = await signed_in(request)
+        upload_id: UUID = request.path_params["upload_id"]
+        if request.method == "DELETE":
+            await self._uploads.remove(person, upload_id)
+            return Response(status_code=204, headers=_with_version({}))
+        upload = await self._uploads.find(person, upload_id)
+        if request.method == "HEAD":
+            return await self._head(upload)
+        if request.headers.get("content-type") != BODY_TYPE:
+            raise Problem(
+                415,
+                "wrong-content-type",
+                "Not a piece of an upload",
+                f"A PATCH has the Content-Type {BODY_TYPE}.",
+                field="Content-Type",
+                remedy=f"Send Content-Type: {BODY_TYPE}.",
+            )
+        offset = _integer(request, "Upload-Offset", "Ask with HEAD where the upload stands.")
+        new = await self._receive(request, upload, offset)
+        return Response(status_code=204, headers=_with_version({"upload-offset": str(new)} | _expires(upload)))
+
+    async def _head(self, upload: Upload) -> Response:
+        headers = {"upload-length": str(upload.size), "cache-control": "no-store"} | _expires(upload)
+        if upload.sha256 is not None:
+            offset = upload.size
+        else:
+            # The answer must still be true when the client's next PATCH comes: an older writer stops now.
+            try:
+                async with self._uploads.spool.held(upload.id) as file:
+                    offset = file.offset
+            except Busy as error:
+                raise still_written() from error
+            except Gone as error:
+                raise _lost(upload) from error
+        return Response(status_code=200, headers=_with_version(headers | {"upload-offset": str(offset)}))
+
+    async def _receive(self, request: Request, upload: Upload, offset: int) -> int:
+        """Store the body at `offset` and return where the upload stands then."""
+        declared = _checksum(request)
+        if upload.sha256 is not None:
+            if offset == upload.size:
+                return offset
+            raise _conflict(upload.size, offset)
+        length = request.headers.get("content-length")
+        if length is not None and length.isdigit() and offset + int(length) > upload.size:
+            raise _overrun(upload)
+        try:
+            async with self._uploads.spool.held(upload.id) as file:
+                if file.offset != offset:
+                    raise _conflict(file.offset, offset)
+                new = await self._store_body(request, upload, file, declared)
+                if new == upload.size:
+                    await self._uploads.finish(upload, file)
+                else:
+                    await self._uploads.touched(upload)
+                return new
+        except Busy as error:
+            raise still_written() from error
+        except Gone as error:
+            raise _lost(upload) from error
+
+    async def _store_body(self, request: Request, upload: Upload, file: UploadFile, declared: bytes | None) -> int:
+        arrival = _Arrival(checksum=hashlib.sha256() if declared is not None else None)
+        await file.begin(verified=declared is not None)
+        task = asyncio.create_task(_pump(request, upload, file, arrival))
+        self._uploads.spool.pump(upload.id, task)
+        try:
+            await task
+        except OSError as error:
+            await (file.roll_back() if declared is not None else file.keep())
+            log.error("upload-write-failed", upload=str(upload.id), error=repr(error))
+            raise disk_problem(error) or error from error
+        if arrival.overrun:
+            await file.roll_back()
+            raise _overrun(upload)
+        if arrival.checksum is not None and (
+            arrival.gone or arrival.superseded or arrival.checksum.digest() != declared
+        ):
+            await file.roll_back()
+            if not arrival.gone and not arrival.superseded:
+                raise _mismatch()
+        else:
+            await file.keep()
+        if arrival.superseded:
+            raise still_written()
+        return file.offset
+
+    def _spoken(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """`endpoint` for clients that speak tus 1.0; every answer says so too."""
+
+        async def spoken(request: Request) -> Response:
+            try:
+                if request.headers.get("tus-resumable") != VERSION:
+                    raise Problem(
+                        412,
+                        "tus-version",
+                        "Another upload protocol",
+                        f"Uploads speak tus {VERSION}.",
+                        field="Tus-Resumable",
+                        remedy=f"Send Tus-Resumable: {VERSION}.",
+                        headers={"tus-version": VERSION},
+                    )
+                return await endpoint(request)
+            except Problem as problem:
+                problem.headers = _with_version(problem.headers)
+                await _drain(request)
+                raise
+
+        return spoken
+
+
+async def _pump(request: Request, upload: Upload, file: UploadFile, arrival: _Arrival) -> None:
+    """Body to disk until it ends, its client goes, or a newer request cancels this task. Raises OSError."""
+    room = upload.size - file.offset
+    try:
+        while True:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                arrival.gone = True
+                break
+            chunk = message.get("body", b"")
+            room -= len(chunk)
+            if room < 0:
+                arrival.overrun = True
+                break
+            if chunk:
+                if arrival.checksum is not None:
+                    arrival.checksum.update(chunk)
+                await file.feed(chunk)
+            if not message.get("more_body", False):
+                break
+    except asyncio.CancelledError:
+        arrival.superseded = True
+    finally:
+        await file.settle()
+
+
+async def _drain(request: Request) -> None:
+    """Read on for a while, so that a client that is still sending gets to see the error."""
+
+    async def read() -> None:
+        left = DRAINED_BYTES
+        while left > 0:
+            message = await request.receive()
+            left -= len(message.get("body", b""))
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                return
+
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return
+    try:
+        await asyncio.wait_for(read(), DRAIN_SECONDS)
+    except TimeoutError:
+        return
+
+
+def _with_version(headers: dict[str, str]) -> dict[str, str]:
+    return {"tus-resumable": VERSION, "cache-control": "no-store"} | headers
+
+
+def _expires(upload: Upload) -> dict[str, str]:
+    return {} if upload.dataset_id else {"upload-expires": format_datetime(upload.expires, usegmt=True)}
+
+
+def _integer(request: Request, header: str, remedy: str) -> int:
+    text = request.headers.get(header, "")
+    if not text.isdecimal() or not text.isascii() or len(text) > 18:
+        raise _bad_header(header, "is missing or not a number of bytes", remedy)
+    return int(text)
+
+
+def _metadata(text: str) -> dict[str, str]:
+    """Pairs 'key base64', separated by commas."""
+    found = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        key, _, value = pair.partition(" ")
+        try:
+            found[key] = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise _bad_header(
+                "Upload-Metadata", f"has a value of '{key[:40]}' that is not Base64 of UTF-8", ""
+            ) from None
+    return found
+
+
+def _checksum(request: Request) -> bytes | None:
+    text = request.headers.get("upload-checksum")
+    if text is None:
+        return None
+    algorithm, _, value = text.partition(" ")
+    if algorithm != "sha256":
+        raise _bad_header("Upload-Checksum", f"uses '{algorithm[:20]}'", "Use sha256, or leave the header out.")
+    try:
+        digest = base64.b64decode(value.strip(), validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != hashlib.sha256().digest_size:
+        raise _bad_header("Upload-Checksum", "is not a SHA-256 in Base64", "Send 'sha256 ' and 44 characters.")
+    return digest
+
+
+def _bad_header(header: str, what: str, remedy: str) -> Problem:
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "wrong-header",
+        "The upload client said something that we do not understand",
+        f"{header} {what}.",
+        field=header,
+        remedy=remedy or "See https://tus.io/protocols/resumable-upload.",
+    )
+
+
+def _conflict(here: int, claimed: int) -> Problem:
+    return Problem(
+        409,
+        "wrong-offset",
+        "Somewhere else",
+        f"The upload stands at byte {here}, not at {claimed}.",
+        field="Upload-Offset",
+        remedy="Ask with HEAD where it stands and go on from there.",
+        headers={"upload-offset": str(here)},
+    )
+
+
+def _overrun(upload: Upload) -> Problem:
+    return Problem(
+        413,
+        "upload-length-exceeded",
+        "More than was announced",
+        f"The upload was announced with {upload.size} bytes ({words(upload.size)}) and this goes beyond.",
+        field="Upload-Length",
+        remedy="The file has changed since: start a new upload. Nothing of this piece was kept.",
+    )
+
+
+def _mismatch() -> Problem:
+    return Problem(
+        CHECKSUM_MISMATCH,
+        "checksum-mismatch",
+        "Damaged on the way",
+        "This piece does not have the SHA-256 that was sent with it; it was discarded.",
+        field="Upload-Checksum",
+        remedy="Send the piece again.",
+    )
+
+
+def _lost(upload: Upload) -> Problem:
+    return Problem(
+        410,
+        "upload-gone",
+        "The upload is gone",
+        f"The bytes of {upload.filename} are not here any more.",
+        remedy="Start the upload again.",
+    )

@@ -1,0 +1,264 @@
+"""Use cases of uploads: begin, find, finish, remove, expire. How bytes arrive is in `tus`."""
+
+import asyncio
+import errno
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from uuid import UUID, uuid4
+
+from contracts import keys
+from kit.blobs import Blobs
+from kit.db import Database
+from kit.logs import get_logger
+from kit.queries import Row
+
+from gateway.domain import Person
+from gateway.problems import Problem, not_found
+from gateway.settings import GatewaySettings
+from gateway.spool import FULL, Busy, Gone, Spool, UploadFile
+from gateway.store import Store
+
+log = get_logger(__name__)
+
+FILENAME_LENGTH = 255
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that its owner may resume or publish. `sha256` is known once the last byte is stored."""
+
+    id: UUID
+    owner_id: UUID
+    filename: str
+    size: int
+    sha256: str | None
+    created: datetime
+    expires: datetime
+    dataset_id: UUID | None
+
+
+def words(size: int) -> str:
+    """A size for people, e.g. '4.0 GiB'."""
+    for unit, name in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
+def storage_full() -> Problem:
+    return Problem(
+        507,
+        "storage-full",
+        "No room just now",
+        "Our disk is full. What arrived so far is kept.",
+        remedy="Resume later from where you are; we have been told.",
+    )
+
+
+def clean_filename(name: str) -> str:
+    """The last part of a path from any system, printable, not empty."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    kept = "".join(character for character in last if character.isprintable()).strip()
+    return kept[-FILENAME_LENGTH:] or "archive"
+
+
+class Uploads:
+    """Raises Problem for everything that a person can put right."""
+
+    def __init__(self, database: Database, store: Store, blobs: Blobs, spool: Spool, settings: GatewaySettings) -> None:
+        self._database = database
+        self._store = store.uploads
+        self._blobs = blobs
+        self.spool = spool
+        self._settings = settings
+
+    @property
+    def max_size(self) -> int:
+        return self._settings.max_upload_bytes
+
+    async def begin(self, person: Person, size: int, filename: str) -> UUID:
+        """Raises Problem: 422 empty, 413 too large, 429 too many open, 507 no room."""
+        if size < 1:
+            raise Problem(
+                422,
+                "empty-upload",
+                "An empty file",
+                "The archive has no bytes.",
+                field="Upload-Length",
+                remedy="Check that the archive was written, and choose it again.",
+            )
+        if size > self._settings.max_upload_bytes:
+            raise too_large(size, self._settings.max_upload_bytes)
+        if size > self.spool.free_bytes():
+            log.error("upload-storage-full", size=size)
+            raise storage_full()
+        upload_id = uuid4()
+        try:
+            self.spool.create(upload_id)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise storage_full() from error
+        async with self._database.transaction() as connection:
+            added = await self._store.add(
+                connection, upload_id, person.id, clean_filename(filename), size, self._settings.max_open_uploads
+            )
+        if not added:
+            await self.spool.remove(upload_id)
+            raise Problem(
+                429,
+                "too-many-uploads",
+                "Too many open uploads",
+                f"You have {self._settings.max_open_uploads} uploads that are not published.",
+                remedy="Publish or remove one of them first (My Uploads).",
+            )
+        log.info("upload-started", upload=str(upload_id), size=size)
+        return upload_id
+
+    async def find(self, person: Person, upload_id: UUID) -> Upload:
+        """404 for what is not this person's."""
+        async with self._database.transaction() as connection:
+            row = await self._store.find(connection, upload_id)
+        if row is None or row["owner_id"] != person.id:
+            raise not_found("upload", "It may have expired: start it again.")
+        return self._upload(row)
+
+    async def unpublished(self, person: Person) -> list[tuple[Upload, int]]:
+        """What this person may resume or publish, newest first, with the bytes that are here."""
+        async with self._database.transaction() as connection:
+            rows = await self._store.unpublished(connection, person.id)
+        return [(upload, self.stored(upload)) for upload in map(self._upload, rows)]
+
+    def stored(self, upload: Upload) -> int:
+        """Bytes that are here, without disturbing whoever writes."""
+        if upload.sha256 is not None:
+            return upload.size
+        try:
+            return self.spool.path(upload.id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    async def touched(self, upload: Upload) -> None:
+        """Somebody wrote to it: it does not expire yet."""
+        async with self._database.transaction() as connection:
+            await self._store.touch(connection, upload.id)
+
+    async def finish(self, upload: Upload, file: UploadFile) -> str:
+        """All bytes are here: make them durable and note their SHA-256. Repeating it is harmless."""
+        await file.sync()
+        sha256 = await self.spool.sha256(upload.id, file)
+        async with self._database.transaction() as connection:
+            await self._store.finish(connection, upload.id, sha256)
+        log.info("upload-finished", upload=str(upload.id), size=upload.size)
+        return sha256
+
+    async def finished(self, upload: Upload) -> str:
+        """The SHA-256 of a complete upload; 422 when bytes are missing.
+
+        A crash between the last byte and its note is repaired here.
+        """
+        if upload.sha256 is not None:
+            return upload.sha256
+        try:
+            async with self.spool.held(upload.id) as file:
+                if file.offset == upload.size:
+                    return await self.finish(upload, file)
+                here = file.offset
+        except Gone:
+            here = 0
+        except Busy as error:
+            raise still_written() from error
+        raise Problem(
+            422,
+            "upload-incomplete",
+            "The upload is not complete",
+            f"{words(here)} of {words(upload.size)} have arrived.",
+            field="upload_id",
+            remedy="Resume the upload; publish when it is complete.",
+        )
+
+    async def remove(self, person: Person, upload_id: UUID) -> None:
+        """404 when there is none, 409 when an entry was published from it."""
+        upload = await self.find(person, upload_id)
+        if upload.dataset_id is not None or not await self._removed(upload_id):
+            raise Problem(
+                409,
+                "upload-published",
+                "Already published",
+                "This upload belongs to a published dataset.",
+                remedy="Withdraw the dataset instead.",
+            )
+
+    async def expire(self) -> int:
+        """Remove what nobody wrote to or published for too long. Returns how many."""
+        seconds = self._settings.upload_expiry_hours * 3600
+        async with self._database.transaction() as connection:
+            expired = await self._store.expired(connection, seconds)
+            # A crash between file and row leaves a file that no row knows.
+            for upload_id in await asyncio.to_thread(self.spool.untouched, seconds):
+                if await self._store.find(connection, upload_id) is None:
+                    await self.spool.remove(upload_id)
+        removed = 0
+        for upload_id in expired:
+            removed += await self._removed(upload_id)
+            log.info("upload-expired", upload=str(upload_id))
+        return removed
+
+    async def _removed(self, upload_id: UUID) -> bool:
+        """The row goes first: a crash then leaves a file without owner, never an owner without file."""
+        try:
+            async with self.spool.held(upload_id):
+                return await self._forget(upload_id)
+        except Gone:
+            return await self._forget(upload_id)
+        except Busy as error:
+            raise still_written() from error
+
+    async def _forget(self, upload_id: UUID) -> bool:
+        async with self._database.transaction() as connection:
+            if not await self._store.remove(connection, upload_id):
+                return False
+        await self.spool.remove(upload_id)
+        await self._blobs.delete(keys.upload_archive(upload_id))
+        return True
+
+    def _upload(self, row: Row) -> Upload:
+        return Upload(
+            id=row["upload_id"],
+            owner_id=row["owner_id"],
+            filename=row["filename"],
+            size=row["size"],
+            sha256=row["sha256"],
+            created=row["created"],
+            expires=row["touched"] + timedelta(hours=self._settings.upload_expiry_hours),
+            dataset_id=row["dataset_id"],
+        )
+
+
+def too_large(size: int, most: int) -> Problem:
+    return Problem(
+        413,
+        "too-large",
+        "The archive is too large",
+        f"It has {words(size)}; the largest we take is {words(most)}.",
+        field="Upload-Length",
+        remedy="Split it into several datasets, or compress it (tar.zst, tar.xz).",
+    )
+
+
+def still_written() -> Problem:
+    return Problem(
+        423,
+        "upload-busy",
+        "The upload is being written",
+        "Another request writes to this upload.",
+        remedy="Wait a moment and try again.",
+        headers={"retry-after": "2"},
+    )
+
+
+def disk_problem(error: OSError) -> Problem | None:
+    """What a person is told of a failed write; none for what is our fault alone."""
+    return storage_full() if error.errno in (*FULL, errno.EFBIG) else None
