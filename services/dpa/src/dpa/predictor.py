@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+# The PyTorch backend takes seconds to import: pay at import, not at the first model.
+import deepmd.pt.infer.deep_eval  # noqa: F401
 from deepmd.infer import DeepPot
 from frames.frame import Frame
 

@@ -1,0 +1,136 @@
+"""Give new datasets their own branches in a checkpoint with shared fitting net and case embedding.
+
+deepmd-kit 3.2.0's `--finetune` does not: a RANDOM branch gets an all-zero case vector, and `finetune_head`
+copies the parent's one-hot, so that both branches are the same network. Here a new branch starts as a copy
+of its nearest branch, predicts the same up to the energy shift, and is free to diverge.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dpa.checkpoint import Checkpoint, parameters
+
+_FITTING = "atomic_model.fitting_net."
+_OWN = ("out_bias", "out_std", "bias_atom_e", "case_embd")
+"""Tensors that belong to one branch; all others are shared through aliases."""
+_CASE_INPUTS = (
+    "filter_layers.networks.0.layers.0.matrix",
+    "filter_layers._networks.0.layers.0.matrix",
+    "filter_layers.networks.0.case_film.case_layer1.matrix",
+    "filter_layers._networks.0.case_film.case_layer1.matrix",
+)
+"""The layer whose last rows multiply the case vector: plain, and where FiLM conditions on it."""
+
+
+class CannotGrow(ValueError):
+    """The checkpoint cannot take this branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBranch:
+    """`energy_shift_ev` per element symbol is added to the energy bias that `nearest` has."""
+
+    name: str
+    nearest: str
+    energy_shift_ev: Mapping[str, float]
+    elements: tuple[str, ...]
+
+
+def add_branches(checkpoint: Checkpoint, new: Iterable[NewBranch], head_room: int = 8) -> None:
+    """Add branches in place, after the old ones; what the old ones predict does not change.
+
+    When the case embedding is full it is widened by what is needed and `head_room` more. The optimizer's
+    state is dropped: training goes on from these weights with a fresh optimizer (`--init-model`).
+    Raises CannotGrow.
+    """
+    wanted = list(new)
+    for branch in wanted:
+        _add(checkpoint, branch, len(wanted) + head_room)
+    checkpoint["optimizer"] = {"state": {}, "param_groups": []}
+
+
+def case_dimension(checkpoint: Checkpoint) -> int:
+    """How many branches its case embedding has room for; 0 without one."""
+    state = checkpoint["model"]
+    first = next(iter(parameters(checkpoint)["model_dict"]))
+    vector = state.get(f"model.{first}.{_FITTING}case_embd")
+    return 0 if vector is None else int(vector.numel())
+
+
+def _add(checkpoint: Checkpoint, new: NewBranch, room: int) -> None:
+    state = checkpoint["model"]
+    declared = parameters(checkpoint)["model_dict"]
+    if new.name in declared:
+        raise CannotGrow(f"the model has a branch {new.name!r} already")
+    if new.nearest not in declared:
+        raise CannotGrow(f"the model has no branch {new.nearest!r} to start {new.name!r} from")
+    if case_dimension(checkpoint) == 0:
+        raise CannotGrow("the model has no case embedding: its branches could not differ; start a new major version")
+    used = {int(state[_case_key(name)].argmax()) for name in declared}
+    if len(used) == case_dimension(checkpoint):
+        _widen(checkpoint, room)
+    _clone(state, declared, new)
+    _shift_bias(state, declared[new.name]["type_map"], new)
+    _own_case(state, declared, new, min(set(range(case_dimension(checkpoint))) - used))
+
+
+def _case_key(branch: str) -> str:
+    return f"model.{branch}.{_FITTING}case_embd"
+
+
+def _clone(state: dict[str, Any], declared: dict[str, Any], new: NewBranch) -> None:
+    declared[new.name] = copy.deepcopy(declared[new.nearest])
+    declared[new.name]["info"] = {"observed_type": list(new.elements)}
+    declared[new.name]["model_branch_alias"] = []
+    for prefix in ("model", "loss"):
+        old = f"{prefix}.{new.nearest}."
+        for key in [key for key in state if key.startswith(old)]:
+            tensor = state[key].clone() if key.endswith(_OWN) else state[key]
+            state[f"{prefix}.{new.name}.{key.removeprefix(old)}"] = tensor
+
+
+def _shift_bias(state: dict[str, Any], type_map: list[str], new: NewBranch) -> None:
+    bias = state[f"model.{new.name}.atomic_model.out_bias"]
+    for symbol, shift in new.energy_shift_ev.items():
+        bias[0, type_map.index(symbol), 0] += shift
+
+
+def _own_case(state: dict[str, Any], declared: dict[str, Any], new: NewBranch, case: int) -> None:
+    parent_case = int(state[_case_key(new.nearest)].argmax())
+    vector = torch.zeros_like(state[_case_key(new.nearest)])
+    vector[case] = 1
+    state[_case_key(new.name)] = vector
+    for keys in _case_matrices(state, declared).values():
+        matrix = state[keys[0]]
+        first = matrix.shape[0] - vector.numel()
+        matrix[first + case] = matrix[first + parent_case]
+
+
+def _widen(checkpoint: Checkpoint, extra: int) -> None:
+    state = checkpoint["model"]
+    declared = parameters(checkpoint)["model_dict"]
+    for keys in _case_matrices(state, declared).values():
+        old = state[keys[0]]
+        wider = torch.cat([old, torch.zeros(extra, old.shape[1], dtype=old.dtype)])
+        for key in keys:
+            state[key] = wider
+    dimension = case_dimension(checkpoint) + extra
+    for name, declaration in declared.items():
+        vector = state[_case_key(name)]
+        state[_case_key(name)] = torch.cat([vector, torch.zeros(extra, dtype=vector.dtype)])
+        declaration["fitting_net"]["dim_case_embd"] = dimension
+
+
+def _case_matrices(state: dict[str, Any], declared: dict[str, Any]) -> dict[int, list[str]]:
+    """Keys of the matrices that the case vector enters, by storage: aliases of one tensor stand together."""
+    found: dict[int, list[str]] = {}
+    for name in declared:
+        keys = [key for end in _CASE_INPUTS if (key := f"model.{name}.{_FITTING}{end}") in state]
+        # With FiLM the vector enters its own layer alone.
+        for key in [key for key in keys if "case_film" in key] or keys:
+            found.setdefault(state[key].data_ptr(), []).append(key)
+    return found
