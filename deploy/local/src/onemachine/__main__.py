@@ -1,9 +1,10 @@
-"""`python -m onemachine up|status|down`."""
+"""`python -m onemachine up|status|down|demo`."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,12 +19,15 @@ def _arguments() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start everything and stay in the foreground")
     status = verbs.add_parser("status", help="tell what runs")
     down = verbs.add_parser("down", help="stop what `up` started, and wait for it")
-    for verb in (up, status, down):
+    demo = verbs.add_parser("demo", help="run the main job from a fresh state, through the public API")
+    for verb in (up, status, down, demo):
         verb.add_argument("--state", type=Path, help="state folder (default .potluck)")
     up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
     up.add_argument("--port", type=int, help="port of the site (default 8000)")
     up.add_argument("--free-ports", action="store_true", default=None, help="find a free port for the site")
     up.add_argument("--trainers", type=int, help="how many trainers run (default 1)")
+    demo.add_argument("--exit", action="store_true", help="stop at the end; exit 0 only if everything came true")
+    demo.add_argument("--timeout", type=float, help="give up after so many seconds (default 1200)")
     return parser
 
 
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 well, 2 wrong arguments, and see `errors` and `commands`."""
     given = {name: value for name, value in vars(_arguments().parse_args(arguments)).items() if value is not None}
     verb = given.pop("verb")
+    if verb == "demo":
+        return demo(given)
     try:
         settings = OneMachineSettings(**given)
         if verb == "up":
@@ -45,6 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def demo(given: Mapping[str, Any]) -> int:
+    # The other verbs need neither the client nor rich.
+    from onemachine.demo.program import DemoSettings, run_demo
+
+    names = {"exit": "exit_when_done", "timeout": "timeout_seconds"}
+    return run_demo(DemoSettings(**{names.get(name, name): value for name, value in given.items()}))
 
 
 if __name__ == "__main__":
