@@ -131,7 +131,7 @@ class Postgres:
         folder = self.socket_folder
         if folder.is_symlink():
             raise CannotStart(f"{folder} is a symbolic link and may lead anywhere; remove it")
-        owners = {os.geteuid(), self.identity.owner()[0]}
+        owners = {os.geteuid(), Identity.NOBODY.owner()[0]} if os.geteuid() == 0 else {os.geteuid()}
         if folder.exists() and folder.stat().st_uid not in owners:
             raise CannotStart(f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own")
         self._make_own(folder)

