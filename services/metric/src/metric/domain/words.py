@@ -30,3 +30,8 @@ def listed(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def shortened(name: str, most: int = 32) -> str:
+    """The beginning of a long name, with '…'."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -1,0 +1,9 @@
+"""`python -m metric`."""
+
+from kit.service import run
+
+from metric.app import build
+from metric.settings import MetricSettings
+
+if __name__ == "__main__":
+    run("metric", MetricSettings(), build)

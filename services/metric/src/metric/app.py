@@ -1,0 +1,33 @@
+"""The only wiring: settings in, a running metric out."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from kit.rpc import channel
+from kit.service import Foundation
+
+from metric.handlers import Handlers
+from metric.models import RegistryModels
+from metric.prediction import PredictionProcess
+from metric.service import Metric
+from metric.settings import MetricSettings
+from metric.store import Store
+
+
+@asynccontextmanager
+async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> AsyncIterator[None]:
+    """Wire the service; it consumes and predicts until the block is left."""
+    with tempfile.TemporaryDirectory(prefix="potluck-models-") as folder:
+        async with (
+            PredictionProcess(settings.prediction_threads, settings.prediction_timeout_seconds) as predictions,
+            channel(settings.registry_address, settings.registry_token) as registry,
+        ):
+            models = RegistryModels(registry, base.blobs, Path(folder), settings.registry_deadline_seconds)
+            metric = Metric(
+                Store(), models, predictions, base.blobs, settings.limits(), settings.max_frames, settings.seed
+            )
+            handlers = Handlers(base.database, metric)
+            base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
+            yield
