@@ -1,0 +1,14 @@
+"""The site: server-rendered pages that work before any script arrives."""
+
+from starlette.routing import BaseRoute, Mount
+
+from gateway.pages import account, browse, upload
+from gateway.pages.assets import STATIC, StaticAssets
+from gateway.pages.site import problem_page
+
+__all__ = ["problem_page", "routes"]
+
+
+def routes() -> list[BaseRoute]:
+    """Every page, and the files under /static."""
+    return [*browse.routes(), *account.routes(), *upload.routes(), Mount("/static", StaticAssets(directory=STATIC))]

@@ -1,0 +1,163 @@
+"""Renders templates: language, theme and person of a request, one environment a language."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache, partial, wraps
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.domain import Person
+from gateway.identity import reader
+from gateway.pages import words
+from gateway.pages.assets import Assets
+from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
+from gateway.problems import Problem
+from gateway.views import DatasetView
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+THEMES = ("light", "dark")
+YEAR_SECONDS = 365 * 86400
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def training_data(dataset: DatasetView) -> dict[str, object]:
+    """What the chart's script reads from the page."""
+    training, metric = dataset.training, dataset.metric
+    return {
+        "points": [point.model_dump() for point in training.curve] if training else [],
+        "total_steps": training.total_steps if training else 0,
+        "zero_shot": {
+            "force": metric.force_rmse_zero_shot_mev_per_angstrom if metric else None,
+            "energy": metric.energy_rmse_zero_shot_mev_per_atom if metric else None,
+        },
+    }
+
+
+class Site:
+    """Raises FileNotFoundError when the front end has not been built."""
+
+    def __init__(self) -> None:
+        assets = Assets()
+        self._environments = {language: self._environment(language, assets) for language in LANGUAGES}
+
+    @staticmethod
+    def _environment(language: str, assets: Assets) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=select_autoescape(),
+            extensions=["jinja2.ext.i18n"],
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        catalogue = translations(language)
+        environment.install_gettext_callables(  # type: ignore[attr-defined]  # added by the i18n extension
+            catalogue.gettext, catalogue.ngettext, newstyle=True
+        )
+        environment.filters.update(words.FILTERS)
+        environment.globals.update(
+            asset=assets.url,
+            script=assets.script,
+            icon=assets.icon,
+            initials=words.initials,
+            training_data=training_data,
+        )
+        return environment
+
+    def render(
+        self, request: Request, template: str, person: Person | None, status: int = 200, **context: object
+    ) -> Response:
+        """A page for one request. `?lang=` is remembered in a cookie."""
+        language = language_of(request)
+        other = next(one for one in LANGUAGES if one != language)
+        theme = request.cookies.get("theme")
+        html = (
+            self._environments[language]
+            .get_template(template)
+            .render(
+                lang=language,
+                theme=theme if theme in THEMES else None,
+                path=request.url.path,
+                here=_here(request),
+                other_language_url=_relative(request, lang=other),
+                person=person,
+                **context,
+            )
+        )
+        response = HTMLResponse(
+            html, status, headers={"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
+        )
+        if request.query_params.get("lang") in LANGUAGES:
+            response.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True)
+        return response
+
+    def gettext(self, request: Request, text: str) -> str:
+        return translations(language_of(request)).gettext(text)
+
+
+@cache
+def site() -> Site:
+    return Site()
+
+
+def safe_next(target: object) -> str:
+    """Where to go after a form: a path of this site, never an address that somebody else chose."""
+    if not isinstance(target, str) or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return "/"
+    if any(ord(character) < 32 for character in target) or urlsplit(target).netloc:
+        return "/"
+    return target
+
+
+def _here(request: Request) -> str:
+    return _relative(request, lang=None)
+
+
+def _relative(request: Request, lang: str | None) -> str:
+    """This page's path and query, with another language or with none named."""
+    url = request.url.remove_query_params("lang")
+    if lang is not None:
+        url = url.include_query_params(lang=lang)
+    return url.path + (f"?{url.query}" if url.query else "")
+
+
+def page(endpoint: Endpoint) -> Endpoint:
+    """Problems become pages; who must sign in first is sent there and back."""
+
+    @wraps(endpoint)
+    async def shown(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Problem as problem:
+            if problem.status == 401 and request.method == "GET":
+                return RedirectResponse(f"/sign-in?next={quote(_here(request), safe='')}", 303)
+            return await problem_page(request, problem)
+
+    return shown
+
+
+async def problem_page(request: Request, problem: Problem) -> Response:
+    """An error in words: what happened, and what to do."""
+    person = None
+    if problem.status < 500:
+        try:
+            person = await reader(request)
+        except Problem:
+            person = None
+    translate = partial(site().gettext, request)
+    response = site().render(
+        request,
+        "error.html",
+        person,
+        status=problem.status,
+        code=problem.status,
+        title=translate(problem.title),
+        detail=translate(problem.detail),
+        remedy=translate(problem.remedy) if problem.remedy else None,
+    )
+    response.headers.update(problem.headers)
+    return response

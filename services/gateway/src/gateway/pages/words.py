@@ -1,0 +1,106 @@
+"""Numbers, times and text as people read them: the filters of the templates."""
+
+import math
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_ALLOWED_TAGS = {
+    *("p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "s", "code", "pre", "blockquote", "hr", "br", "a"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+
+
+@lru_cache(512)
+def markdown(text: str) -> Markup:
+    """A contributor's Markdown as HTML that cannot run or load anything."""
+    html = nh3.clean(
+        _MARKDOWN.render(text),
+        tags=_ALLOWED_TAGS,
+        attributes={"a": {"href", "title"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow noopener ugc",
+    )
+    return Markup(html)  # noqa: S704  cleaned on the line above
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, never in scientific notation: 0.0123, 4.91, 12.3, 404, 1,971."""
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def percent(fraction: float) -> str:
+    """0.963 → 96 %; below 10 % with one decimal."""
+    value = 100 * fraction
+    return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+
+
+def size(number: int) -> str:
+    """Bytes in powers of 1,000."""
+    value = float(number)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"
+
+
+def duration(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def day(when: datetime) -> Markup:
+    return _time(when, "day", "%Y-%m-%d")
+
+
+def moment(when: datetime) -> Markup:
+    return _time(when, "moment", "%Y-%m-%d %H:%M UTC")
+
+
+def _time(when: datetime, kind: str, shape: str) -> Markup:
+    """UTC until the script puts it into the reader's zone."""
+    utc = when.astimezone(UTC)
+    stamp = utc.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" data-time="{}">{}</time>').format(stamp, kind, utc.strftime(shape))
+
+
+def initials(name: str) -> str:
+    """At most two letters for the avatar; one for a name without spaces, as Chinese names are written."""
+    words = name.split()
+    letters = [word[0] for word in (words[0], words[-1])] if len(words) > 1 else [name[:1] or "?"]
+    return "".join(letters).upper()
+
+
+def path(url: str) -> str:
+    """The path of an address: pages link within their own host, whatever it is called."""
+    return urlsplit(url).path
+
+
+FILTERS = {
+    "markdown": markdown,
+    "count": count,
+    "digits": digits,
+    "percent": percent,
+    "bytes": size,
+    "duration": duration,
+    "day": day,
+    "moment": moment,
+    "path": path,
+}

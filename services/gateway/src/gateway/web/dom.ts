@@ -1,0 +1,48 @@
+/** The element with this id; a page that lost it is a mistake of ours, so it throws. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element #${id}`);
+  return found as T;
+}
+
+/** Says it to screen readers without moving focus. */
+export function announce(text: string): void {
+  byId("announcer").textContent = text;
+}
+
+/** An element with attributes and children. */
+export function element(tag: string, attributes: Record<string, string>, ...children: (Node | string)[]): HTMLElement {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** The text of a translated template such as "Remove %s". */
+export function fill(template: string | undefined, value: string): string {
+  return (template ?? "%s").replace("%s", value);
+}
+
+/** Bytes in powers of 1,000, as the server writes them. */
+export function bytes(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(2)} GB`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} MB`;
+  if (count >= 1e3) return `${(count / 1e3).toFixed(1)} kB`;
+  return `${count} B`;
+}
+
+/** Seconds as "42 s", "12 min 05 s" or "3 h 04 min", as the server writes them. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** Three significant digits, never in scientific notation, as the server writes them. */
+export function digits(value: number): string {
+  if (value === 0) return "0";
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}

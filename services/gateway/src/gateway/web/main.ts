@@ -1,0 +1,60 @@
+// What every page needs: the theme switch, copy buttons, times in the reader's zone, tooltips that Escape hides.
+import { announce } from "./dom";
+
+const root = document.documentElement;
+
+/** The form works without this; with it, the page changes without loading again. */
+function switchThemeInPlace(): void {
+  document.querySelector<HTMLFormElement>("[data-theme-form]")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const theme = event.submitter?.getAttribute("value") === "dark" ? "dark" : "light";
+    const form = event.currentTarget as HTMLFormElement;
+    root.dataset.theme = theme;
+    root.dispatchEvent(new CustomEvent("themechange"));
+    form.querySelectorAll<HTMLButtonElement>("button").forEach((button) => button.checkVisibility() && button.focus());
+    // The server puts the cookie's theme into the next page: no flash, no inline script.
+    void fetch(form.action, { method: "POST", body: new URLSearchParams({ theme, next: "/" }), redirect: "manual" });
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => root.dispatchEvent(new CustomEvent("themechange")));
+}
+
+async function copy(button: HTMLElement): Promise<void> {
+  await navigator.clipboard.writeText(button.dataset.copy ?? "");
+  button.dataset.copied = "";
+  announce("✓");
+  setTimeout(() => delete button.dataset.copied, 1600);
+}
+
+/** Times come in UTC; readers get their own zone and language. Runs again on what a live page replaced. */
+export function localiseTimes(scope: ParentNode): void {
+  const day = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium" });
+  const moment = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short" });
+  scope.querySelectorAll<HTMLTimeElement>("time[data-time]").forEach((time) => {
+    const when = new Date(time.dateTime);
+    time.textContent = (time.dataset.time === "day" ? day : moment).format(when);
+    time.title = when.toISOString();
+  });
+}
+
+/** WCAG 1.4.13: Escape hides a tooltip without moving focus or pointer. */
+function hushTooltips(): void {
+  document.querySelectorAll<HTMLElement>(".step:is(:hover, :focus-within)").forEach((step) => {
+    step.dataset.hush = "";
+    const speak = () => delete step.dataset.hush;
+    step.addEventListener("pointerleave", speak, { once: true });
+    step.addEventListener("focusout", speak, { once: true });
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target as Element;
+  const button = target.closest<HTMLElement>("[data-copy]");
+  if (button) void copy(button);
+  const menu = target.closest<HTMLElement>(".menu a")?.closest<HTMLElement>(".menu");
+  menu?.hidePopover(); // a link to a part of this page would leave it open
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") hushTooltips();
+});
+switchThemeInPlace();
+localiseTimes(document);
