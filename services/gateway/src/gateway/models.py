@@ -28,10 +28,7 @@ class Models:
             await self._store.entries.read_consistently(connection)
             rows = await self._store.entries.models(connection)
             named: set[UUID] = {
-                UUID(one["dataset"]["dataset_id"])
-                for row in rows
-                for one in row["event"]["datasets"]
-                if one["dataset"]
+                UUID(one["dataset"]["dataset_id"]) for row in rows for one in row["event"]["datasets"] if one["dataset"]
             }
             private = await self._store.entries.private_among(connection, sorted(named))
         return [assemble.model_view(row, number == 0, private) for number, row in enumerate(rows)]

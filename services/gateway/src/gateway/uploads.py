@@ -218,6 +218,8 @@ class Uploads:
 
     async def _forget(self, upload_id: UUID) -> bool:
         async with self._database.transaction() as connection:
+            # First the lock, then the look: a publication that held the lock has committed by now.
+            await self._store.lock(connection, upload_id)
             if not await self._store.remove(connection, upload_id):
                 return False
         await self.spool.remove(upload_id)

@@ -236,3 +236,15 @@ class QueueView(Frozen):
     check: tuple[QueueEntry, ...]
     train: tuple[QueueEntry, ...]
     rounds: tuple[QueueRound, ...]
+
+
+class OpenUploadView(Frozen):
+    """An upload that its owner may resume or publish. Sizes in bytes."""
+
+    id: UUID
+    url: str
+    filename: str
+    size: int
+    received: int
+    created: datetime
+    expires: datetime

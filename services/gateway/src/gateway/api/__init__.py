@@ -1,0 +1,9 @@
+"""The REST API, /api/v1."""
+
+from starlette.routing import BaseRoute
+
+from gateway.api import accounts, datasets, live, models
+
+
+def routes() -> list[BaseRoute]:
+    return [*accounts.routes(), *datasets.routes(), *models.routes(), *live.routes()]

@@ -1,0 +1,167 @@
+"""The only wiring: settings and foundation in, a served application out."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from kit.health import Health
+from kit.logs import get_logger
+from kit.service import Foundation
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+from gateway import api, pages
+from gateway.answers import problem_response
+from gateway.problems import Problem
+from gateway.projections import Projector
+from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
+from gateway.service import Gateway
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.tus import Tus
+
+log = get_logger(__name__)
+
+LANES = 2
+# Probes would drown the traces, and a live stream is a span of hours.
+UNTRACED = "health,/events$"
+
+ProblemPage = Callable[[Request, Problem], Awaitable[Response]]
+
+
+class AddressInUse(RuntimeError):
+    """Somebody else listens where we should."""
+
+
+def application(
+    gateway: Gateway, health: Health, page_routes: Sequence[BaseRoute], problem_page: ProblemPage
+) -> Starlette:
+    """The ASGI application. `problem_page` renders a problem for browsers; programs get problem+json."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        problem = error if isinstance(error, Problem) else _as_problem(error)
+        if problem.status == 500:
+            log.error("request-failed", path=request.url.path, exc_info=error)
+        wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+        return await problem_page(request, problem) if wants_page else problem_response(problem)
+
+    async def on_disconnect(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=499)
+
+    settings = gateway.settings
+    app = Starlette(
+        routes=[
+            *health.routes(),
+            *api.routes(),
+            *Tus(gateway.uploads).routes(),
+            Mount("/", routes=list(page_routes)),
+        ],
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_problem,
+            ClientDisconnect: on_disconnect,
+            Exception: on_problem,
+        },
+        middleware=[
+            Middleware(OpenTelemetryMiddleware, excluded_urls=UNTRACED, exclude_spans=["send", "receive"]),
+            Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
+            Middleware(SecurityHeaders),
+            Middleware(SameOrigin, public_url=settings.public_url),
+        ],
+    )
+    app.state.gateway = gateway
+    return app
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, HTTPException):
+        words = {404: "There is no such page.", 405: "This address does not take that method."}
+        detail = words.get(error.status_code, error.detail)
+        return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))
+    return Problem(
+        500,
+        "our-fault",
+        "Something broke on our side",
+        "Nothing that you sent before is lost.",
+        remedy="Try again; if it happens again, tell us when it was.",
+    )
+
+
+@asynccontextmanager
+async def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> AsyncIterator[None]:
+    """Consume events and answer HTTP while the block runs."""
+    store = Store()
+    gateway = Gateway.built(settings, base.database, base.blobs, store)
+    projector = Projector(base.database, store, base.blobs)
+    base.bus.consume("gateway-events", projector.on_event, lanes=LANES)
+    base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
+    base.tasks.create_task(gateway.feed.run(), name="feed")
+    base.tasks.create_task(_sweep(gateway), name="sweep")
+    app = application(gateway, base.health, pages.routes(), pages.problem_page)
+    async with serving(app, settings) as address:
+        log.info("listening", address=address)
+        try:
+            yield
+        finally:
+            gateway.feed.close()
+
+
+@asynccontextmanager
+async def serving(app: Starlette, settings: GatewaySettings) -> AsyncIterator[str]:
+    """Answer HTTP in this process and event loop. Raises AddressInUse.
+
+    At the end open requests get `stop_seconds`: granian itself would wait for them without end.
+    """
+    host, port = settings.host_and_port
+    port = _free(host, port)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto,
+        websockets=False,
+        log_enabled=False,
+        backlog=2048,
+    )
+    task = asyncio.create_task(server.serve(), name="http")
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(task, settings.stop_seconds)
+
+
+def _free(host: str, port: int) -> int:
+    """The port, or a free one for 0. granian would share a port that another granian has: ask first."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise AddressInUse(
+                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set"
+                " POTLUCK_GATEWAY_ADDRESS to another one"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+async def _sweep(gateway: Gateway) -> None:
+    """Now and then remove what has expired. A failure waits for the next time."""
+    while True:
+        try:
+            await gateway.uploads.expire()
+            await gateway.accounts.sweep()
+        except Exception as error:  # whatever it was, uploads and sign-ins go on without it
+            log.warning("sweep-failed", error=repr(error))
+        await asyncio.sleep(gateway.settings.upload_sweep_seconds)

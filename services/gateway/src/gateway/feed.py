@@ -1,0 +1,204 @@
+"""Live updates: woken by NOTIFY, read from the log once, encoded once, handed to every watcher.
+
+Every replica listens for itself, so a watcher may be connected to any of them.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from contracts.base import DatasetRef
+from kit.db import Database
+from kit.logs import get_logger
+from psycopg_pool import PoolTimeout
+
+from gateway.datasets import QUEUE_TOPIC, queue_places
+from gateway.problems import Problem
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.views import QueuePlace
+
+log = get_logger(__name__)
+
+CHANNEL = "gateway_feed"
+QUEUE_LENGTH = 256
+LOG_BATCH = 500
+QUEUE_PAUSE_SECONDS = 0.2
+AWAY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One encoded event of the stream. Without `position` it does not move Last-Event-ID."""
+
+    position: int | None
+    data: bytes
+
+
+def encode(event: str, data: str, position: int | None = None) -> bytes:
+    """Server-sent event; `data` is JSON without line breaks."""
+    identifier = f"id: {position}\n" if position is not None else ""
+    return f"{identifier}event: {event}\ndata: {data}\n\n".encode()
+
+
+@dataclass(eq=False)
+class Watcher:
+    """One open stream. A watcher that does not keep up is cut off: it comes back with its Last-Event-ID."""
+
+    queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_LENGTH))
+
+    def give(self, message: Message | None) -> bool:
+        """False when its queue is full."""
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            self.queue.put_nowait(None)
+            return False
+        return True
+
+
+@dataclass(eq=False)
+class _Topic:
+    """A contribution that somebody watches, and how far its log has been handed out."""
+
+    ref: DatasetRef
+    position: int = 0
+    place: QueuePlace | None = None
+    watchers: set[Watcher] = field(default_factory=set)
+    advancing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Feed:
+    """Fans the log out to watchers."""
+
+    def __init__(self, database: Database, store: Store, settings: GatewaySettings) -> None:
+        self._database = database
+        self._store = store
+        self._most = settings.max_watchers
+        self._topics: dict[DatasetRef, _Topic] = {}
+        self._count = 0
+        self._queue_changed = asyncio.Event()
+        self._closed = False
+
+    @asynccontextmanager
+    async def watching(self, ref: DatasetRef) -> AsyncIterator[Watcher]:
+        """Messages from now on. Raises Problem 503 when too many watch or the service stops."""
+        if self._closed or self._count >= self._most:
+            raise Problem(
+                503,
+                "too-many-watchers",
+                "Many are watching",
+                "No more live streams can be opened just now.",
+                remedy="Reload the page in a while: it shows the same state.",
+                headers={"retry-after": "10"},
+            )
+        watcher = Watcher()
+        self._count += 1
+        topic = self._topics.setdefault(ref, _Topic(ref))
+        topic.watchers.add(watcher)
+        try:
+            if len(topic.watchers) == 1:
+                async with topic.advancing, self._database.transaction() as connection:
+                    topic.position = await self._store.entries.position(connection, ref)
+                    topic.place = (await queue_places(self._store, connection)).get(ref)
+            yield watcher
+        finally:
+            self._count -= 1
+            topic.watchers.discard(watcher)
+            if not topic.watchers:
+                self._topics.pop(ref, None)
+
+    async def missed(self, ref: DatasetRef, after: int) -> list[Message] | None:
+        """What came after a position; None when that is too much or was never said: then start with a snapshot."""
+        async with self._database.transaction() as connection:
+            rows = await self._store.entries.log_after(connection, ref, after, LOG_BATCH)
+            last = await self._store.entries.position(connection, ref)
+        if after > last or len(rows) == LOG_BATCH:
+            return None
+        return [Message(row["position"], encode("update", row["data"], row["position"])) for row in rows]
+
+    def close(self) -> None:
+        """End every stream; the clients come back to whoever answers then."""
+        self._closed = True
+        for topic in list(self._topics.values()):
+            for watcher in list(topic.watchers):
+                watcher.give(None)
+
+    async def run(self) -> None:
+        """Listen until cancelled, through restarts of the database."""
+        queue = asyncio.create_task(self._tell_places())
+        try:
+            while True:
+                try:
+                    await self._listen()
+                except (psycopg.OperationalError, PoolTimeout, OSError) as error:
+                    log.warning("feed-database-away", error=str(error))
+                    await asyncio.sleep(AWAY_SECONDS)
+        finally:
+            queue.cancel()
+
+    async def _listen(self) -> None:
+        async with self._database.listening(CHANNEL) as connection:
+            # What was said while nobody listened is in the log.
+            for topic in list(self._topics.values()):
+                await self._advance(topic)
+            self._queue_changed.set()
+            async for notification in connection.notifies():
+                if notification.payload == QUEUE_TOPIC:
+                    self._queue_changed.set()
+                elif watched := self._topics.get(_ref(notification.payload)):
+                    await self._advance(watched)
+
+    async def _advance(self, topic: _Topic) -> None:
+        async with topic.advancing:
+            async with self._database.transaction() as connection:
+                rows = await self._store.entries.log_after(connection, topic.ref, topic.position, LOG_BATCH)
+            for row in rows:
+                position = row["position"]
+                self._hand_out(topic, Message(position, encode("update", row["data"], position)))
+                topic.position = position
+
+    async def _tell_places(self) -> None:
+        """Places in the queue change with everybody else's progress: told without an id, at most 5 times a second."""
+        while True:
+            await self._queue_changed.wait()
+            self._queue_changed.clear()
+            if self._topics:
+                try:
+                    async with self._database.transaction() as connection:
+                        places = await queue_places(self._store, connection)
+                except (psycopg.OperationalError, PoolTimeout, OSError) as error:
+                    log.warning("feed-database-away", error=str(error))
+                    self._queue_changed.set()
+                else:
+                    for topic in list(self._topics.values()):
+                        self._tell_place(topic, places.get(topic.ref))
+            await asyncio.sleep(QUEUE_PAUSE_SECONDS)
+
+    def _tell_place(self, topic: _Topic, place: QueuePlace | None) -> None:
+        if place != topic.place:
+            topic.place = place
+            self._hand_out(topic, Message(None, place_message(place)))
+
+    def _hand_out(self, topic: _Topic, message: Message) -> None:
+        for watcher in list(topic.watchers):
+            if not watcher.give(message):
+                topic.watchers.discard(watcher)
+                log.info("watcher-too-slow", dataset=str(topic.ref))
+
+
+def place_message(place: QueuePlace | None) -> bytes:
+    data: dict[str, Any] = {"queue": place.model_dump(mode="json") if place else None}
+    return encode("update", json.dumps(data))
+
+
+def _ref(text: str) -> DatasetRef:
+    dataset_id, _, version = text.partition("/")
+    return DatasetRef(dataset_id=UUID(dataset_id), version=int(version))

@@ -1,0 +1,220 @@
+"""Events into read tables. Facts may come twice and out of order: what is shown is derived from all of them."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.artifacts import MetricReport
+from contracts.base import DatasetRef
+from contracts.envelope import Event
+from contracts.events import (
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetMetricStarted,
+    DatasetRejected,
+    DatasetUploaded,
+    DatasetValidated,
+    ModelPublished,
+    ModelWithheld,
+    TrainingFailed,
+    TrainingFinished,
+    TrainingProgress,
+    TrainingQueued,
+    TrainingStarted,
+)
+from kit.blobs import Blobs
+from kit.bus import Delivery, Raw
+from kit.db import Database
+from kit.inbox import first_time
+from kit.logs import get_logger
+from kit.queries import Connection
+
+from gateway.datasets import QUEUE_TOPIC, views_of
+from gateway.domain import standing
+from gateway.store import Store
+from gateway.views import DatasetView
+
+log = get_logger(__name__)
+
+ALWAYS = frozenset({"stage", "state", "verdict", "held_up", "message", "model"})
+REASON_LENGTH = 300
+
+RoundEvent = (
+    TrainingQueued
+    | TrainingStarted
+    | TrainingProgress
+    | TrainingFailed
+    | TrainingFinished
+    | ModelPublished
+    | ModelWithheld
+)
+
+
+class Projector:
+    """Handlers of both durable consumers."""
+
+    def __init__(self, database: Database, store: Store, blobs: Blobs) -> None:
+        self._database = database
+        self._store = store
+        self._tables = store.projections
+        self._blobs = blobs
+
+    async def on_event(self, event: Event, delivery: Delivery) -> None:
+        """A fact of any service."""
+        pictures: dict[str, Any] = {}
+        if isinstance(event, DatasetMetricPassed | DatasetMetricNotPassed):
+            # Read before the transaction: storage may be slow.
+            report = await self._blobs.get_model(event.report.key, MetricReport)
+            pictures = {name: ref.model_dump(mode="json") for name, ref in report.pictures.items()}
+        at = delivery.attributes.time
+        async with self._database.transaction() as connection:
+            if not await first_time(connection, delivery.durable, delivery.attributes.id):
+                return
+            match event:
+                case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
+                    await self._on_dataset(connection, event, at)
+                case DatasetMetricPassed() | DatasetMetricNotPassed():
+                    await self._on_metric(connection, event, at, pictures)
+                case (
+                    TrainingQueued()
+                    | TrainingStarted()
+                    | TrainingProgress()
+                    | TrainingFailed()
+                    | TrainingFinished()
+                    | ModelPublished()
+                    | ModelWithheld()
+                ):
+                    await self._on_round(connection, event, at)
+                case _:
+                    log.info("event-without-projection", type=delivery.attributes.type)
+
+    async def on_dead_letter(self, raw: Raw) -> None:
+        """A message that a service gave up on: its contributions are held up on our side, with the reason."""
+        headers = {key.lower(): value for key, value in raw.headers.items()}
+        reason = headers.get("dead-reason", "a step failed")[:REASON_LENGTH]
+        at = _time(headers.get("dead-time"))
+        kind, _, rest = headers.get("ce-subject", "").partition("/")
+        try:
+            about = _dataset_ref(rest) if kind == "dataset" else UUID(rest) if kind == "round" else None
+        except ValueError:
+            about = None
+        if about is None:
+            log.error("dead-letter-about-nobody", subject=raw.subject, reason=reason)
+            return
+        async with self._database.transaction() as connection:
+            if isinstance(about, UUID):
+                refs = await self._tables.datasets_of_round(connection, about)
+            else:
+                refs = [about]
+            for ref in refs:
+                await self._tables.lock(connection, ref)
+                if await self._tables.hold_up(connection, ref, reason, at):
+                    await self._tell(connection, ref, None)
+        log.warning("contributions-held-up", datasets=[str(ref) for ref in refs], reason=reason)
+
+    async def _on_dataset(
+        self,
+        connection: Connection,
+        event: DatasetUploaded | DatasetValidated | DatasetRejected | DatasetMetricStarted,
+        at: datetime,
+    ) -> None:
+        await self._tables.lock(connection, event.dataset)
+        match event:
+            case DatasetValidated():
+                await self._tables.set_fact(connection, "validated", event.dataset, event)
+            case DatasetRejected():
+                await self._tables.set_fact(connection, "rejected", event.dataset, event)
+            case DatasetMetricStarted():
+                await self._tables.set_fact(connection, "metric_started", event.dataset, event)
+        await self._tell(connection, event.dataset, at, {"ingest"})
+
+    async def _on_metric(
+        self,
+        connection: Connection,
+        event: DatasetMetricPassed | DatasetMetricNotPassed,
+        at: datetime,
+        pictures: dict[str, Any],
+    ) -> None:
+        await self._tables.lock(connection, event.dataset)
+        outcome = event.outcome if isinstance(event, DatasetMetricNotPassed) else "passed"
+        metric = event.model_dump(mode="json") | {"outcome": outcome}
+        await self._tables.set_metric(connection, event.dataset, metric, at, pictures)
+        await self._tell(connection, event.dataset, at, {"metric"})
+
+    async def _on_round(self, connection: Connection, event: RoundEvent, at: datetime) -> None:
+        await self._tables.lock_round(connection, event.round_id)
+        point_step = None
+        match event:
+            case TrainingQueued():
+                await self._tables.set_queued(connection, event.round_id, event, at)
+                for ref in event.datasets:
+                    branch = event.branches.get(str(ref), "")
+                    await self._tables.add_round_dataset(connection, event.round_id, ref, branch)
+            case TrainingStarted():
+                await self._tables.set_started(connection, event)
+            case TrainingProgress():
+                await self._tables.set_progress(connection, event)
+                for error in event.branches:
+                    await self._tables.add_point(connection, event, error)
+                point_step = event.step
+            case TrainingFailed():
+                await self._tables.set_failed(connection, event.round_id, event.attempt, event)
+            case TrainingFinished():
+                await self._tables.set_ending(connection, "finished", event.round_id, event)
+            case ModelPublished():
+                await self._tables.set_ending(connection, "published", event.round_id, event)
+                await self._tables.add_model(connection, event.version, at, event)
+            case ModelWithheld():
+                await self._tables.set_ending(connection, "withheld", event.round_id, event)
+        for ref in await self._tables.datasets_of_round(connection, event.round_id):
+            await self._tables.lock(connection, ref)
+            await self._tell(connection, ref, at, {"training", "growth"}, point_step)
+
+    async def _tell(
+        self,
+        connection: Connection,
+        ref: DatasetRef,
+        at: datetime | None,
+        sections: Iterable[str] = (),
+        point_step: int | None = None,
+    ) -> None:
+        """Derive where the contribution stands, and log for its watchers what has changed. Holds its lock."""
+        before = await self._tables.lock(connection, ref)
+        now = standing(await self._tables.facts(connection, ref))
+        await self._tables.set_standing(connection, ref, now, at)
+        rows = await self._store.entries.rows(connection, [ref])
+        if ref not in rows:
+            return  # an entry of another installation, or a log that is replayed into an empty database
+        (view,) = await views_of(self._store, connection, [ref])
+        await self._tables.append_log(connection, ref, json.dumps(change(view, sections, point_step)))
+        await self._tables.notify(connection, str(ref))
+        if before["state"] != now.state:
+            await self._tables.notify(connection, QUEUE_TOPIC)
+
+
+def change(view: DatasetView, sections: Iterable[str], point_step: int | None) -> dict[str, Any]:
+    """Members of the dataset's JSON that replace what a watcher has; `point` joins its curve by step."""
+    data = view.model_dump(mode="json", include={*ALWAYS, *sections})
+    if view.training is not None and data.get("training"):
+        curve = data["training"].pop("curve")
+        if point_step is None:
+            # After a resumption points may have gone: the whole curve again.
+            data["training"]["curve"] = curve
+        else:
+            data["point"] = next((point for point in curve if point["step"] == point_step), None)
+    return data
+
+
+def _dataset_ref(text: str) -> DatasetRef:
+    dataset_id, _, version = text.partition("/")
+    return DatasetRef(dataset_id=UUID(dataset_id), version=int(version))
+
+
+def _time(text: str | None) -> datetime:
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return datetime.now(UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
