@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import grpc
 import nats
@@ -198,6 +199,7 @@ class Bus:
             "dead-consumer": raw.durable,
             "dead-subject": raw.subject,
             "dead-attempts": str(raw.attempt),
+            "dead-time": datetime.now(UTC).isoformat(),
             "dead-stream-sequence": str(received.metadata.sequence.stream),
         }
         subject = raw.subject.removeprefix(DEAD_LETTER_PREFIX)
