@@ -4,7 +4,7 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -36,7 +36,10 @@ class ServiceEntry:
     token: SecretStr | None = None
 
 
-Method = grpc.RpcMethodHandler[Any, Any]
+if TYPE_CHECKING:
+    Method = grpc.RpcMethodHandler[Any, Any]  # generic for the type checker alone
+else:
+    Method = grpc.RpcMethodHandler
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Method | None]]
 
 
