@@ -6,6 +6,8 @@ from pathlib import Path
 
 from onemachine.settings import OneMachineSettings
 
+Secret = Callable[[str], str]
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -16,6 +18,10 @@ class Addresses:
     nats_monitor: int
     registry: int
     health: Mapping[str, int]
+
+    @property
+    def registry_address(self) -> str:
+        return f"127.0.0.1:{self.registry}"
 
     @property
     def site(self) -> str:
@@ -33,7 +39,7 @@ def service_environment(
     state: Path,
     database_dsn: str | None,
     nats_password: str | None,
-    secret: Callable[[str], str],
+    secret: Secret,
 ) -> dict[str, str]:
     """Everything that `service` is told here, and nothing that another one is told."""
     values = {
@@ -44,18 +50,40 @@ def service_environment(
     if database_dsn is not None:
         values["database_dsn"] = database_dsn
     if nats_password is not None:
-        values |= {
-            "nats_url": f"nats://127.0.0.1:{addresses.nats}",
-            "nats_user": service,
-            "nats_password": nats_password,
-        }
-    registry = f"127.0.0.1:{addresses.registry}"
-    host, port = addresses.gateway
-    own: dict[str, dict[str, Callable[[], str]]] = {
-        "gateway": {"address": lambda: f"{host}:{port}"},
-        "registry": {"address": lambda: registry},
-        "metric": {"registry_address": lambda: registry},
-        "trainer": {"registry_address": lambda: registry},
-    }
-    values |= {name: value() for name, value in own.get(service, {}).items()}
+        url = f"nats://127.0.0.1:{addresses.nats}"
+        values |= {"nats_url": url, "nats_user": service, "nats_password": nats_password}
+    values |= _OF_ITS_OWN.get(service, _nothing)(addresses, settings, secret)
     return {f"POTLUCK_{service.upper()}_{name.upper()}": value for name, value in values.items()}
+
+
+def _gateway(addresses: Addresses, _settings: OneMachineSettings, _secret: Secret) -> dict[str, str]:
+    host, port = addresses.gateway
+    return {"address": f"{f'[{host}]' if ':' in host else host}:{port}"}
+
+
+def _registry(addresses: Addresses, settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
+    return {
+        "address": addresses.registry_address,
+        "growth_policy": str(settings.policy.absolute()),
+        "fleet_token": secret("registry-fleet"),
+        "query_token": secret("registry-query"),
+    }
+
+
+def _metric(addresses: Addresses, _settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
+    return {"registry_address": addresses.registry_address, "registry_token": secret("registry-query")}
+
+
+def _trainer(addresses: Addresses, settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
+    return {
+        "registry_address": addresses.registry_address,
+        "fleet_token": secret("registry-fleet"),
+        "presets": str(settings.presets.absolute()),
+    }
+
+
+def _nothing(_addresses: Addresses, _settings: OneMachineSettings, _secret: Secret) -> dict[str, str]:
+    return {}
+
+
+_OF_ITS_OWN = {"gateway": _gateway, "registry": _registry, "metric": _metric, "trainer": _trainer}
