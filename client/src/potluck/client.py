@@ -14,9 +14,10 @@ from potluck import config, sse
 from potluck.decode import decode
 from potluck.download import fetch
 from potluck.errors import NotSignedIn, PotluckError
+from potluck.live import LiveDataset
 from potluck.pending import Archive, PendingUploads
 from potluck.resources import Account, Dataset, Model, ModelFile
-from potluck.retry import Patience
+from potluck.retry import RETRIED_STATUS, Patience
 from potluck.transport import Transport
 from potluck.tus import Report, Sender
 
@@ -139,7 +140,8 @@ class Client:
 
         A lost connection is made again and asks for what came after the last event seen.
         """
-        seen = self.dataset(dataset_id)
+        live = LiveDataset(self._transport.json("GET", f"datasets/{dataset_id}"))
+        seen = live.now
         yield seen
         last_id, patience = "", self._transport.new_patience()
         while not seen.finished:
@@ -147,7 +149,8 @@ class Client:
                 for event in self._events(dataset_id, last_id):
                     last_id = event.id
                     patience.progressed()
-                    now = self._told(event, dataset_id)
+                    live.take(event)
+                    now = live.now
                     if now != seen:
                         seen = now
                         yield seen
@@ -158,11 +161,6 @@ class Client:
                 error = lost
             if not patience.wait():
                 raise self._transport.unreachable(error) from error
-            now = self.dataset(dataset_id)
-            if now != seen:
-                seen = now
-                patience.progressed()
-                yield seen
 
     def picture(self, dataset: Dataset, name: str) -> bytes:
         """The bytes (SVG or PNG) of one of the pictures of a dataset's verdict."""
@@ -199,22 +197,12 @@ class Client:
         with self._transport.stream(
             f"datasets/{dataset_id}/events", headers=headers, read_timeout_seconds=SILENCE_SECONDS
         ) as response:
-            if response.status_code >= 500:
+            if response.status_code in RETRIED_STATUS:
                 raise httpx.RemoteProtocolError(f"the server answered {response.status_code}")
             self._transport.checked(response)
             yield from sse.parse(response.iter_lines(), last_id)
 
-    def _told(self, event: sse.ServerEvent, dataset_id: str) -> Dataset:
-        """What an event says: the dataset itself, or only that it is time to look."""
-        try:
-            told = json.loads(event.data)
-        except ValueError:
-            told = None
-        if isinstance(told, dict) and told.get("id") == dataset_id and "state" in told:
-            return decode(Dataset, told)
-        return self.dataset(dataset_id)
-
 
 def _listed(answer: object, name: str) -> object:
-    """A list of the API: bare, or under its own name beside the page's number."""
-    return answer.get(name, answer.get("items")) if isinstance(answer, dict) else answer
+    """A list of the API stands under its own name."""
+    return answer.get(name) if isinstance(answer, dict) else answer

@@ -13,7 +13,9 @@ from potluck.pending import Archive, PendingUploads
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
 from potluck.transport import Transport, problem
 
+# The server discards a chunk that breaks off: small chunks for bad connections, large ones for good.
 CHUNK_BYTES = 8 << 20
+SMALLEST_CHUNK_BYTES = 128 << 10
 PIECE_BYTES = 256 << 10
 MAX_DAMAGED_CHUNKS = 5
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -68,6 +70,7 @@ class Sender:
         self._archive = archive
         self._report = report
         self._hash = _FileHash(archive)
+        self._chunk_bytes = CHUNK_BYTES
 
     def send(self) -> SentArchive:
         """Raises Problem, Unreachable, Corrupt, LocalFileError."""
@@ -129,7 +132,7 @@ class Sender:
         """The server's offset afterwards; None when the chunk arrived damaged and has to be sent again."""
         with self._archive.path.open("rb") as file:
             file.seek(offset)
-            chunk = file.read(min(CHUNK_BYTES, self._archive.size - offset))
+            chunk = file.read(min(self._chunk_bytes, self._archive.size - offset))
         if not chunk:
             self._archive.unchanged()
         self._hash.extend(offset, chunk)
@@ -143,10 +146,12 @@ class Sender:
         try:
             response = self._transport.send_once("PATCH", upload, headers=headers, content=self._pieces(offset, chunk))
         except httpx.TransportError as error:
+            self._chunk_bytes = max(self._chunk_bytes // 2, min(SMALLEST_CHUNK_BYTES, CHUNK_BYTES))
             if not patience.wait():
                 raise self._transport.unreachable(error) from error
             return self._agreed_offset(upload)
         if response.status_code == 204:
+            self._chunk_bytes = min(self._chunk_bytes * 2, CHUNK_BYTES)
             return int(response.headers["Upload-Offset"])
         if response.status_code == 460:
             return None

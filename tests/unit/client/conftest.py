@@ -160,7 +160,7 @@ class FakePotluck(httpx.BaseTransport):
     def _model(self, request: httpx.Request, tail: str) -> httpx.Response:
         version, _, rest = tail.partition("/")
         if not tail:
-            return httpx.Response(200, json=list(self.models.values()))
+            return httpx.Response(200, json={"models": list(self.models.values())})
         if rest:
             data = self.files[rest.removeprefix("files/")]
             start = request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-")
@@ -200,6 +200,7 @@ def new_client(fake: FakePotluck, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("POTLUCK_SERVER", raising=False)
     monkeypatch.delenv("POTLUCK_TOKEN", raising=False)
     monkeypatch.setattr(potluck.tus, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(potluck.tus, "SMALLEST_CHUNK_BYTES", 100)
     monkeypatch.setattr(potluck.tus, "PIECE_BYTES", 100)
 
     def client(server: str | None = SERVER, token: str | None = TOKEN, *, patience_seconds: float = 30.0) -> Client:

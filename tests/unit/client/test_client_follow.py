@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from potluck.client import Client
-from potluck.errors import Problem
+from potluck.errors import Problem, UnexpectedAnswer, Unreachable
 from potluck.sse import ServerEvent, parse
 
 NewClient = Callable[..., Client]
@@ -18,8 +17,8 @@ def dataset(state: str, stage: str, **more: object) -> dict[str, Any]:
     return {"id": ID, "name": "SiC", "state": state, "stage": stage, **more}
 
 
-def event(number: int, data: object) -> bytes:
-    return f"event: dataset\nid: {number}\ndata: {json.dumps(data)}\n\n".encode()
+def event(number: int, data: object, kind: str = "snapshot") -> bytes:
+    return f"event: {kind}\nid: {number}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def test_events_are_read_as_the_standard_says() -> None:
@@ -38,30 +37,52 @@ def test_yields_each_change_until_the_end(fake: Any, new_client: NewClient) -> N
 
 def test_a_lost_connection_asks_for_what_came_after(fake: Any, new_client: NewClient) -> None:
     fake.datasets[ID] = dataset("uploaded", "submit")
-
-    def later(request: httpx.Request) -> httpx.Response:
-        fake.datasets[ID] = dataset("passed", "queue")
-        answer: httpx.Response = fake.answer(request, f"datasets/{ID}")
-        return answer
-
-    fake.streams.append(fake.body(event(41, dataset("validated", "check")), breaks=True))
-    fake.streams.append(fake.body(event(42, dataset("published", "done", model="1.1"))))
-    following = new_client().follow(ID)
-    assert [next(following).state, next(following).state] == ["uploaded", "validated"]
-    fake.fail("GET", later)
-    assert [one.state for one in following] == ["passed", "published"]
-    first, second = fake.requests("GET", f"datasets/{ID}/events")
-    assert "Last-Event-ID" not in first
-    assert second["Last-Event-ID"] == "41"
+    fake.streams.append(fake.body(event(41, dataset("validated", "check")), b"event: upd", breaks=True))
+    fake.streams.append(fake.body(event(42, {"state": "passed", "stage": "queue"}, "update")))
+    fake.streams.append(fake.body(event(43, {"state": "published", "stage": "done", "model": "1.1"}, "update")))
+    assert [one.state for one in new_client().follow(ID)] == ["uploaded", "validated", "passed", "published"]
+    asked = fake.requests("GET", f"datasets/{ID}/events")
+    assert [headers.get("Last-Event-ID") for headers in asked] == [None, "41", "42"]
 
 
-def test_an_event_without_the_dataset_makes_the_client_look(fake: Any, new_client: NewClient) -> None:
+def test_an_update_replaces_members_and_a_point_joins_the_curve(fake: Any, new_client: NewClient) -> None:
+    def point(step: int, force: float) -> dict[str, float]:
+        return {"step": step, "energy_rmse_mev_per_atom": 9.0, "force_rmse_mev_per_angstrom": force}
+
+    fake.datasets[ID] = dataset("training", "train", verdict="passed", training={"round_id": "r", "step": 0})
+    whole = {"round_id": "r", "step": 100, "curve": [point(0, 1900.0), point(100, 900.0)]}
+    single = {"round_id": "r", "step": 200}
+    fake.streams.append(
+        fake.body(
+            event(1, {"training": whole}, "update"),
+            event(2, {"training": single, "point": point(200, 500.0)}, "update"),
+            event(3, {"training": single, "point": point(100, 800.0)}, "update"),
+            event(4, {"queue": None}, "something-newer"),
+            event(5, {"state": "published", "stage": "done"}, "update"),
+        )
+    )
+    *_, last = new_client().follow(ID)
+    assert last.verdict == "passed"
+    assert last.training is not None
+    curve = [(one.step, one.force_rmse_mev_per_angstrom) for one in last.training.curve]
+    assert curve == [(0, 1900.0), (100, 800.0), (200, 500.0)]
+
+
+def test_a_stream_of_something_else_is_told(fake: Any, new_client: NewClient) -> None:
     fake.datasets[ID] = dataset("passed", "queue")
-    following = new_client().follow(ID)
-    assert next(following).state == "passed"
-    fake.datasets[ID] = dataset("published", "done", model="1.1")
-    fake.streams.append(fake.body(event(1, {"kind": "changed"})))
-    assert [one.model for one in following] == ["1.1"]
+    fake.streams.append(fake.body(b"event: update\ndata: <html>\n\n"))
+    with pytest.raises(UnexpectedAnswer, match="something else than JSON"):
+        list(new_client().follow(ID))
+
+
+def test_a_server_that_stays_away_is_told(fake: Any, new_client: NewClient) -> None:
+    fake.datasets[ID] = dataset("passed", "queue")
+    following = new_client(patience_seconds=20.0).follow(ID)
+    next(following)
+    fake.fail("GET", *[503] * 100)
+    with pytest.raises(Unreachable, match="503"):
+        next(following)
+    assert len(fake.requests("GET", f"datasets/{ID}/events")) > 3
 
 
 def test_what_is_finished_needs_no_stream(fake: Any, new_client: NewClient) -> None:
