@@ -5,6 +5,8 @@ from contracts.artifacts import DatasetManifest, MetricReport
 from metric.domain.words import counted
 from metric.pictures import distribution, parity
 
+_ELEMENTS_NAMED = 10
+
 
 def pictures(report: MetricReport, manifest: DatasetManifest) -> dict[str, bytes]:
     """File name → SVG. Predictions where there are any; before the first model, and where no frame could be
@@ -23,7 +25,10 @@ def pictures(report: MetricReport, manifest: DatasetManifest) -> dict[str, bytes
 
 def _labels(manifest: DatasetManifest) -> dict[str, bytes]:
     frames = counted(manifest.frames, "frame")
-    remark = f"{frames}, {counted(manifest.atoms, 'atom')} in all, elements {', '.join(manifest.elements)}"
+    some = ", ".join(manifest.elements[:_ELEMENTS_NAMED])
+    more = len(manifest.elements) - _ELEMENTS_NAMED
+    elements = f"{some} and {more} more" if more > 0 else some
+    remark = f"{frames}, {counted(manifest.atoms, 'atom')} in all, elements {elements}"
     return {
         "energy-distribution.svg": distribution.draw_labels(
             manifest.energy_per_atom_ev, "energy", "DFT energy per atom (eV/atom)", remark
