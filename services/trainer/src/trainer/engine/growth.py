@@ -1,0 +1,96 @@
+"""From the parent's checkpoint to one with the new branches, and what both know before the first step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from contracts.base import BranchError
+from dpa.checkpoint import Checkpoint, branches, load
+from dpa.predictor import Predictor
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension
+from frames.align import align_energies
+from frames.errors import force_rmse
+from frames.frame import SYMBOLS, Frame, element_counts
+
+from trainer.child import AttemptFailed
+from trainer.engine.accuracy import measure
+from trainer.engine.frames import BranchFrames
+from trainer.work import Work, WorkBranch
+
+GROWN_FILE = "grown.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The checkpoint to start from and the errors before the first step, on all held-out frames."""
+
+    checkpoint: Path
+    case_dimension: int
+    zero_shot: tuple[BranchError, ...]
+    parent_held_out: tuple[BranchError, ...]
+
+
+def grow(work: Work, parent: Path, frames: dict[str, BranchFrames]) -> Grown:
+    """Add the new branches, each a copy of its nearest with its energies aligned on its training frames.
+
+    Raises AttemptFailed ('parent-unusable').
+    """
+    old = [branch.name for branch in work.branches if not branch.is_new]
+    new = [branch for branch in work.branches if branch.is_new]
+    try:
+        have = branches(parent)
+        if have != old:
+            raise CannotGrow(f"the parent has branches {', '.join(have)}; the round expects {', '.join(old)}")
+        wanted = [_aligned(branch, parent, old, frames[branch.name]) for branch in new]
+        checkpoint = load(parent)
+        add_branches(checkpoint, wanted, work.preset.case_head_room)
+    except ValueError as error:
+        raise AttemptFailed("parent-unusable", f"the parent model cannot grow: {error}", retryable=False) from error
+    grown = Path(GROWN_FILE)
+    torch.save(checkpoint, grown)
+    before = {name: _error(grown, frames[name]) for name in frames}
+    return Grown(
+        checkpoint=grown,
+        case_dimension=case_dimension(checkpoint),
+        zero_shot=tuple(before[branch.name] for branch in new),
+        parent_held_out=tuple(before[name] for name in old),
+    )
+
+
+def described(checkpoint: Checkpoint) -> dict[str, object]:
+    """Descriptor and fitting net of the first branch: the architecture that all branches share."""
+    declared: dict[str, dict[str, object]] = checkpoint["model"]["_extra_state"]["model_params"]["model_dict"]
+    return next(iter(declared.values()))
+
+
+def _error(model: Path, frames: BranchFrames) -> BranchError:
+    prediction = Predictor(model, frames.name).predict(frames.held_out)
+    return measure(frames.name, prediction, frames.held_out).error
+
+
+def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: BranchFrames) -> NewBranch:
+    sample = frames.train_sample
+    nearest = branch.nearest
+    if nearest is None or nearest not in old:
+        nearest = _nearest(parent, old, sample)
+    predicted = Predictor(parent, nearest).predict(sample)
+    # E_pred − E_DFT; where the compositions leave it open, stay near what the metric found, or near one common shift.
+    delta = predicted.energy - np.array([frame.energy for frame in sample])
+    counts = element_counts(sample)
+    common = float(np.mean(delta / counts.sum(axis=1)))
+    start = np.array([branch.energy_shift_ev.get(symbol, common) for symbol in SYMBOLS])
+    shift = start + align_energies(counts, delta - counts @ start).shift
+    return NewBranch(
+        name=branch.name,
+        nearest=nearest,
+        energy_shift_ev={symbol: -float(shift[SYMBOLS.index(symbol)]) for symbol in branch.elements},
+        elements=branch.elements,
+    )
+
+
+def _nearest(parent: Path, old: Sequence[str], sample: Sequence[Frame]) -> str:
+    """The branch with the smallest force RMSE. A dataset that came before the first model has none from the metric."""
+    forces = [frame.forces for frame in sample]
+    return min(old, key=lambda name: force_rmse(Predictor(parent, name).predict(sample).forces, forces))

@@ -1,0 +1,155 @@
+"""deepmd's own trainer, driven in this process: looks at held-out frames, checkpoints, stops when told."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from contracts.base import BranchError
+from deepmd.pt.entrypoints.main import get_trainer
+from deepmd.pt.utils.dataloader import setup_seed
+from deepmd.pt.utils.env import DEVICE
+from deepmd.pt.utils.multi_task import preprocess_shared_params
+from deepmd.utils.argcheck import normalize
+from deepmd.utils.compat import update_deepmd_input
+from dpa.batches import Prediction
+from dpa.live import predict
+from frames.frame import Frame
+
+from trainer.child import AttemptFailed, Emit
+from trainer.engine.accuracy import measure
+from trainer.engine.frames import BranchFrames, spaced
+from trainer.preset import Preset
+from trainer.work import Progress, Saved
+
+CHECKPOINT_FOLDER = Path("checkpoints")
+KEPT_CHECKPOINTS = 3
+# Asking a GPU whether the loss is finite makes it wait, so there it is asked less often.
+_LOSS_CHECK_EVERY = 1 if DEVICE.type == "cpu" else 20
+
+
+class Stop(Exception):
+    """Training stopped on request, after its checkpoint was written."""
+
+
+def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restart: Path | None = None) -> Any:
+    """deepmd's Trainer for a rendered recipe, as `dp --pt train --skip-neighbor-stat` builds it.
+
+    `init` starts from its weights; `restart` also takes optimizer and step. The recipe is consumed.
+    """
+    # LMDB branches never seed torch or numpy themselves.
+    setup_seed([0, seed])
+    recipe["model"], links = preprocess_shared_params(recipe["model"])
+    config = normalize(update_deepmd_input(recipe, warning=False), multi_task=True)
+    # deepmd 3.2.0 reads the LMDB sampler's seed from here, and its argument check forbids it in the file.
+    for position, data in enumerate(config["training"]["data_dict"].values()):
+        data["seed"] = seed + position
+    return get_trainer(
+        config,
+        init_model=str(init) if init else None,
+        restart_model=str(restart) if restart else None,
+        shared_links=links,
+    )
+
+
+class Session:
+    """Runs a trainer to its last step. Between steps it evaluates, saves and looks whether it must stop."""
+
+    def __init__(
+        self, trainer: Any, preset: Preset, frames: dict[str, BranchFrames], emit: Emit, stop: Callable[[], bool]
+    ) -> None:
+        self._trainer = trainer
+        self._preset = preset
+        self._frames = frames
+        self._watched = {name: spaced(one.held_out, preset.evaluate_frames) for name, one in frames.items()}
+        self._emit = emit
+        self._stop = stop
+        self._step = int(trainer.start_step)
+        self._saved_step = -1
+        self._seen_frames = 0
+        self._loss: tuple[str, torch.Tensor] | None = None
+        self._clock = time.monotonic()
+        self._clock_step = self._step
+        self._clock_frames = 0
+        # deepmd has no hook between steps; this is the first thing that each of its steps calls.
+        self._next_batch = trainer._next_training_batch  # noqa: SLF001
+        trainer._next_training_batch = self._before_step  # noqa: SLF001
+        trainer.wrapper.register_forward_hook(self._after_forward, with_kwargs=True)
+
+    def run(self) -> Path:
+        """Train; returns the final checkpoint. Raises Stop, AttemptFailed ('not-finite')."""
+        self._trainer.run()
+        self._check_loss()
+        self._report()
+        return self._save()
+
+    def predict(self, branch: str, frames: list[Frame]) -> Prediction:
+        """By the weights as they are now."""
+        model = self._trainer.wrapper.model[branch]
+        return predict(model, model.get_type_map(), frames)
+
+    def _before_step(self, branch: str) -> Any:
+        """deepmd asks for a batch at the beginning of each step: `self._step` steps are complete."""
+        if self._step % _LOSS_CHECK_EVERY == 0:
+            self._check_loss()
+        if self._stop():
+            self._save()
+            raise Stop
+        if self._step > self._trainer.start_step:
+            if self._step % self._preset.evaluate_every == 0:
+                self._report()
+            if self._step % self._preset.checkpoint_every == 0:
+                self._save()
+        self._step += 1
+        return self._next_batch(branch)
+
+    def _after_forward(self, module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        if module.training:
+            self._seen_frames += int(kwargs["coord"].shape[0])
+            self._loss = kwargs["task_key"], output[1].detach()
+
+    def _check_loss(self) -> None:
+        if self._loss is None or bool(torch.isfinite(self._loss[1])):
+            return
+        reason = (
+            f"the loss of branch {self._loss[0]} stopped being a number at step {self._step}: "
+            "a label of its dataset is not finite, or the learning rate is too high"
+        )
+        raise AttemptFailed("not-finite", reason, retryable=True)
+
+    def _report(self) -> None:
+        elapsed = max(time.monotonic() - self._clock, 1e-6)
+        done = max(self._step - self._clock_step, 1)
+        rate = (self._seen_frames - self._clock_frames) / elapsed
+        remaining = self._trainer.num_steps - self._step
+        self._emit(
+            Progress(
+                step=self._step,
+                learning_rate=float(self._trainer.lr_schedule.value(self._step)),
+                branches=tuple(self._errors()),
+                frames_per_second=rate,
+                eta_seconds=remaining * elapsed / done,
+            )
+        )
+        # Time spent on evaluation belongs to the next interval: it is part of what a step costs.
+        self._clock, self._clock_step, self._clock_frames = time.monotonic(), self._step, self._seen_frames
+
+    def _errors(self) -> list[BranchError]:
+        return [measure(name, self.predict(name, frames), frames).error for name, frames in self._watched.items()]
+
+    def _save(self) -> Path:
+        path = CHECKPOINT_FOLDER / f"step-{self._step:09d}.pt"
+        if self._saved_step == self._step:
+            return path
+        self._check_loss()
+        CHECKPOINT_FOLDER.mkdir(exist_ok=True)
+        partial = path.with_suffix(".partial")
+        # deepmd stores the last step; ours is the number of complete steps, from which a restart goes on.
+        self._trainer.save_model(partial, lr=self._trainer.lr_schedule.value(self._step), step=self._step)
+        partial.replace(path)
+        self._saved_step = self._step
+        self._emit(Saved(step=self._step, path=path))
+        for old in sorted(CHECKPOINT_FOLDER.glob("step-*.pt"))[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+        return path

@@ -1,0 +1,1 @@
+"""The artifact in a fresh process: does it load, and is it what was trained?"""

@@ -1,0 +1,140 @@
+"""What crosses between worker and engine: the work in a file, messages as JSON lines, the outcome in a file.
+
+The worker never imports deepmd; the engine never speaks to the registry or to object storage.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from contracts.base import BranchError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from trainer.preset import Preset
+
+WORK_FILE = "work.json"
+OUTCOME_FILE = "outcome.json"
+BranchName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class WorkBranch(_Message):
+    """A branch and its frames: LMDB folders, relative to the work folder."""
+
+    name: BranchName
+    train: Path
+    held_out: Path
+    left_out_train: tuple[int, ...] = Field(default=(), description="indices of frames that the metric failed")
+    left_out_held_out: tuple[int, ...] = ()
+    has_virial: bool
+    elements: tuple[str, ...]
+    is_new: bool
+    nearest: str | None = Field(default=None, description="branch to start from; none: the engine finds it")
+    energy_shift_ev: dict[str, float] = Field(default_factory=dict, description="E_pred − E_DFT by that branch")
+    weight: float = Field(gt=0)
+
+
+class Work(_Message):
+    """One attempt at a round. Paths are relative to the work folder."""
+
+    preset: Preset
+    total_steps: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    parent: Path | None = Field(description="the parent's training checkpoint; none: the first model")
+    resume_from: Path | None = Field(description="checkpoint of an earlier attempt")
+    branches: tuple[WorkBranch, ...] = Field(min_length=1)
+
+
+class Ready(_Message):
+    """Everything is imported; the engine waits for a work folder."""
+
+    event: Literal["ready"] = "ready"
+
+
+class Started(_Message):
+    event: Literal["started"] = "started"
+    step: int
+    device: str
+
+
+class Progress(_Message):
+    event: Literal["progress"] = "progress"
+    step: int
+    learning_rate: float
+    branches: tuple[BranchError, ...]
+    frames_per_second: float
+    eta_seconds: float
+
+
+class Saved(_Message):
+    """A checkpoint is complete on disk."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    step: int
+    path: Path
+
+
+class Stopped(_Message):
+    """SIGTERM was obeyed; what was reached was announced as a checkpoint."""
+
+    event: Literal["stopped"] = "stopped"
+    step: int
+
+
+class Done(_Message):
+    """The outcome file is written."""
+
+    event: Literal["done"] = "done"
+
+
+class Failed(_Message):
+    """The attempt cannot go on."""
+
+    event: Literal["error"] = "error"
+    rule: str = Field(description="stable id, e.g. 'not-finite', 'out-of-memory', 'data-unreadable', 'crashed'")
+    reason: str
+    retryable: bool
+
+
+class Verified(_Message):
+    """What the fresh process found; `numbers` have their unit in the key."""
+
+    event: Literal["verified"] = "verified"
+    passed: bool
+    sentence: str
+    numbers: dict[str, float]
+
+
+Message = Annotated[
+    Ready | Started | Progress | Saved | Stopped | Done | Failed | Verified, Field(discriminator="event")
+]
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+class BranchOutcome(_Message):
+    """Final accuracy of one branch on all its held-out frames."""
+
+    name: str
+    held_out: BranchError
+    max_force_errors_ev_per_angstrom: tuple[float, ...]
+    baseline_energy_rmse_mev_per_atom: float
+    baseline_force_rmse_mev_per_angstrom: float
+    sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
+    predictions: Path = Field(description="the trainer's own predictions of them (.npz)")
+
+
+class Outcome(_Message):
+    """A finished attempt. Paths are relative to the work folder."""
+
+    checkpoint: Path
+    release: Path
+    frozen: dict[str, Path]
+    recipe: Path
+    branches: tuple[BranchOutcome, ...]
+    zero_shot: tuple[BranchError, ...]
+    parent_held_out: tuple[BranchError, ...]
+    steps: int
+    wall_seconds: float
+    versions: dict[str, str]
