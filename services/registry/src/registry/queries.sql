@@ -117,7 +117,7 @@ select step, blob from checkpoints where round_id = %(round_id)s order by step d
 -- name: superseded_checkpoints
 -- Checkpoints beyond the newest two of an open round: nobody resumes from them, unless a newer one uses the object.
 select round_id, step, blob
-from (select checkpoints.*, row_number() over (partition by round_id order by step desc) as age
+from (select checkpoints.*, row_number() over (partition by round_id order by checkpoints.step desc) as age
       from checkpoints
       join rounds using (round_id)
       where rounds.state in ('waiting', 'training')) as aged

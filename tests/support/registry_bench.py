@@ -1,0 +1,237 @@
+"""The registry on a real PostgreSQL and behind real gRPC, without its timer and without NATS.
+
+What it emits stays in the outbox, where a test reads it; time passes when a test says so.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID, uuid4
+
+import grpc
+from contracts.base import BlobRef, Credit, DatasetRef
+from contracts.envelope import Event
+from contracts.events import BY_TYPE
+from contracts.fleet.v1 import fleet_pb2 as fleet
+from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub, add_FleetServiceServicer_to_server
+from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
+from kit.blobs import Blobs
+from kit.db import Database
+from kit.queries import Row
+from kit.rpc import ServiceEntry, channel, serve
+from kit.service import foundation
+from pydantic import SecretStr
+from registry.domain import RoundPlan
+from registry.growth import Growth
+from registry.policy import GrowthPolicy
+from registry.rpc import FleetServicer, RegistryServicer
+from registry.service import Rounds
+from registry.settings import RegistrySettings
+from registry.store import Store
+from registry.timer import Timer
+from registry_examples import Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
+
+if TYPE_CHECKING:
+    from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
+    from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
+
+TOKEN = SecretStr("token-of-the-tests")
+
+
+class FreshDatabase(Protocol):
+    """The fixture of that name."""
+
+    def dsn(self, role: str) -> str: ...
+
+
+class Bench:
+    """Drives the registry as its callers do: events in, gRPC in, time."""
+
+    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.policy = policy
+        self.store = Store()
+        self.rounds = Rounds(self.store, policy)
+        self.growth = Growth(self.store, blobs, policy)
+        self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
+        self.fleet: FleetServiceAsyncStub
+        self.queries: RegistryServiceAsyncStub
+        self.address = ""
+
+    # The database, read directly
+
+    async def rows(self, query: str, *parameters: object) -> list[Row]:
+        async with self.database.transaction() as conn:
+            cursor = await conn.execute(query.encode(), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def events(self) -> list[Event]:
+        """What was emitted so far, in order."""
+        rows = await self.rows("select type, body from outbox order by seq")
+        return [BY_TYPE[row["type"]].model_validate_json(row["body"]) for row in rows]
+
+    async def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in await self.events()]
+
+    async def states(self) -> dict[str, str]:
+        """Dataset title → state."""
+        return {row["title"]: row["state"] for row in await self.rows("select title, state from datasets")}
+
+    # What happens
+
+    async def arrive(
+        self,
+        title: str,
+        *,
+        private: bool = False,
+        author: str = "demo contributor",
+        train_frames: int = 100,
+        traceparent: str | None = None,
+        nearest: str | None = None,
+    ) -> DatasetRef:
+        """A dataset passes the metric."""
+        ref = DatasetRef(dataset_id=uuid4(), version=1)
+        stored = await self.blobs.put_model(
+            f"datasets/{ref.dataset_id}/manifest.json", dataset_manifest(ref, train_frames)
+        )
+        credit = Credit(title=title, authors=(author,), licence="CC-BY-4.0", private=private)
+        event = metric_passed(ref, stored, credit, nearest=nearest)
+        async with self.database.transaction() as conn:
+            await self.rounds.join(conn, event, train_frames, traceparent)
+        return ref
+
+    async def quiet(self) -> None:
+        """The gathering time passes."""
+        await self.rows("update datasets set arrived_at = arrived_at - interval '1 hour'")
+
+    async def plan(self) -> RoundPlan | None:
+        async with self.database.transaction() as conn:
+            return await self.rounds.plan_if_due(conn)
+
+    async def planned(self, *titles: str) -> RoundPlan:
+        """A round on datasets with these titles."""
+        for title in titles:
+            await self.arrive(title)
+        await self.quiet()
+        plan = await self.plan()
+        assert plan is not None
+        return plan
+
+    async def expire(self) -> None:
+        """The worker falls silent for longer than its lease lasts; the sweeper looks."""
+        await self.rows("update rounds set lease_expires_at = now() - interval '1 s' where state = 'training'")
+        async with self.database.transaction() as conn:
+            assert await self.rounds.sweep(conn) is not None
+
+    async def lease(self, worker: str = "worker-1") -> fleet.Lease:
+        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=fleet.Worker(worker_id=worker)))
+        assert answer.HasField("lease")
+        return answer.lease
+
+    async def checkpoint(self, lease: fleet.Lease, step: int) -> BlobRef:
+        stored = await self.blobs.put_bytes(f"rounds/{lease.round_id}/{lease.fence}-{step}.pt", b"weights" * step)
+        await self.fleet.Checkpoint(
+            fleet.CheckpointRequest(
+                round_id=lease.round_id,
+                fence=lease.fence,
+                checkpoint=fleet.StoredCheckpoint(blob=message(stored), step=step),
+            )
+        )
+        return stored
+
+    async def candidate(self, lease: fleet.Lease, numbers: Mapping[str, Numbers]) -> BlobRef:
+        """The worker stores the files of its candidate, and the manifest."""
+        round_id = UUID(lease.round_id)
+        files = {}
+        for name in file_names(numbers):
+            key = f"rounds/{round_id}/{lease.fence}/{name}"
+            files[name] = await self.blobs.put_bytes(key, f"{name} of {round_id}".encode())
+        refs = {
+            one.name: DatasetRef(dataset_id=UUID(one.dataset_id), version=one.dataset_version)
+            for one in lease.spec.branches
+        }
+        described = manifest(
+            numbers,
+            new=[one.name for one in lease.spec.branches if one.is_new],
+            parent=lease.spec.parent_version or None,
+            round_id=round_id,
+            datasets=refs,
+            files=files,
+        )
+        return await self.blobs.put_model(f"rounds/{round_id}/{lease.fence}/manifest.json", described)
+
+    async def submit(self, lease: fleet.Lease, candidate: BlobRef) -> fleet.SubmitResponse:
+        return await self.fleet.Submit(
+            fleet.SubmitRequest(round_id=lease.round_id, fence=lease.fence, manifest=message(candidate))
+        )
+
+    async def publish(self, *titles: str) -> str:
+        """A whole round, planned on these titles and better in everything; the version of its model."""
+        await self.planned(*titles)
+        lease = await self.lease()
+        answer = await self.submit(lease, await self.candidate(lease, better(lease.spec.branches)))
+        assert answer.published
+        return answer.version
+
+
+def better(branches: Sequence[fleet.RoundBranch]) -> dict[str, Numbers]:
+    """Old branches as before, new ones halved."""
+    return {
+        one.name: Numbers(after=(20, 400), before=(80, 800))
+        if one.is_new
+        else Numbers(after=(20, 400), before=(20, 400))
+        for one in branches
+    }
+
+
+def message(reference: BlobRef) -> fleet.Blob:
+    return fleet.Blob(key=reference.key, sha256=reference.sha256, size=reference.size)
+
+
+def nowhere(lease: fleet.Lease) -> fleet.Blob:
+    """A reference to an object of the round that was never stored."""
+    return message(blob(f"rounds/{lease.round_id}/never-stored.json"))
+
+
+@asynccontextmanager
+async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIterator[Bench]:
+    """The bench on an empty schema."""
+    settings = RegistrySettings(
+        database_dsn=SecretStr(dsn),
+        blobs_url=blobs_folder.as_uri(),
+        growth_policy=blobs_folder / "unused.json",
+        fleet_token=TOKEN,
+        open_queries=True,
+    )
+    async with foundation("registry", settings) as base:
+        bench = Bench(base.database, base.blobs, policy)
+        entries = [
+            ServiceEntry(
+                add_FleetServiceServicer_to_server,
+                FleetServicer(base.database, bench.rounds, bench.growth),
+                "contracts.fleet.v1.FleetService",
+                TOKEN,
+            ),
+            ServiceEntry(
+                add_RegistryServiceServicer_to_server,
+                RegistryServicer(base.database, bench.store),
+                "contracts.registry.v1.RegistryService",
+            ),
+        ]
+        async with serve("127.0.0.1:0", entries, grace_seconds=0.1) as port:
+            bench.address = f"127.0.0.1:{port}"
+            async with channel(bench.address, TOKEN) as connection:
+                bench.fleet = FleetServiceStub(connection)
+                bench.queries = RegistryServiceStub(connection)
+                yield bench
+
+
+async def refused(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
+    """Status and details of a call that must not succeed."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details() or ""
+    raise AssertionError("the call succeeded")
