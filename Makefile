@@ -93,7 +93,7 @@ released: .stamp/npm ## after a release: freeze the gRPC contracts that `make ch
 	cd proto && ../node_modules/.bin/buf build -o released.binpb
 
 bench: setup ## measure; prints ratios of one run
-	python -m pytest tests/bench -c tests/bench/pytest.ini
+	python -m pytest tests/bench -o python_files='bench_*.py' -o timeout=1200 -q -s
 
 lock: .stamp/uv ## pin requirements.in anew
 	uv pip compile requirements.in -o requirements.lock --python-version 3.11 --no-emit-index-url --no-header \
