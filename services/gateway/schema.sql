@@ -1,0 +1,222 @@
+CREATE SCHEMA gateway;
+CREATE FUNCTION gateway.outbox_notify() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('outbox_' || tg_table_schema, '');
+    return null;
+end
+$$;
+CREATE TABLE gateway.contribution_log (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    "position" bigint NOT NULL,
+    data text NOT NULL
+);
+CREATE TABLE gateway.contributions (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    validated jsonb,
+    rejected jsonb,
+    metric_started jsonb,
+    metric jsonb,
+    metric_at timestamp with time zone,
+    pictures jsonb,
+    stage text DEFAULT 'submit'::text NOT NULL,
+    state text DEFAULT 'uploaded'::text NOT NULL,
+    verdict text,
+    last_event timestamp with time zone,
+    held_up text,
+    held_up_at timestamp with time zone,
+    "position" bigint DEFAULT 0 NOT NULL
+);
+CREATE TABLE gateway.curve_points (
+    round_id uuid NOT NULL,
+    branch text NOT NULL,
+    step integer NOT NULL,
+    attempt integer NOT NULL,
+    energy_rmse_mev_per_atom double precision NOT NULL,
+    force_rmse_mev_per_angstrom double precision NOT NULL
+);
+CREATE TABLE gateway.datasets (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    owner_id uuid NOT NULL,
+    upload_id uuid NOT NULL,
+    name text NOT NULL,
+    authors text[] NOT NULL,
+    format text NOT NULL,
+    licence text NOT NULL,
+    private boolean NOT NULL,
+    description text NOT NULL,
+    declared jsonb,
+    agreement text NOT NULL,
+    filename text NOT NULL,
+    archive_key text NOT NULL,
+    archive_sha256 text NOT NULL,
+    archive_size bigint NOT NULL,
+    idempotency_key text,
+    request_sha256 text NOT NULL,
+    created timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT datasets_version_check CHECK ((version >= 1))
+);
+CREATE TABLE gateway.inbox (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    handled timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE gateway.models (
+    version text NOT NULL,
+    published timestamp with time zone NOT NULL,
+    event jsonb NOT NULL
+);
+CREATE TABLE gateway.outbox (
+    seq bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject text NOT NULL,
+    type text NOT NULL,
+    about text NOT NULL,
+    occurred timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    traceparent text,
+    body text NOT NULL
+);
+ALTER TABLE gateway.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE gateway.people (
+    person_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    password_hash text NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT people_email_check CHECK ((email = lower(email)))
+);
+CREATE TABLE gateway.round_datasets (
+    round_id uuid NOT NULL,
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    branch text NOT NULL
+);
+CREATE TABLE gateway.rounds (
+    round_id uuid NOT NULL,
+    queued jsonb,
+    queued_at timestamp with time zone,
+    attempt integer DEFAULT 0 NOT NULL,
+    resumed_from integer DEFAULT 0 NOT NULL,
+    worker text,
+    progress jsonb,
+    failed jsonb,
+    finished jsonb,
+    published jsonb,
+    withheld jsonb
+);
+CREATE TABLE gateway.schema_migration (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE gateway.sessions (
+    secret_sha256 bytea NOT NULL,
+    person_id uuid NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    expires timestamp with time zone NOT NULL
+);
+CREATE TABLE gateway.sign_in_attempts (
+    attempt_id bigint NOT NULL,
+    account text NOT NULL,
+    address text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+ALTER TABLE gateway.sign_in_attempts ALTER COLUMN attempt_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.sign_in_attempts_attempt_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE gateway.tokens (
+    token_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    person_id uuid NOT NULL,
+    name text NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    last_used timestamp with time zone
+);
+CREATE TABLE gateway.uploads (
+    upload_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    filename text NOT NULL,
+    size bigint NOT NULL,
+    sha256 text,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    touched timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT uploads_size_check CHECK ((size > 0))
+);
+ALTER TABLE ONLY gateway.contribution_log
+    ADD CONSTRAINT contribution_log_pkey PRIMARY KEY (dataset_id, version, "position");
+ALTER TABLE ONLY gateway.contributions
+    ADD CONSTRAINT contributions_pkey PRIMARY KEY (dataset_id, version);
+ALTER TABLE ONLY gateway.curve_points
+    ADD CONSTRAINT curve_points_pkey PRIMARY KEY (round_id, branch, step);
+ALTER TABLE ONLY gateway.datasets
+    ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
+ALTER TABLE ONLY gateway.datasets
+    ADD CONSTRAINT datasets_upload_id_key UNIQUE (upload_id);
+ALTER TABLE ONLY gateway.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY gateway.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY gateway.outbox
+    ADD CONSTRAINT outbox_id_key UNIQUE (id);
+ALTER TABLE ONLY gateway.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY gateway.people
+    ADD CONSTRAINT people_email_key UNIQUE (email);
+ALTER TABLE ONLY gateway.people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.round_datasets
+    ADD CONSTRAINT round_datasets_pkey PRIMARY KEY (round_id, dataset_id, version);
+ALTER TABLE ONLY gateway.rounds
+    ADD CONSTRAINT rounds_pkey PRIMARY KEY (round_id);
+ALTER TABLE ONLY gateway.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY gateway.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (secret_sha256);
+ALTER TABLE ONLY gateway.sign_in_attempts
+    ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (attempt_id);
+ALTER TABLE ONLY gateway.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (token_id);
+ALTER TABLE ONLY gateway.tokens
+    ADD CONSTRAINT tokens_secret_sha256_key UNIQUE (secret_sha256);
+ALTER TABLE ONLY gateway.uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (upload_id);
+CREATE INDEX contributions_waiting ON gateway.contributions USING btree (state) WHERE (stage = ANY (ARRAY['submit'::text, 'check'::text, 'queue'::text, 'train'::text]));
+CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX datasets_newest ON gateway.datasets USING btree (created DESC, dataset_id);
+CREATE INDEX datasets_owner ON gateway.datasets USING btree (owner_id, created DESC);
+CREATE INDEX round_datasets_dataset ON gateway.round_datasets USING btree (dataset_id, version);
+CREATE INDEX sessions_expires ON gateway.sessions USING btree (expires);
+CREATE INDEX sign_in_attempts_at ON gateway.sign_in_attempts USING btree (at);
+CREATE INDEX sign_in_attempts_of ON gateway.sign_in_attempts USING btree (account, address, at);
+CREATE INDEX tokens_person ON gateway.tokens USING btree (person_id);
+CREATE INDEX uploads_owner ON gateway.uploads USING btree (owner_id);
+CREATE INDEX uploads_touched ON gateway.uploads USING btree (touched);
+CREATE TRIGGER outbox_notify AFTER INSERT ON gateway.outbox FOR EACH STATEMENT EXECUTE FUNCTION gateway.outbox_notify();
+ALTER TABLE ONLY gateway.curve_points
+    ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
+ALTER TABLE ONLY gateway.datasets
+    ADD CONSTRAINT datasets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.round_datasets
+    ADD CONSTRAINT round_datasets_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
+ALTER TABLE ONLY gateway.sessions
+    ADD CONSTRAINT sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.tokens
+    ADD CONSTRAINT tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.uploads
+    ADD CONSTRAINT uploads_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;

@@ -1,0 +1,200 @@
+CREATE SCHEMA registry;
+CREATE FUNCTION registry.outbox_notify() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('outbox_' || tg_table_schema, '');
+    return null;
+end
+$$;
+CREATE TABLE registry.alias_moves (
+    seq bigint NOT NULL,
+    alias text NOT NULL,
+    version text NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
+    reason text NOT NULL
+);
+ALTER TABLE registry.alias_moves ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.alias_moves_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE registry.checkpoints (
+    round_id uuid NOT NULL,
+    step integer NOT NULL,
+    fence bigint NOT NULL,
+    blob jsonb NOT NULL,
+    stored_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT checkpoints_step_check CHECK ((step >= 0))
+);
+CREATE TABLE registry.datasets (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    arrival bigint NOT NULL,
+    arrived_at timestamp with time zone DEFAULT now() NOT NULL,
+    title text NOT NULL,
+    authors text[] NOT NULL,
+    licence text NOT NULL,
+    private boolean NOT NULL,
+    manifest jsonb NOT NULL,
+    metric_report jsonb NOT NULL,
+    train_frames integer NOT NULL,
+    nearest_branch text,
+    energy_shift_ev jsonb NOT NULL,
+    traceparent text,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    reason text,
+    CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text]))),
+    CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
+    CONSTRAINT datasets_version_check CHECK ((version > 0))
+);
+ALTER TABLE registry.datasets ALTER COLUMN arrival ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.datasets_arrival_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE registry.inbox (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    handled timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE registry.models (
+    version text NOT NULL,
+    major integer NOT NULL,
+    minor integer NOT NULL,
+    parent_version text,
+    round_id uuid NOT NULL,
+    preset text NOT NULL,
+    manifest jsonb NOT NULL,
+    files jsonb NOT NULL,
+    rules jsonb NOT NULL,
+    standard_score double precision NOT NULL,
+    contributors text[] NOT NULL,
+    published_at timestamp with time zone NOT NULL
+);
+CREATE TABLE registry.outbox (
+    seq bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject text NOT NULL,
+    type text NOT NULL,
+    about text NOT NULL,
+    occurred timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    traceparent text,
+    body text NOT NULL
+);
+ALTER TABLE registry.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE registry.round_branches (
+    round_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    name text NOT NULL,
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    is_new boolean NOT NULL,
+    weight double precision NOT NULL,
+    energy_rmse_mev_per_atom double precision,
+    force_rmse_mev_per_angstrom double precision,
+    CONSTRAINT round_branches_weight_check CHECK (((weight > (0)::double precision) AND (weight <= (1)::double precision)))
+);
+CREATE TABLE registry.rounds (
+    round_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    parent_version text,
+    preset text NOT NULL,
+    total_steps integer NOT NULL,
+    seed bigint NOT NULL,
+    traceparent text,
+    planned_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    fence bigint DEFAULT 0 NOT NULL,
+    worker text,
+    lease_expires_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    step integer DEFAULT 0 NOT NULL,
+    reported_step integer,
+    reason text,
+    rules jsonb,
+    model_version text,
+    collected boolean DEFAULT false NOT NULL,
+    CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
+    CONSTRAINT rounds_check1 CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
+    CONSTRAINT rounds_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text]))),
+    CONSTRAINT rounds_total_steps_check CHECK ((total_steps > 0))
+);
+ALTER TABLE registry.rounds ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.rounds_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE registry.schema_migration (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY registry.alias_moves
+    ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
+ALTER TABLE ONLY registry.datasets
+    ADD CONSTRAINT datasets_arrival_key UNIQUE (arrival);
+ALTER TABLE ONLY registry.datasets
+    ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
+ALTER TABLE ONLY registry.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY registry.models
+    ADD CONSTRAINT models_major_minor_key UNIQUE (major, minor);
+ALTER TABLE ONLY registry.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY registry.models
+    ADD CONSTRAINT models_round_id_key UNIQUE (round_id);
+ALTER TABLE ONLY registry.outbox
+    ADD CONSTRAINT outbox_id_key UNIQUE (id);
+ALTER TABLE ONLY registry.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.round_branches
+    ADD CONSTRAINT round_branches_pkey PRIMARY KEY (round_id, "position");
+ALTER TABLE ONLY registry.round_branches
+    ADD CONSTRAINT round_branches_round_id_name_key UNIQUE (round_id, name);
+ALTER TABLE ONLY registry.rounds
+    ADD CONSTRAINT rounds_pkey PRIMARY KEY (round_id);
+ALTER TABLE ONLY registry.rounds
+    ADD CONSTRAINT rounds_sequence_key UNIQUE (sequence);
+ALTER TABLE ONLY registry.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
+CREATE INDEX datasets_waiting ON registry.datasets USING btree (arrival) WHERE (state = 'waiting'::text);
+CREATE UNIQUE INDEX rounds_one_open ON registry.rounds USING btree ((true)) WHERE (state = ANY (ARRAY['waiting'::text, 'training'::text]));
+CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
+ALTER TABLE ONLY registry.alias_moves
+    ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.checkpoints
+    ADD CONSTRAINT checkpoints_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.models
+    ADD CONSTRAINT models_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.models
+    ADD CONSTRAINT models_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.round_branches
+    ADD CONSTRAINT round_branches_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
+ALTER TABLE ONLY registry.round_branches
+    ADD CONSTRAINT round_branches_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.rounds
+    ADD CONSTRAINT rounds_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.rounds
+    ADD CONSTRAINT rounds_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
