@@ -1,0 +1,1 @@
+"""From an archive that a stranger sent to a canonical dataset."""

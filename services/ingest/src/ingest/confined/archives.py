@@ -1,0 +1,296 @@
+"""Safe extraction of what a stranger packed: zip, tar (gz, bz2, xz, zst), one compressed file, or a plain file.
+
+Only regular files are ever created, one at a time, by this module's own code; links become hard links to
+files inside. Whatever smells wrong raises Refused with the member's name.
+"""
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+import zstandard
+
+CHUNK = 1 << 20
+_MAX_DEPTH = 64
+_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
+_REPACK = "Pack the folder with your calculations again, e.g. with `tar czf data.tar.gz folder`, and upload it."
+_BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile,
+    EOFError, NotImplementedError, RuntimeError, UnicodeError, OSError,
+)  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """Names in another encoding come as lone surrogates, which no JSON reader takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Refused(Exception):
+    """The archive is not opened any further; rule, reason and remedy are for the contributor."""
+
+    def __init__(self, rule: str, reason: str, remedy: str = _REPACK) -> None:
+        super().__init__(reason)
+        self.rule, self.reason, self.remedy = rule, printable(reason), remedy
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    max_members: int
+    max_bytes: int
+    max_ratio: float
+    # Text compresses well: the ratio is looked at only beyond this many bytes.
+    ratio_from_bytes: int
+
+
+@dataclass
+class Extraction:
+    """Writes members below `root`, counting members and bytes over the archive and those nested in it."""
+
+    root: Path
+    limits: ArchiveLimits
+    archive_bytes: int
+    members: int = 0
+    written: int = 0
+    notes: list[dict[str, Any]] = field(default_factory=list)
+
+    def archive(self, file: IO[bytes], filename: str) -> None:
+        """Extracts the archive, then archives inside it once. Raises Refused."""
+        self._open(file, filename, self.root, shown="")
+        for path in sorted(_files(self.root)):
+            if path.name.lower().endswith(_SUFFIXES) and (kind := _kind(path)):
+                self._nested(path, kind)
+
+    def _nested(self, path: Path, kind: str) -> None:
+        shown = str(path.relative_to(self.root))
+        packed = path.with_name(f".{path.name[:200]}.packed")
+        path.rename(packed)
+        try:
+            with packed.open("rb") as file:
+                self._open(file, path.name, path, shown=f"{shown}/")
+        except Refused as refusal:
+            if refusal.rule != "archive-unreadable":
+                raise
+            remedy = "Repair or leave out this archive inside the archive."
+            self._note(shown, "archive-unreadable", refusal.reason, remedy)
+        packed.unlink()
+        if not path.is_dir():
+            return
+        single = list(path.iterdir())
+        if kind not in ("zip", "tar") and len(single) == 1 and single[0].is_file():
+            # `OUTCAR.gz` becomes `OUTCAR` in its own folder: formats go by names.
+            target = path.with_name(single[0].name)
+            if not target.exists():
+                single[0].rename(target)
+                path.rmdir()
+        for inner in _files(path) if path.is_dir() else ():
+            if inner.name.lower().endswith(_SUFFIXES) and _kind(inner):
+                remedy = "Unpack inner archives before packing the outer one."
+                name = str(inner.relative_to(self.root))
+                self._note(name, "nested-too-deep", "an archive inside an archive inside an archive", remedy)
+
+    def _open(self, file: IO[bytes], filename: str, root: Path, shown: str) -> None:
+        head = file.read(512)
+        file.seek(0)
+        kind = _kind_of(head)
+        root.mkdir(exist_ok=True)
+        try:
+            if kind == "zip":
+                self._zip(file, root, shown)
+            elif kind in ("tar", "v7-tar"):
+                self._tar(file, root, shown)
+            elif kind in _STREAMS:
+                self._compressed(_STREAMS[kind](file), filename, root, shown)
+            elif kind in ("7z", "rar"):
+                raise Refused("archive-unsupported", f"{filename} is a {kind} archive, which is not supported")
+            else:
+                self._store(file, self._target(filename.lstrip("/"), root, shown), shown + filename)
+        except Refused:
+            raise
+        except MemoryError:
+            raise Refused("archive-unreadable", f"{shown}{filename} needs too much memory to unpack") from None
+        except _BROKEN as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # our disk, not their archive
+            reason = f"{shown}{filename} cannot be unpacked: {error or type(error).__name__}"
+            raise Refused("archive-unreadable", reason) from error
+
+    def _compressed(self, stream: IO[bytes], filename: str, root: Path, shown: str) -> None:
+        """A tar below the compression, or one compressed file."""
+        peeked = _Peeked(stream)
+        if _kind_of(peeked.head) in ("tar", "v7-tar"):
+            self._tar(cast(IO[bytes], peeked), root, shown)
+            return
+        name = filename
+        for suffix in _SUFFIXES:
+            name = name.removesuffix(suffix)
+        self._store(cast(IO[bytes], peeked), self._target(name or "data", root, shown), shown + filename)
+
+    def _zip(self, file: IO[bytes], root: Path, shown: str) -> None:
+        links: list[tuple[str, str]] = []
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                name = member.filename.replace("\\", "/")
+                target = self._target(name, root, shown)
+                if member.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                if member.flag_bits & 0x1:
+                    remedy = "Pack it again without a password."
+                    raise Refused("archive-encrypted", f"{shown}{name} is encrypted", remedy)
+                mode = member.external_attr >> 16
+                if stat.S_ISLNK(mode):
+                    if member.file_size > 4096:
+                        raise Refused("archive-climbs", f"{shown}{name} is a link with an endless target")
+                    links.append((name, archive.read(member).decode()))
+                elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                    raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
+                else:
+                    with archive.open(member) as content:
+                        self._store(content, target, shown + name)
+        self._link(links, root, shown)
+
+    def _tar(self, file: IO[bytes], root: Path, shown: str) -> None:
+        links: list[tuple[str, str]] = []
+        with tarfile.open(fileobj=file, mode="r|", errorlevel=2) as archive:
+            for member in archive:
+                name = member.name
+                target = self._target(name, root, shown)
+                if member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                elif member.issym():
+                    links.append((name, member.linkname))
+                elif member.islnk():
+                    # A hard link names its target from the archive's root.
+                    links.append((name, os.path.relpath(member.linkname, PurePosixPath(name).parent)))
+                elif member.isreg():
+                    content = archive.extractfile(member)
+                    if content is not None:
+                        self._store(content, target, shown + name)
+                else:
+                    raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
+        self._link(links, root, shown)
+
+    def _target(self, name: str, root: Path, shown: str) -> Path:
+        """Where a member goes. Raises Refused for a path that leaves, and beyond the allowed number."""
+        self.members += 1
+        if self.members > self.limits.max_members:
+            reason = f"more than {self.limits.max_members:,} members; the first too many is {shown}{name}"
+            raise Refused("archive-too-many-members", reason, "Upload the calculations in several datasets.")
+        path = PurePosixPath(name)
+        climbs = path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+        if climbs:
+            raise Refused("archive-climbs", f"the path of {shown}{name} leads out of the archive")
+        if "\0" in name or len(path.parts) > _MAX_DEPTH or any(len(os.fsencode(part)) > 255 for part in path.parts):
+            raise Refused("archive-bad-name", f"{shown}{name[:200]!r} is no usable file name")
+        return root / path
+
+    def _store(self, content: IO[bytes], target: Path, shown: str) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            file = target.open("xb")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            reason = f"{shown} is a file in one place of the archive and a folder in another"
+            raise Refused("archive-bad-name", reason) from error
+        with file:
+            while chunk := content.read(CHUNK):
+                self.written += len(chunk)
+                self._check_size(shown)
+                file.write(chunk)
+
+    def _check_size(self, shown: str) -> None:
+        ratio = self.written / max(1, self.archive_bytes)
+        if self.written > self.limits.ratio_from_bytes and ratio > self.limits.max_ratio:
+            reason = (
+                f"expands to more than {self.limits.max_ratio:g} times its size, while unpacking {shown}:"
+                " that is what decompression bombs do"
+            )
+            raise Refused("archive-bomb", reason)
+        if self.written > self.limits.max_bytes:
+            reason = f"unpacks to more than {self.limits.max_bytes / 1e9:.1f} GB, while unpacking {shown}"
+            remedy = "Leave out what is not needed (wave functions, densities), or upload several datasets."
+            raise Refused("archive-too-large", reason, remedy)
+
+    def _link(self, links: list[tuple[str, str]], root: Path, shown: str) -> None:
+        """Links become hard links to the file that they name; a link out of the archive is refused."""
+        for name, to in links:
+            target = os.path.normpath(PurePosixPath(name).parent / to)
+            if to.startswith("/") or target.startswith(".."):
+                raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}")
+            source, link = root / target, root / name
+            if source.is_file() and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(source, link)
+            elif not source.exists():
+                remedy = "Pack the file itself (`tar --dereference`)."
+                self._note(shown + name, "link-to-nothing", f"a link to {to}, which is not in the archive", remedy)
+
+    def _note(self, path: str, rule: str, reason: str, remedy: str) -> None:
+        self.notes.append({"path": printable(path), "rule": rule, "reason": printable(reason), "remedy": remedy})
+
+
+class _Peeked:
+    """A stream whose first bytes have been looked at."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.head = b""
+        while len(self.head) < 512 and (chunk := stream.read(512 - len(self.head))):
+            self.head += chunk
+        self._left = self.head
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._left:
+            return self._stream.read(size)
+        wanted = len(self._left) if size < 0 else size
+        first, self._left = self._left[:wanted], self._left[wanted:]
+        if size < 0:
+            return first + self._stream.read()
+        return first
+
+
+_STREAMS = {
+    "gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
+    "bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
+    "xz": lambda file: cast(IO[bytes], lzma.open(file)),
+    "zst": lambda file: cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)),
+}
+
+_MAGIC = (
+    (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (b"\x1f\x8b", "gz"), (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "rar"),
+)  # fmt: skip
+
+
+def _kind_of(head: bytes) -> str | None:
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[257:262] == b"ustar":
+        return "tar"
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return None
+    return "v7-tar"
+
+
+def _kind(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return _kind_of(file.read(512))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            yield Path(folder) / name

@@ -1,0 +1,92 @@
+"""From raw labels to a Frame, or the reason why not: what every reader's output passes through."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from frames.frame import ATOMIC_NUMBERS, FloatArray, Frame, IntArray
+
+_ELEMENT = re.compile(r"([A-Z][a-z]?)(?![a-z])")
+_SMALLEST_CELL = 1e-3  # Å³
+
+
+class Unfit(Exception):
+    """A frame or file that does not join the dataset: a stable rule, what is wrong, what to do."""
+
+    def __init__(self, rule: str, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.rule, self.reason, self.remedy = rule, reason, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One frame as a reader gives it; energies in eV, lengths in Å."""
+
+    symbols: list[str]
+    coords: Any
+    cell: Any
+    energy: Any
+    forces: Any
+    virial: Any
+
+
+def atomic_numbers(symbols: list[str]) -> IntArray:
+    """Elements by symbol; kinds such as 'Fe1', 'O_d' or 'H-ghost' count as their element. Raises Unfit."""
+    return np.array([_number(symbol) for symbol in symbols], dtype=np.int64)
+
+
+def _number(symbol: str) -> int:
+    number = ATOMIC_NUMBERS.get(symbol)
+    if number is not None:
+        return number
+    match = _ELEMENT.match(symbol[:1].upper() + symbol[1:])
+    number = ATOMIC_NUMBERS.get(match[1]) if match else None
+    if number is None and match:
+        number = ATOMIC_NUMBERS.get(match[1][:1])
+    if number is None:
+        remedy = "Name the elements in the file (for deepmd data, in type_map.raw), or choose a format that does."
+        raise Unfit("unknown-element", f"{symbol!r} is no element", remedy)
+    return number
+
+
+def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
+    """Checks labels, shapes and finiteness. Raises Unfit."""
+    natoms = len(numbers)
+    if natoms == 0:
+        raise Unfit("no-atoms", "there are no atoms", "Check that the calculation is complete.")
+    if raw.energy is None:
+        raise Unfit("no-energy", "there is no energy", "Export the energy (eV) with each frame.")
+    if raw.forces is None:
+        remedy = "Compute forces (e.g. tprnfor in Quantum ESPRESSO, FORCES in CP2K) and export them."
+        raise Unfit("no-forces", "there are no forces", remedy)
+    coords = _shaped(raw.coords, natoms, "positions")
+    cell = None if raw.cell is None else _shaped(raw.cell, 3, "cell")
+    if cell is not None and abs(np.linalg.det(cell)) < _SMALLEST_CELL:
+        raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
+    energy = _shaped(raw.energy, None, "energy")
+    return Frame(
+        numbers=numbers,
+        coords=coords,
+        cell=cell,
+        energy=float(energy.reshape(-1)[0]),
+        forces=_shaped(raw.forces, natoms, "forces"),
+        virial=None if raw.virial is None else _shaped(raw.virial, 3, "virial"),
+        index=index,
+    )
+
+
+def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise Unfit("not-a-number", f"{what}: {error}", "Check this place in the file.") from error
+    size = 1 if rows is None else 3 * rows
+    if array.size != size:
+        reason = f"{what}: {array.size} numbers where {size} are expected"
+        raise Unfit("wrong-shape", reason, "Check that the calculation ran to its end and the file is complete.")
+    bad = int(np.size(array) - np.isfinite(array).sum())
+    if bad:
+        remedy = "Leave this frame out, or repeat the calculation: it did not converge to numbers."
+        raise Unfit("not-finite", f"{what}: {bad} of {size} numbers are NaN or infinite", remedy)
+    return array if rows is None else array.reshape(rows, 3)

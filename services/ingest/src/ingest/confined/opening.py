@@ -1,0 +1,41 @@
+"""First task of every dataset: extract the archive and find its calculations."""
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from ingest.confined import finding
+from ingest.confined.archives import ArchiveLimits, Extraction, Refused
+
+
+def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
+    """Task of a confined child; input: the archive; output: what was found, as JSON."""
+    root = Path(arguments["tree"])
+    limits = ArchiveLimits(**arguments["limits"])
+    extraction = Extraction(root, limits, arguments["archive_bytes"])
+    try:
+        extraction.archive(inputs[0], arguments["filename"])
+    except Refused as refusal:
+        found = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
+    else:
+        catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
+        found = _found(finding.Tree(root), catalogue, arguments["format"]) | {"notes": extraction.notes}
+    outputs[0].write(json.dumps(found).encode())
+
+
+def _found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
+    """Calculations of the chosen format, and what else the content says."""
+    summary = tree.summary()
+    chosen = next((one for one in catalogue if one.name == wanted), None)
+    calculations = finding.find(tree, chosen) if chosen is not None else []
+    detected = finding.detect(tree, catalogue)
+    others = {name: [one.path for one in found[:3]] for name, found in detected.items()}
+    format_name = wanted
+    if chosen is None and detected:
+        format_name, calculations = next(iter(detected.items()))
+    return {
+        "format": format_name,
+        "calculations": finding.as_json(calculations),
+        "detected": others,
+        "summary": summary,
+    }
