@@ -1,5 +1,6 @@
 """What ingest is told: POTLUCK_INGEST_…"""
 
+import os
 from pathlib import Path
 
 from kit.settings import ServiceSettings, service_config
@@ -14,7 +15,8 @@ class IngestSettings(ServiceSettings):
     model_config = service_config("ingest")
 
     work_folder: Path = Field(
-        default=Path("/var/tmp/potluck-ingest"),  # noqa: S108 - each process makes a folder of its own below
+        # Not /tmp, which is often memory. Only a folder of this user's own is accepted.
+        default_factory=lambda: Path(f"/var/tmp/potluck-ingest-{os.getuid()}"),  # noqa: S108
         description="archives are unpacked below this folder; large and on the storage's file system is best",
     )
     datasets_at_a_time: int = Field(default=1, ge=1, description="datasets that this process reads at a time")

@@ -262,7 +262,7 @@ class _Peeked:
 _STREAMS = {
     "gz": lambda file: cast(IO[bytes], gzip.GzipFile(fileobj=file)),
     "bz2": lambda file: cast(IO[bytes], bz2.BZ2File(file)),
-    "xz": lambda file: cast(IO[bytes], lzma.open(file)),
+    "xz": lambda file: cast(IO[bytes], lzma.LZMAFile(file)),  # noqa: SIM115 - read to its end, owns nothing
     "zst": lambda file: cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)),
 }
 

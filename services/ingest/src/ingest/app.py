@@ -1,0 +1,45 @@
+"""The only wiring: settings in, a running ingest out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from contracts.artifacts import FormatCatalog
+from contracts.keys import FORMAT_CATALOG
+from kit.logs import get_logger
+from kit.service import Foundation
+
+from ingest.confinement.children import Children
+from ingest.engine import PARSER_IMPORTS, Engine, read_catalogue
+from ingest.handlers import Handlers
+from ingest.service import Reading
+from ingest.settings import IngestSettings
+from ingest.store import Store
+from ingest.work import WorkFolder
+
+log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> AsyncIterator[None]:
+    """Ask dpdata for its formats, publish them, and read uploads until the block is left."""
+    with WorkFolder.opened(settings.work_folder) as folder:
+        children = Children(folder.caches, PARSER_IMPORTS if settings.keep_spare_parser else ())
+        try:
+            catalogue, _ = await asyncio.gather(read_catalogue(children, settings, folder.path), children.prepare())
+            formats = FormatCatalog(dpdata_version=catalogue.versions["dpdata"], formats=catalogue.infos())
+            await base.blobs.put_model(FORMAT_CATALOG, formats)
+            log.info("formats-published", formats=len(formats.formats), dpdata=formats.dpdata_version)
+            reading = Reading(
+                Engine(settings, children, catalogue),
+                base.blobs,
+                folder.job,
+                settings.max_archive_bytes,
+                settings.set_aside_kept,
+                children.prepare,
+            )
+            handlers = Handlers(base.database, Store(), reading)
+            base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
+            yield
+        finally:
+            await children.close()
