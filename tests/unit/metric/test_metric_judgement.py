@@ -142,6 +142,8 @@ def test_a_turned_sign_is_not_sound_with_that_sentence() -> None:
     assert result.outcome == "not-sound"
     assert "their sign is turned" in result.sound.sentence
     assert result.sound.numbers["slope"] == pytest.approx(-1)
+    assert not result.new.passed
+    assert result.new.sentence.startswith("Not judged")
     assert result.agreement is not None
     assert result.checks[-1].rule == "plausible-labels"
     assert not result.checks[-1].passed

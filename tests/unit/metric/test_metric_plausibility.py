@@ -90,6 +90,18 @@ def test_a_turned_sign_shows_on_the_known_elements_of_new_chemistry() -> None:
     assert "their sign is turned" in result.sentence
 
 
+def test_weak_agreement_names_a_sign_but_no_unit() -> None:
+    """What a model says of elements beside one that it has never met: correlation about 0.4, slope about 0.5."""
+    numbers = (14, 14, 14, 14, 6, 6, 6, 6)
+    for scale, blamed in ((3.0, False), (-3.0, True), (3 / 51.4221, False)):
+        frames, prediction = labelled(scale, numbers=numbers, noise=2.3)
+        found, result = judge_labels(frames, [candidate(prediction)], LIMITS)
+        assert found is not None
+        assert result is not None
+        assert 0.3 < abs(found.correlation) < 0.5
+        assert result.passed is not blamed
+
+
 def test_relaxed_structures_have_no_forces_to_correlate() -> None:
     frames, prediction = labelled(1.0, shuffled=True, size=0.02)
     _, result = judge_labels(frames, [candidate(prediction)], LIMITS)

@@ -48,8 +48,11 @@ class MetricSettings(ServiceSettings):
     correlation_floor: float = Field(
         default=0.2, ge=0, le=1, description="plausible-labels: correlation of forces below this says unrelated"
     )
-    diagnosis_correlation: float = Field(
-        default=0.5, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong sign or unit"
+    sign_correlation: float = Field(
+        default=0.3, ge=0, le=1, description="plausible-labels: least |correlation| to say that the sign is turned"
+    )
+    unit_correlation: float = Field(
+        default=0.5, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong unit"
     )
 
     def limits(self) -> Limits:

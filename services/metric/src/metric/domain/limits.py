@@ -20,4 +20,5 @@ class Limits:
     max_failed_fraction: float
     new_below_coverage: float
     correlation_floor: float
-    diagnosis_correlation: float
+    sign_correlation: float
+    unit_correlation: float

@@ -14,6 +14,8 @@ PLAUSIBLE_LABELS = "plausible-labels"
 
 _FEWEST_COMPONENTS = 30
 _FACTOR_TOLERANCE = 1.3
+# A model that meets an element for the first time is right about the direction more than about the size.
+_SIGN_TOLERANCE = 3.0
 _HARTREE_EV = 27.211386
 _HARTREE_PER_BOHR_EV_PER_ANGSTROM = 51.422067
 
@@ -64,7 +66,7 @@ def judge_labels(
 ) -> tuple[Agreement | None, RuleResult | None]:
     """The best agreement that any branch finds on elements that it knows, and what that says of the labels.
 
-    A sign or a unit is named only where the agreement is strong apart from it. "Unrelated" is said only of frames
+    A sign or a unit is named only where the agreement is clear apart from it. "Unrelated" is said only of frames
     all of whose elements one branch knows, and of forces above that branch's own error: data is not at
     fault for being new, nor relaxed structures for having no forces. No rule result: nothing to hold against.
     """
@@ -111,18 +113,15 @@ def _forces_matter(frames: Sequence[Frame], which: Sequence[int], candidate: Can
 
 
 def _sign_or_unit(found: Agreement, limits: Limits) -> str | None:
-    if abs(found.correlation) < limits.diagnosis_correlation:
-        return None
-    size = abs(found.slope)
-    unit = next(
-        (text for factor, text in _UNITS if factor / _FACTOR_TOLERANCE < size < factor * _FACTOR_TOLERANCE), None
-    )
+    size, strength = abs(found.slope), abs(found.correlation)
     flipped = found.slope < 0
     against = f"branch {found.branch}; slope {found.slope:.3g}, correlation {found.correlation:.2f}"
-    if unit is not None:
-        also = " Their sign is turned too." if flipped else ""
-        return f"The forces have another unit: {unit} ({against}).{also}"
-    if flipped:
+    if strength >= limits.unit_correlation:
+        for factor, text in _UNITS:
+            if factor / _FACTOR_TOLERANCE < size < factor * _FACTOR_TOLERANCE:
+                also = " Their sign is turned too." if flipped else ""
+                return f"The forces have another unit: {text} ({against}).{also}"
+    if flipped and strength >= limits.sign_correlation and 1 / _SIGN_TOLERANCE < size < _SIGN_TOLERANCE:
         return (
             f"The forces point the wrong way: their sign is turned, as when the energy's gradient is given "
             f"for the force ({against})."

@@ -72,6 +72,9 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
     if judged.frames_judged == 0:
         sentence = "Not judged: no frame was left that the model could be held against."
         return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
+    if judged.labels is not None and not judged.labels.passed:
+        sentence = "Not judged: what the labels of this version say about coverage is not to be trusted."
+        return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
     if judged.nearest is None:
         sentence = "There is no model yet, so nothing is known: this data helps to train the first one."
         return RuleResult(rule="new", passed=True, sentence=sentence, numbers=numbers)

@@ -7,6 +7,7 @@ from metric.pictures.axes import HEIGHT, WIDTH, Scale, bottom_axis, heading, lef
 from metric.pictures.svg import Sheet
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 612.0, 96.0, 408.0
+_WORD = 45.0
 
 
 def draw_force_errors(histogram: Histogram, near: BranchCoverage, model_version: str, covered: int) -> bytes:
@@ -35,9 +36,10 @@ def draw_force_errors(histogram: Histogram, near: BranchCoverage, model_version:
         sheet.text(x - 8, _TOP - 6, label, "ink", 13, "end", 600)
     else:
         sheet.text(x + 8, _TOP - 6, label, "ink", 13, weight=600)
-    if covered:
-        sheet.text(max(x - 8, _LEFT + 60), _TOP + 18, "known", "known", 13, "end", 600)
-    sheet.text(min(x + 8, _RIGHT - 60), _TOP + 18, "new", "useful", 13, weight=600)
+    if covered and x - _LEFT > _WORD:
+        sheet.text(x - 8, _TOP + 18, "known", "known", 13, "end", 600)
+    if _RIGHT - x > _WORD:
+        sheet.text(x + 8, _TOP + 18, "new", "useful", 13, weight=600)
     return sheet.render()
 
 
