@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from onemachine import report
@@ -17,6 +18,12 @@ STOP_TIMEOUT_SECONDS = 90.0
 REPORT = "units.json"
 
 
+def say(sentence: str) -> None:
+    """Print, if anyone still listens: a terminal that was closed must not stop the platform half-way."""
+    with suppress(OSError):
+        print(sentence, flush=True)
+
+
 def up(settings: OneMachineSettings) -> int:
     """Run the platform until SIGTERM or Ctrl-C. Raises CannotStart."""
     installation = Installation(settings)
@@ -29,15 +36,15 @@ def up(settings: OneMachineSettings) -> int:
         file = installation.state / REPORT
 
         def changed(sentence: str) -> None:
-            print(sentence, flush=True)
+            say(sentence)
             report.write(file, supervisor.units)
 
         def ready() -> None:
-            print(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)", flush=True)
+            say(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)")
 
         supervisor = Supervisor(stages, ready, changed)
         asyncio.run(supervisor.run())
-    print(f"stopped; everything is kept in {installation.state}", flush=True)
+    say(f"stopped; everything is kept in {installation.state}")
     return 0
 
 

@@ -34,10 +34,10 @@ class Supervisor:
         return [unit for stage in self._stages for unit in stage.units]
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT. Raises CannotStart; whatever had started is stopped first."""
+        """Until SIGTERM, SIGINT or SIGHUP. Raises CannotStart; whatever had started is stopped first."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         start = asyncio.create_task(self._start())
         stopped = asyncio.create_task(stop.wait())
