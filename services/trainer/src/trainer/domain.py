@@ -1,0 +1,84 @@
+"""What a worker knows of a round, and what can become of it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.base import BlobRef, BranchError, DatasetRef
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedBranch:
+    """A branch of the round; `nearest` and the shift are for new ones, if the metric had a model to compare with."""
+
+    name: str
+    dataset: DatasetRef
+    manifest: BlobRef
+    metric_report: BlobRef | None
+    is_new: bool
+    nearest: str | None
+    energy_shift_ev: dict[str, float]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A stored checkpoint and the number of steps that it holds."""
+
+    blob: BlobRef
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A round in this worker's hands, as long as it beats and its fence is the newest."""
+
+    round_id: UUID
+    fence: int
+    attempt: int
+    ttl_seconds: float
+    preset: str
+    total_steps: int
+    seed: int
+    parent_manifest: BlobRef | None
+    parent_version: str | None
+    branches: tuple[LeasedBranch, ...]
+    resume_from: Checkpoint | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoWork:
+    """No round waits; ask again later."""
+
+    retry_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How training goes, on held-out frames."""
+
+    step: int
+    learning_rate: float
+    branches: tuple[BranchError, ...]
+    frames_per_second: float
+    eta_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The registry's answer to a candidate."""
+
+    version: str | None
+    published: bool
+
+
+class LeaseLost(Exception):
+    """A successor owns the round, or it was cancelled: drop everything, say nothing."""
+
+
+class RegistryAway(Exception):
+    """The registry does not answer: go on and try again."""
+
+
+class RegistryRefused(Exception):
+    """The registry does not accept what this worker says; trying again would not help."""
