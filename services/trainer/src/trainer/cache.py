@@ -24,8 +24,15 @@ class Cache:
 
     async def place(self, ref: BlobRef, target: Path) -> None:
         """Put the verified content at `target`, which trimming never touches. Raises BlobMissing, BlobCorrupt."""
-        path = await self._fetched(ref)
-        await asyncio.to_thread(_link_or_copy, path, target)
+        for last in (False, True):
+            path = await self._fetched(ref)
+            try:
+                await asyncio.to_thread(_link_or_copy, path, target)
+            except FileNotFoundError:  # another worker trimmed it meanwhile
+                if last:
+                    raise
+            else:
+                return
 
     def trim(self) -> int:
         """Remove the files that were longest unused until the rest fits; returns how many."""
@@ -62,7 +69,10 @@ class Cache:
 
 def _link_or_copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
+    except FileNotFoundError:
+        raise
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)

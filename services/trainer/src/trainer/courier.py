@@ -41,9 +41,7 @@ async def persistently(what: str, call: Callable[[], Awaitable[Result]]) -> Resu
     while True:
         try:
             return await call()
-        except FileNotFoundError:
-            raise
-        except (RegistryAway, OSError, StorageError) as error:
+        except (RegistryAway, ConnectionError, TimeoutError, StorageError) as error:
             log.warning("waiting-for-infrastructure", what=what, seconds=pause, error=str(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_RETRY_SECONDS)

@@ -13,7 +13,7 @@ from opentelemetry import trace
 
 from trainer.child import AttemptFailed
 from trainer.courier import Courier, persistently
-from trainer.domain import Lease, LeaseLost, RegistryAway, Report, Verdict
+from trainer.domain import Lease, LeaseLost, RegistryAway, RegistryRefused, Report, Verdict
 from trainer.fleet import Fleet
 from trainer.preparation import Preparation
 from trainer.process import ENGINE, VERIFY, Child, Nursery
@@ -82,6 +82,12 @@ class RoundRun:
             log.warning("attempt-failed", round=str(lease.round_id), rule=error.rule, reason=str(error))
             fail = partial(fleet.fail, lease, error.rule, str(error), retryable=error.retryable)
             await persistently("fail", fail)
+        except (LeaseLost, RegistryRefused):
+            raise
+        except Exception as error:
+            log.exception("attempt-crashed", round=str(lease.round_id))
+            reason = f"the worker could not carry the round out: {error!r}"
+            await persistently("fail", partial(fleet.fail, lease, "crashed", reason, retryable=True))
         return None
 
     async def _candidate(self) -> Verdict:
@@ -190,6 +196,3 @@ def _report(lease: Lease, progress: Progress) -> Report:
         frames_per_second=progress.frames_per_second,
         eta_seconds=progress.eta_seconds,
     )
-
-
-__all__ = ["LeaseLost", "RoundRun", "Tools"]
