@@ -1,9 +1,16 @@
 from pathlib import Path
 
 import pytest
+from gateway.settings import GatewaySettings
+from ingest.settings import IngestSettings
+from kit.settings import ServiceSettings
+from metric.settings import MetricSettings
+from onemachine.environment import Addresses, Telling, service_environment
 from onemachine.errors import DiskFull
 from onemachine.installation import Installation, inherited
 from onemachine.settings import OneMachineSettings
+from registry.settings import RegistrySettings
+from trainer.settings import TrainerSettings
 
 
 def test_a_service_sees_its_own_settings_and_nobody_elses() -> None:
@@ -26,3 +33,57 @@ def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
     installation = Installation(OneMachineSettings(state=tmp_path / "state", min_free_gb=1e9))
     with pytest.raises(DiskFull, match="POTLUCK_ONEMACHINE_MIN_FREE_GB"):
         installation.prepare()
+
+
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "gateway": GatewaySettings,
+    "ingest": IngestSettings,
+    "metric": MetricSettings,
+    "registry": RegistrySettings,
+    "trainer": TrainerSettings,
+}
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_service_is_told_what_it_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    addresses = Addresses(("127.0.0.1", 8000), nats=4222, nats_monitor=8222, registry=5000, health={service: 9000})
+    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    environment = service_environment(told, service, service, "host=/run user=me", "password")
+
+    prefix = f"POTLUCK_{service.upper()}_"
+    fields = SETTINGS[service].model_fields
+    assert [name for name in environment if name.removeprefix(prefix).lower() not in fields] == []
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = SETTINGS[service]()  # raises when something that it needs is missing
+    assert settings.health_address == "127.0.0.1:9000"
+
+
+def test_both_ends_of_the_registry_know_the_same_tokens(tmp_path: Path) -> None:
+    health = dict.fromkeys(SETTINGS, 9000)
+    addresses = Addresses(("127.0.0.1", 8000), nats=4222, nats_monitor=8222, registry=5000, health=health)
+    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    registry, metric, trainer = (
+        service_environment(told, service, service, None, None) for service in ("registry", "metric", "trainer")
+    )
+    assert registry["POTLUCK_REGISTRY_FLEET_TOKEN"] == trainer["POTLUCK_TRAINER_FLEET_TOKEN"]
+    assert registry["POTLUCK_REGISTRY_QUERY_TOKEN"] == metric["POTLUCK_METRIC_REGISTRY_TOKEN"]
+    assert registry["POTLUCK_REGISTRY_ADDRESS"] == metric["POTLUCK_METRIC_REGISTRY_ADDRESS"]
+    assert registry["POTLUCK_REGISTRY_FLEET_TOKEN"] != registry["POTLUCK_REGISTRY_QUERY_TOKEN"]
+
+
+@pytest.mark.parametrize(
+    ("host", "site", "bound"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000", "0.0.0.0:8000"),
+        ("::1", "http://[::1]:8000", "[::1]:8000"),
+    ],
+)
+def test_the_site_is_shown_as_people_type_it(tmp_path: Path, host: str, site: str, bound: str) -> None:
+    addresses = Addresses((host, 8000), nats=4222, nats_monitor=8222, registry=5000, health={"gateway": 9000})
+    assert addresses.site == site
+    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    environment = service_environment(told, "gateway", "gateway", None, None)
+    assert environment["POTLUCK_GATEWAY_ADDRESS"] == bound

@@ -30,60 +30,69 @@ class Addresses:
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """From what a service's own settings are made."""
+
+    addresses: Addresses
+    settings: OneMachineSettings
+    state: Path
+    secret: Secret
+
+
 def service_environment(
-    *,
-    service: str,
-    unit: str,
-    addresses: Addresses,
-    settings: OneMachineSettings,
-    state: Path,
-    database_dsn: str | None,
-    nats_password: str | None,
-    secret: Secret,
+    told: Telling, service: str, unit: str, database_dsn: str | None, nats_password: str | None
 ) -> dict[str, str]:
     """Everything that `service` is told here, and nothing that another one is told."""
     values = {
-        "blobs_url": (state / "blobs").as_uri(),
-        "health_address": f"127.0.0.1:{addresses.health[unit]}",
-        "traces_file": str(state / "logs" / f"{unit}.traces.jsonl"),
+        "blobs_url": (told.state / "blobs").as_uri(),
+        "health_address": f"127.0.0.1:{told.addresses.health[unit]}",
+        "traces_file": str(told.state / "logs" / f"{unit}.traces.jsonl"),
     }
     if database_dsn is not None:
         values["database_dsn"] = database_dsn
     if nats_password is not None:
-        url = f"nats://127.0.0.1:{addresses.nats}"
+        url = f"nats://127.0.0.1:{told.addresses.nats}"
         values |= {"nats_url": url, "nats_user": service, "nats_password": nats_password}
-    values |= _OF_ITS_OWN.get(service, _nothing)(addresses, settings, secret)
+    values |= _OF_ITS_OWN[service](told)
     return {f"POTLUCK_{service.upper()}_{name.upper()}": value for name, value in values.items()}
 
 
-def _gateway(addresses: Addresses, _settings: OneMachineSettings, _secret: Secret) -> dict[str, str]:
-    host, port = addresses.gateway
+def _gateway(told: Telling) -> dict[str, str]:
+    host, port = told.addresses.gateway
     return {"address": f"{f'[{host}]' if ':' in host else host}:{port}"}
 
 
-def _registry(addresses: Addresses, settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
+def _ingest(told: Telling) -> dict[str, str]:
+    return {"work_folder": str(told.state / "work" / "ingest")}
+
+
+def _metric(told: Telling) -> dict[str, str]:
+    return {"registry_address": told.addresses.registry_address, "registry_token": told.secret("registry-query")}
+
+
+def _registry(told: Telling) -> dict[str, str]:
     return {
-        "address": addresses.registry_address,
-        "growth_policy": str(settings.policy.absolute()),
-        "fleet_token": secret("registry-fleet"),
-        "query_token": secret("registry-query"),
+        "address": told.addresses.registry_address,
+        "growth_policy": str(told.settings.policy.absolute()),
+        "fleet_token": told.secret("registry-fleet"),
+        "query_token": told.secret("registry-query"),
     }
 
 
-def _metric(addresses: Addresses, _settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
-    return {"registry_address": addresses.registry_address, "registry_token": secret("registry-query")}
-
-
-def _trainer(addresses: Addresses, settings: OneMachineSettings, secret: Secret) -> dict[str, str]:
+def _trainer(told: Telling) -> dict[str, str]:
     return {
-        "registry_address": addresses.registry_address,
-        "fleet_token": secret("registry-fleet"),
-        "presets": str(settings.presets.absolute()),
+        "registry_address": told.addresses.registry_address,
+        "fleet_token": told.secret("registry-fleet"),
+        "presets": str(told.settings.presets.absolute()),
+        "work_folder": str(told.state / "work" / "trainer"),  # shared: a dataset is fetched once for all
     }
 
 
-def _nothing(_addresses: Addresses, _settings: OneMachineSettings, _secret: Secret) -> dict[str, str]:
-    return {}
-
-
-_OF_ITS_OWN = {"gateway": _gateway, "registry": _registry, "metric": _metric, "trainer": _trainer}
+_OF_ITS_OWN: dict[str, Callable[[Telling], dict[str, str]]] = {
+    "gateway": _gateway,
+    "ingest": _ingest,
+    "metric": _metric,
+    "registry": _registry,
+    "trainer": _trainer,
+}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from onemachine import nats, provision
-from onemachine.environment import Addresses, service_environment
+from onemachine.environment import Addresses, Telling, service_environment
 from onemachine.errors import DiskFull
 from onemachine.ports import Ports, require_free
 from onemachine.postgres import Postgres
@@ -94,17 +94,14 @@ class Installation:
         return units
 
     def _service_unit(self, unit: str, service: str, addresses: Addresses, postgres: Postgres) -> Unit:
-        work = self.state / "work" / unit
+        work = self.state / "work" / service
         work.mkdir(exist_ok=True)
         own = service_environment(
-            service=service,
-            unit=unit,
-            addresses=addresses,
-            settings=self.settings,
-            state=self.state,
-            database_dsn=self._dsn(service, postgres),
-            nats_password=self._nats_password(service) if service in nats.services() else None,
-            secret=self._secrets.get,
+            Telling(addresses, self.settings, self.state, self._secrets.get),
+            service,
+            unit,
+            self._dsn(service, postgres),
+            self._nats_password(service) if service in nats.services() else None,
         )
         environment = inherited(os.environ, service, own)
         command = Command([sys.executable, "-m", service], environment, folder=work)
