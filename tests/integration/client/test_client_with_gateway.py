@@ -123,7 +123,7 @@ def test_publishing_again_does_not_make_a_second_dataset(client: Client, archive
     assert [one.id for one in client.datasets(mine=True)] == [dataset.id]
 
 
-WRONG_ENTRIES = [
+WRONG_ENTRIES: list[tuple[dict[str, Any], str, str]] = [
     ({"format": "no/such/format"}, "format", "no/such/format"),
     ({"licence": "WTFPL"}, "licence", "not among ours"),
     ({"name": " "}, "name", "needs a name"),
