@@ -21,6 +21,12 @@ KEEPALIVE = [
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.so_reuseport", 0),
 ]
+RECONNECT = [
+    # The default waits up to two minutes between tries: longer than a lease lives.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +117,4 @@ def channel(address: str, token: SecretStr | None = None) -> grpc.aio.Channel:
     interceptors = list(aio_client_interceptors())
     if token is not None:
         interceptors.append(BearerInterceptor(token))
-    return grpc.aio.insecure_channel(address, interceptors=interceptors, options=KEEPALIVE)
+    return grpc.aio.insecure_channel(address, interceptors=interceptors, options=[*KEEPALIVE, *RECONNECT])
