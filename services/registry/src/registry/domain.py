@@ -9,6 +9,9 @@ from uuid import UUID
 from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
 from contracts.events import ModelFile
 
+LATEST = "latest"
+"""The alias that every publication moves."""
+
 
 class RegistryError(Exception):
     """Base of what callers can act on. The text is shown to them."""

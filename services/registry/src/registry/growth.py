@@ -19,7 +19,9 @@ from kit.logs import get_logger
 from kit.queries import Connection
 from pydantic import ValidationError
 
+from registry import ports
 from registry.domain import (
+    LATEST,
     Branch,
     DatasetState,
     Decision,
@@ -43,7 +45,6 @@ from registry.publication import (
     published_manifest,
 )
 from registry.service import announce, known_round, with_datasets
-from registry.store import LATEST, Store
 
 log = get_logger(__name__)
 
@@ -71,7 +72,7 @@ class Examined:
 class Growth:
     """Decides on candidates."""
 
-    def __init__(self, store: Store, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Models, blobs: Blobs, policy: GrowthPolicy) -> None:
         self._store = store
         self._blobs = blobs
         self._policy = policy

@@ -22,7 +22,9 @@ from kit.outbox import emit
 from kit.queries import Connection
 from kit.telemetry import remote_parent
 
+from registry import ports
 from registry.domain import (
+    LATEST,
     Branch,
     DatasetState,
     InvalidRequest,
@@ -39,7 +41,6 @@ from registry.domain import (
 from registry.planning import is_due, plan_round
 from registry.policy import GrowthPolicy
 from registry.publication import check_belongs
-from registry.store import LATEST, Store
 
 log = get_logger(__name__)
 
@@ -65,7 +66,7 @@ async def announce(conn: Connection, round_: Round | RoundPlan, *events: Event) 
             await emit(conn, event)
 
 
-async def hold(store: Store, conn: Connection, round_id: UUID, fence: int, policy: GrowthPolicy) -> Round:
+async def hold(store: ports.Rounds, conn: Connection, round_id: UUID, fence: int, policy: GrowthPolicy) -> Round:
     """The fence of every late write. Raises StaleFence or UnknownRound."""
     held = await store.hold(conn, round_id, fence, policy.lease_ttl_seconds)
     if held is not None:
@@ -73,7 +74,7 @@ async def hold(store: Store, conn: Connection, round_id: UUID, fence: int, polic
     raise stale(await known_round(store, conn, round_id), fence)
 
 
-async def known_round(store: Store, conn: Connection, round_id: UUID) -> Round:
+async def known_round(store: ports.Rounds, conn: Connection, round_id: UUID) -> Round:
     """Raises UnknownRound."""
     round_ = await store.round(conn, round_id)
     if round_ is None:
@@ -102,7 +103,7 @@ def check_step(step: int, round_: Round) -> None:
 class Rounds:
     """Everything that happens to a round before its candidate is judged."""
 
-    def __init__(self, store: Store, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Plans, policy: GrowthPolicy) -> None:
         self._store = store
         self._policy = policy
 

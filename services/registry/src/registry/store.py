@@ -23,7 +23,6 @@ from registry.domain import (
     Version,
 )
 
-LATEST = "latest"
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 

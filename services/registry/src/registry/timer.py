@@ -9,8 +9,8 @@ from kit.db import Database
 from kit.logs import get_logger
 from psycopg_pool import PoolTimeout
 
+from registry.ports import Spent
 from registry.service import Rounds
-from registry.store import Store
 
 log = get_logger(__name__)
 
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 class Timer:
     """Looks again and again; any number of replicas may run, as the use cases lock what they take."""
 
-    def __init__(self, database: Database, blobs: Blobs, store: Store, rounds: Rounds, check_seconds: float) -> None:
+    def __init__(self, database: Database, blobs: Blobs, store: Spent, rounds: Rounds, check_seconds: float) -> None:
         self._database = database
         self._blobs = blobs
         self._store = store
