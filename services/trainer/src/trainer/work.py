@@ -32,7 +32,9 @@ class WorkBranch(_Message):
     elements: tuple[str, ...]
     is_new: bool
     nearest: str | None = Field(default=None, description="branch to start from; none: the engine finds it")
-    energy_shift_ev: dict[str, float] = Field(default_factory=dict, description="E_pred − E_DFT by that branch")
+    energy_shift_ev: dict[str, float] = Field(
+        default_factory=dict, description="to add to that branch's prediction, eV per atom"
+    )
     weight: float = Field(gt=0)
 
 

@@ -76,16 +76,17 @@ def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: Branc
     if nearest is None or nearest not in old:
         nearest = _nearest(parent, old, sample)
     predicted = Predictor(parent, nearest).predict(sample)
-    # E_pred − E_DFT; where the compositions leave it open, stay near what the metric found, or near one common shift.
-    delta = predicted.energy - np.array([frame.energy for frame in sample])
+    # To add to the prediction. Where the compositions leave it open, stay near what the metric found, or near one
+    # common shift.
+    missing = np.array([frame.energy for frame in sample]) - predicted.energy
     counts = element_counts(sample)
-    common = float(np.mean(delta / counts.sum(axis=1)))
+    common = float(np.mean(missing / counts.sum(axis=1)))
     start = np.array([branch.energy_shift_ev.get(symbol, common) for symbol in SYMBOLS])
-    shift = start + align_energies(counts, delta - counts @ start).shift
+    shift = start + align_energies(counts, missing - counts @ start).shift
     return NewBranch(
         name=branch.name,
         nearest=nearest,
-        energy_shift_ev={symbol: -float(shift[SYMBOLS.index(symbol)]) for symbol in branch.elements},
+        energy_shift_ev={symbol: float(shift[SYMBOLS.index(symbol)]) for symbol in branch.elements},
         elements=branch.elements,
     )
 
