@@ -47,7 +47,7 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     async with serve(settings.address, entries) as port:
         log.info("grpc-serving", port=port)
         timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)
-        task = base.tasks.create_task(timer.run(policy.lease_ttl_seconds / 2), name="registry-timer")
+        task = base.tasks.create_task(timer.run(grace_seconds=policy.lease_ttl_seconds), name="registry-timer")
         try:
             yield
         finally:
