@@ -121,7 +121,9 @@ class Extraction:
         except _BROKEN as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise  # our disk, not their archive
-            reason = f"{shown}{filename} cannot be unpacked: {error or type(error).__name__}"
+            # The words of an operating system error name folders of this machine.
+            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            reason = f"{shown}{filename} cannot be unpacked: {words or type(error).__name__}"
             raise Refused("archive-unreadable", reason) from error
 
     def _compressed(self, stream: IO[bytes], filename: str, root: Path, shown: str) -> None:
@@ -142,7 +144,7 @@ class Extraction:
                 name = member.filename.replace("\\", "/")
                 target = self._target(name, root, shown)
                 if member.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
+                    _make_folder(target, shown + name)
                     continue
                 if member.flag_bits & 0x1:
                     remedy = "Pack it again without a password."
@@ -166,7 +168,7 @@ class Extraction:
                 name = member.name
                 target = self._target(name, root, shown)
                 if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
+                    _make_folder(target, shown + name)
                 elif member.issym():
                     links.append((name, member.linkname))
                 elif member.islnk():
@@ -195,13 +197,11 @@ class Extraction:
         return root / path
 
     def _store(self, content: IO[bytes], target: Path, shown: str) -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            file = target.open("xb")
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            reason = f"{shown} is a file in one place of the archive and a folder in another"
-            raise Refused("archive-bad-name", reason) from error
+        _make_folder(target.parent, shown)
+        if target.is_dir():
+            raise Refused("archive-bad-name", f"{shown} is a folder in one place of the archive and a file in another")
+        target.unlink(missing_ok=True)
+        file = target.open("xb")
         with file:
             while chunk := content.read(CHUNK):
                 self.written += len(chunk)
@@ -229,7 +229,7 @@ class Extraction:
                 raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}")
             source, link = root / target, root / name
             if source.is_file() and not link.exists():
-                link.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(link.parent, shown + name)
                 os.link(source, link)
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."
@@ -237,6 +237,14 @@ class Extraction:
 
     def _note(self, path: str, rule: str, reason: str, remedy: str) -> None:
         self.notes.append({"path": printable(path), "rule": rule, "reason": printable(reason), "remedy": remedy})
+
+
+def _make_folder(path: Path, shown: str) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        reason = f"{shown} lies in a folder that is a file elsewhere in the archive"
+        raise Refused("archive-bad-name", reason) from error
 
 
 class _Peeked:

@@ -6,6 +6,7 @@ process dies, the parent knows at which calculation, and what was done before it
 
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 EXTXYZ = "extxyz"
 _MAX_LISTED = 200
 _PROGRESS_FRAMES = 500
+# What dpdata says in warnings when it leaves frames out.
+_LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|cannot find labels")
 
 
 def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
@@ -75,6 +78,13 @@ class _Result:
         self._failure: Unfit | None = None
 
     def read(self, root: Path, calculation: dict[str, Any]) -> None:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", UserWarning)
+            self._read(root, calculation)
+        self._note_warnings(warned)
+        self._check()
+
+    def _read(self, root: Path, calculation: dict[str, Any]) -> None:
         for index, raw in enumerate(_frames(root, calculation)):
             if index % _PROGRESS_FRAMES == 0:
                 _say(self._report, {"reading": calculation["number"], "frame": index})
@@ -85,15 +95,26 @@ class _Result:
                 self._frames += 1
             except Unfit as unfit:
                 self._frame_fails(index, unfit)
+
+    def _note_warnings(self, warned: list[warnings.WarningMessage]) -> None:
+        """Frames that the parser itself left out: it only warns."""
+        for words in dict.fromkeys(str(one.message) for one in warned if _LEFT_OUT.search(str(one.message))):
+            rule = "unconverged" if "unconverged" in words else "incomplete"
+            remedy = "Nothing, if you can do without; else repeat these steps of the calculation."
+            entry = {"frame": None, "rule": rule, "reason": " ".join(words.split()), "remedy": remedy}
+            self._set_aside.append(entry)
+
+    def _check(self) -> None:
         if self._frames + sum(self._rules.values()) == 0:
+            if self._set_aside:
+                only = self._set_aside.pop()
+                raise Unfit(only["rule"], only["reason"], only["remedy"])
             raise Unfit("no-frames", "no complete frame is in it", "Check that the calculation ran to its end.")
-        if self._frames == 0 and len(self._rules) == 1:
+        count = sum(self._rules.values())
+        if self._frames == 0 and len(self._rules) == 1 and count > 1:
             # Every frame for one reason: that is one thing to fix.
-            count = sum(self._rules.values())
             first = self._set_aside[0]
-            reason = first["reason"] if count == 1 else f"all {count} frames: {first['reason']}"
-            if count > 1:
-                raise Unfit(first["rule"], reason, first["remedy"])
+            raise Unfit(first["rule"], f"all {count} frames: {first['reason']}", first["remedy"])
 
     def _frame_fails(self, index: int, unfit: Unfit) -> None:
         self._rules[unfit.rule] += 1

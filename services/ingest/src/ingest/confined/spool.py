@@ -31,7 +31,9 @@ def put(spool: IO[bytes], frame: Frame) -> None:
         "index": frame.index,
     }
     packed = bytes(msgpack.packb(record, use_bin_type=True))
-    spool.write(_LENGTH.pack(len(packed)) + packed)
+    whole = _LENGTH.pack(len(packed)) + packed
+    if spool.write(whole) != len(whole):
+        raise OSError("the frame was not written whole")
 
 
 def frames(spool: IO[bytes], start: int, end: int, source: str) -> Iterator[Frame]:
