@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
-from gateway import api, pages
+from gateway import api
 from gateway.answers import problem_response
 from gateway.problems import Problem
 from gateway.projections import Projector
@@ -96,7 +96,12 @@ def _as_problem(error: Exception) -> Problem:
 
 
 @asynccontextmanager
-async def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> AsyncIterator[None]:
+async def build(
+    settings: GatewaySettings,
+    base: Foundation[GatewaySettings],
+    page_routes: Sequence[BaseRoute],
+    problem_page: ProblemPage,
+) -> AsyncIterator[None]:
     """Consume events and answer HTTP while the block runs."""
     store = Store()
     gateway = Gateway.built(settings, base.database, base.blobs, store)
@@ -105,7 +110,7 @@ async def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) ->
     base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
     base.tasks.create_task(gateway.feed.run(), name="feed")
     base.tasks.create_task(_sweep(gateway), name="sweep")
-    app = application(gateway, base.health, pages.routes(), pages.problem_page)
+    app = application(gateway, base.health, page_routes, problem_page)
     async with serving(app, settings) as address:
         log.info("listening", address=address)
         try:

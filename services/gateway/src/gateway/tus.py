@@ -6,6 +6,7 @@ import binascii
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import format_datetime
 from http import HTTPStatus
 from uuid import UUID
@@ -14,6 +15,7 @@ from kit.logs import get_logger
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Message
 
 from gateway.identity import signed_in
 from gateway.problems import Problem
@@ -29,6 +31,7 @@ BODY_TYPE = "application/offset+octet-stream"
 CHECKSUM_MISMATCH = 460
 DRAINED_BYTES = 64 << 20
 DRAIN_SECONDS = 10.0
+_READ = "potluck.body_read"
 
 
 @dataclass
@@ -124,13 +127,13 @@ class Tus:
             if offset == upload.size:
                 return offset
             raise _conflict(upload.size, offset)
-        length = request.headers.get("content-length")
-        if length is not None and length.isdigit() and offset + int(length) > upload.size:
-            raise _overrun(upload)
+        length = request.headers.get("content-length", "")
         try:
             async with self._uploads.spool.held(upload.id) as file:
                 if file.offset != offset:
                     raise _conflict(file.offset, offset)
+                if length.isdecimal() and offset + int(length) > upload.size:
+                    raise _overrun(upload)
                 new = await self._store_body(request, upload, file, declared)
                 if new == upload.size:
                     await self._uploads.finish(upload, file)
@@ -197,7 +200,7 @@ async def _pump(request: Request, upload: Upload, file: UploadFile, arrival: _Ar
     room = upload.size - file.offset
     try:
         while True:
-            message = await request.receive()
+            message = await _next(request)
             if message["type"] == "http.disconnect":
                 arrival.gone = True
                 break
@@ -218,19 +221,22 @@ async def _pump(request: Request, upload: Upload, file: UploadFile, arrival: _Ar
         await file.settle()
 
 
+async def _next(request: Request) -> Message:
+    """The next message of the body; the last one is remembered, for nothing but a disconnect comes after it."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+        request.scope[_READ] = True
+    return message
+
+
 async def _drain(request: Request) -> None:
     """Read on for a while, so that a client that is still sending gets to see the error."""
 
     async def read() -> None:
         left = DRAINED_BYTES
-        while left > 0:
-            message = await request.receive()
-            left -= len(message.get("body", b""))
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                return
+        while left > 0 and not request.scope.get(_READ):
+            left -= len((await _next(request)).get("body", b""))
 
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        return
     try:
         await asyncio.wait_for(read(), DRAIN_SECONDS)
     except TimeoutError:
@@ -242,7 +248,7 @@ def _with_version(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _expires(upload: Upload) -> dict[str, str]:
-    return {} if upload.dataset_id else {"upload-expires": format_datetime(upload.expires, usegmt=True)}
+    return {} if upload.dataset_id else {"upload-expires": format_datetime(upload.expires.astimezone(UTC), usegmt=True)}
 
 
 def _integer(request: Request, header: str, remedy: str) -> int:

@@ -1,0 +1,182 @@
+"""The gateway as a process of its own: SIGKILL while bytes arrive, memory of a large upload, SIGTERM with streams."""
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+from gateway_bench import PASSWORD, PIECE, SERVE, TUS, ServedProcess, entry
+
+MIB = 1 << 20
+
+
+def token(process: ServedProcess) -> dict[str, str]:
+    mei = {"email": "mei@example.org", "name": "Mei", "password": PASSWORD}
+    assert httpx.post(f"{process.url}/api/v1/accounts", json=mei, timeout=30).status_code == 201
+    made = httpx.post(f"{process.url}/api/v1/tokens", json=mei | {"name": "test"}, timeout=30)
+    return {"Authorization": f"Bearer {made.json()['token']}"}
+
+
+def begin(process: ServedProcess, headers: dict[str, str], size: int) -> str:
+    made = httpx.post(f"{process.url}/api/v1/uploads", headers=headers | TUS | {"Upload-Length": str(size)}, timeout=30)
+    assert made.status_code == 201, made.text
+    return str(made.headers["location"])
+
+
+def offset(process: ServedProcess, headers: dict[str, str], location: str) -> int:
+    answer = httpx.head(process.url + location, headers=headers | TUS, timeout=30)
+    assert answer.status_code == 200
+    return int(answer.headers["upload-offset"])
+
+
+def send_part(
+    process: ServedProcess, headers: dict[str, str], location: str, data: bytes, at: int, part: int, **more: str
+) -> None:
+    """Announce everything from `at`, send `part` bytes of it, and leave the connection open."""
+    host, port = process.env["POTLUCK_GATEWAY_ADDRESS"].split(":")
+    said = headers | PIECE | {"Host": host, "Upload-Offset": str(at), "Content-Length": str(len(data) - at)} | more
+    head = f"PATCH {location} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(head.encode() + b"\r\n" + data[at : at + part])
+    time.sleep(random.uniform(0, 0.1))
+    process.kill()
+    connection.close()
+
+
+def test_sigkill_while_bytes_arrive(served_process: ServedProcess) -> None:
+    headers = token(served_process)
+    data = os.urandom(24 * MIB)
+    location = begin(served_process, headers, len(data))
+    at, offsets = 0, []
+    for _ in range(3):
+        send_part(served_process, headers, location, data, at, random.randrange(2 * MIB, 6 * MIB))
+        served_process.start()
+        at = offset(served_process, headers, location)
+        offsets.append(at)
+    assert offsets == sorted(offsets)
+    assert 0 < at < len(data)
+    sent = httpx.patch(
+        served_process.url + location,
+        headers=headers | PIECE | {"Upload-Offset": str(at)},
+        content=data[at:],
+        timeout=60,
+    )
+    assert sent.status_code == 204
+    served_process.kill()
+    served_process.start()
+    made = httpx.post(
+        f"{served_process.url}/api/v1/datasets",
+        json=entry(location.rsplit("/", 1)[1]),
+        headers=headers | {"Idempotency-Key": "once"},
+        timeout=60,
+    )
+    assert made.status_code == 201, made.text
+    assert made.json()["sha256"] == hashlib.sha256(data).hexdigest()
+    served_process.kill()
+    served_process.start()
+    again = httpx.post(
+        f"{served_process.url}/api/v1/datasets",
+        json=entry(location.rsplit("/", 1)[1]),
+        headers=headers | {"Idempotency-Key": "once"},
+        timeout=60,
+    )
+    assert again.json()["id"] == made.json()["id"]
+    archive = httpx.get(f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive", timeout=60)
+    assert hashlib.sha256(archive.content).hexdigest() == made.json()["sha256"]
+
+
+def test_sigkill_in_a_checked_piece_keeps_only_what_was_verified(served_process: ServedProcess) -> None:
+    headers = token(served_process)
+    data = os.urandom(12 * MIB)
+    location = begin(served_process, headers, len(data))
+    first = httpx.patch(
+        served_process.url + location,
+        headers=headers | PIECE | {"Upload-Offset": "0"},
+        content=data[:MIB],
+        timeout=60,
+    )
+    assert first.status_code == 204
+    checksum = "sha256 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    send_part(served_process, headers, location, data, MIB, 6 * MIB, **{"Upload-Checksum": checksum})
+    served_process.start()
+    assert offset(served_process, headers, location) == MIB
+
+
+def test_memory_stays_flat_while_a_large_upload_arrives(served_process: ServedProcess) -> None:
+    headers = token(served_process)
+    piece = os.urandom(MIB)
+    size = 256 * MIB
+    location = begin(served_process, headers, size)
+    before = served_process.memory_bytes()
+    peak = before
+    digest = hashlib.sha256()
+
+    def body() -> object:
+        nonlocal peak
+        for number in range(size // MIB):
+            if number % 8 == 0:
+                peak = max(peak, served_process.memory_bytes())
+            digest.update(piece)
+            yield piece
+
+    sent = httpx.patch(
+        served_process.url + location,
+        headers=headers | PIECE | {"Upload-Offset": "0", "Content-Length": str(size)},
+        content=body(),  # type: ignore[arg-type]
+        timeout=120,
+    )
+    assert sent.status_code == 204, sent.text
+    peak = max(peak, served_process.memory_bytes())
+    made = httpx.post(
+        f"{served_process.url}/api/v1/datasets",
+        json=entry(location.rsplit("/", 1)[1]),
+        headers=headers,
+        timeout=60,
+    )
+    assert made.json()["sha256"] == digest.hexdigest()
+    with httpx.stream("GET", f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive") as archive:
+        received = 0
+        for chunk in archive.iter_raw():
+            received += len(chunk)
+        peak = max(peak, served_process.memory_bytes())
+    assert received == size
+    assert (peak - before) / MIB < 48
+
+
+def test_sigterm_ends_open_streams_and_the_process(served_process: ServedProcess) -> None:
+    headers = token(served_process)
+    location = begin(served_process, headers, 4)
+    httpx.patch(served_process.url + location, headers=headers | PIECE | {"Upload-Offset": "0"}, content=b"data")
+    made = httpx.post(f"{served_process.url}/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]), headers=headers)
+    with httpx.stream("GET", f"{served_process.url}/api/v1/datasets/{made.json()['id']}/events", timeout=30) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry")
+        assert served_process.child is not None
+        assert len(psutil.Process(served_process.child.pid).children(recursive=True)) == 0
+        asked = time.monotonic()
+        served_process.child.send_signal(signal.SIGTERM)
+        for _ in lines:
+            pass
+        served_process.child.wait(15)
+    assert served_process.child.returncode == 0, served_process.log.read_text()[-3000:]
+    assert time.monotonic() - asked < 12
+
+
+def test_a_port_in_use_is_said_in_words(served_process: ServedProcess) -> None:
+    twin = subprocess.run(
+        [sys.executable, "-c", SERVE],
+        env=os.environ | served_process.env,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    assert twin.returncode != 0
+    assert f"cannot listen on {served_process.env['POTLUCK_GATEWAY_ADDRESS']}" in twin.stderr
+    assert "POTLUCK_GATEWAY_ADDRESS" in twin.stderr

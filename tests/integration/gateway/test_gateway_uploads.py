@@ -1,0 +1,348 @@
+"""The tus endpoint: resuming, refusing, and never losing what was acknowledged."""
+
+import asyncio
+import base64
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from gateway import spool
+from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
+
+DATA = os.urandom(3 << 20)
+
+
+@pytest.fixture
+async def mei(site: Site) -> Member:
+    return await site.join("mei")
+
+
+async def offset(member: Member, location: str) -> int:
+    answer = await member.request("HEAD", location, headers=TUS)
+    assert answer.status_code == 200, answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    return int(answer.headers["upload-offset"])
+
+
+async def patch(member: Member, location: str, at: int, content: object, **headers: str) -> httpx.Response:
+    return await member.request(
+        "PATCH",
+        location,
+        headers={**PIECE, "Upload-Offset": str(at), **{k.replace("_", "-"): v for k, v in headers.items()}},
+        content=content,
+    )
+
+
+def checksum(data: bytes) -> str:
+    return "sha256 " + base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+async def test_options_tell_what_is_spoken(site: Site) -> None:
+    answer = await site.http.options("/api/v1/uploads")
+    assert answer.status_code == 204
+    assert answer.headers["tus-version"] == "1.0.0"
+    assert answer.headers["tus-checksum-algorithm"] == "sha256"
+    assert answer.headers["tus-max-size"] == str(4 << 30)
+    assert {"creation", "termination", "checksum", "expiration"} <= set(answer.headers["tus-extension"].split(","))
+
+
+async def test_an_upload_in_pieces_has_the_bytes_and_the_hash(site: Site, mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    at = 0
+    for size in (1, 700_000, len(DATA)):
+        piece = DATA[at : at + size]
+        answer = await patch(mei, location, at, piece)
+        assert answer.status_code == 204
+        assert answer.headers["tus-resumable"] == "1.0.0"
+        assert "upload-expires" in answer.headers
+        at += len(piece)
+        assert int(answer.headers["upload-offset"]) == at == await offset(mei, location)
+    made = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
+    archive = await site.http.get(f"/api/v1/datasets/{made.json()['id']}/archive")
+    assert archive.content == DATA
+
+
+async def test_creation_with_upload(site: Site, mei: Member) -> None:
+    answer = await mei.request(
+        "POST", "/api/v1/uploads", headers={**PIECE, "Upload-Length": str(len(DATA))}, content=DATA[:1000]
+    )
+    assert answer.status_code == 201
+    assert answer.headers["upload-offset"] == "1000"
+    assert await offset(mei, answer.headers["location"]) == 1000
+
+
+WRONG_CREATIONS: list[tuple[dict[str, str], int, str]] = [
+    ({}, 400, "Upload-Length"),
+    ({"Upload-Length": "-1"}, 400, "Upload-Length"),
+    ({"Upload-Length": "12.5"}, 400, "Upload-Length"),
+    ({"Upload-Length": "1e3"}, 400, "Upload-Length"),
+    ({"Upload-Length": "9" * 30}, 400, "Upload-Length"),
+    ({"Upload-Length": "0"}, 422, "Upload-Length"),
+    ({"Upload-Length": str((4 << 30) + 1)}, 413, "Upload-Length"),
+    ({"Upload-Defer-Length": "1"}, 400, "Upload-Defer-Length"),
+    ({"Upload-Length": "1", "Upload-Metadata": "filename !!!"}, 400, "Upload-Metadata"),
+    ({"Upload-Length": "1", "Upload-Metadata": "filename /w=="}, 400, "Upload-Metadata"),
+    ({"Upload-Length": "1", "Tus-Resumable": "0.2.2"}, 412, "Tus-Resumable"),
+]
+
+
+async def test_creation_refused(mei: Member) -> None:
+    for headers, status, field in WRONG_CREATIONS:
+        answer = await mei.request("POST", "/api/v1/uploads", headers=TUS | headers)
+        assert answer.status_code == status, headers
+        assert answer.json()["field"] == field
+        assert answer.json()["remedy"]
+        assert answer.headers["tus-resumable"] == "1.0.0"
+        assert (await mei.request("GET", "/api/v1/uploads")).json()["uploads"] == []
+
+
+async def test_over_the_limit_says_both_sizes(mei: Member) -> None:
+    answer = await mei.request("POST", "/api/v1/uploads", headers={**TUS, "Upload-Length": str(5 << 30)})
+    assert answer.status_code == 413
+    assert "5.0 GiB" in answer.json()["detail"]
+    assert "4.0 GiB" in answer.json()["detail"]
+
+
+async def test_strangers_cannot_begin(site: Site) -> None:
+    answer = await site.http.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "1"})
+    assert answer.status_code == 401
+    assert answer.headers["tus-resumable"] == "1.0.0"
+
+
+async def test_an_upload_is_its_owners_alone(site: Site, mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    await patch(mei, location, 0, DATA[:1000])
+    eve = await site.join("eve")
+    assert (await eve.request("HEAD", location, headers=TUS)).status_code == 404
+    assert (await patch(eve, location, 1000, b"evil")).status_code == 404
+    assert (await eve.request("DELETE", location, headers=TUS)).status_code == 404
+    assert (await site.http.head(location, headers=TUS)).status_code == 401
+    theirs = await eve.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert theirs.status_code == 422
+    assert theirs.json()["field"] == "upload_id"
+    assert await offset(mei, location) == 1000
+
+
+WRONG_PIECES: list[tuple[dict[str, str], int, str]] = [
+    ({"Upload-Offset": "7"}, 409, "Upload-Offset"),
+    ({"Upload-Offset": "x"}, 400, "Upload-Offset"),
+    ({"Upload-Offset": "0", "Content-Type": "application/octet-stream"}, 415, "Content-Type"),
+    ({"Upload-Offset": "0", "Upload-Checksum": "md5 AAAA"}, 400, "Upload-Checksum"),
+    ({"Upload-Offset": "0", "Upload-Checksum": "sha256 AAAA"}, 400, "Upload-Checksum"),
+    ({"Upload-Offset": "0", "Upload-Checksum": "sha256 ???"}, 400, "Upload-Checksum"),
+]
+
+
+async def test_pieces_refused(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    for headers, status, field in WRONG_PIECES:
+        answer = await mei.request("PATCH", location, headers=PIECE | headers, content=DATA)
+        assert answer.status_code == status, headers
+        assert answer.json()["field"] == field
+        assert await offset(mei, location) == 0
+
+
+async def test_a_conflict_tells_where_the_upload_stands(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    await patch(mei, location, 0, DATA[:1000])
+    answer = await patch(mei, location, 0, DATA)
+    assert answer.status_code == 409
+    assert answer.headers["upload-offset"] == "1000"
+
+
+async def test_a_damaged_piece_is_discarded_and_the_rest_kept(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    good = DATA[: 1 << 20]
+    assert (await patch(mei, location, 0, good, Upload_Checksum=checksum(good))).status_code == 204
+    damaged = await patch(mei, location, len(good), b"?" + DATA[len(good) + 1 :], Upload_Checksum=checksum(DATA))
+    assert damaged.status_code == 460
+    assert await offset(mei, location) == len(good)
+    rest = DATA[len(good) :]
+    assert (await patch(mei, location, len(good), rest, Upload_Checksum=checksum(rest))).status_code == 204
+    made = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    """A body without Content-Length."""
+    for start in range(0, len(data), 100_000):
+        yield data[start : start + 100_000]
+
+
+async def test_more_than_announced_is_refused_whole(mei: Member) -> None:
+    for chunked in (False, True):
+        location = await mei.begin(len(DATA) - 1)
+        await patch(mei, location, 0, DATA[:1000])
+        rest = DATA[1000:]
+        answer = await patch(mei, location, 1000, in_pieces(rest) if chunked else rest)
+        assert answer.status_code == 413
+        assert answer.json()["type"].endswith("upload-length-exceeded")
+        assert await offset(mei, location) == 1000
+
+
+async def test_less_than_announced_cannot_be_published(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    await patch(mei, location, 0, DATA[:-1])
+    answer = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert answer.status_code == 422
+    assert answer.json()["type"].endswith("upload-incomplete")
+    assert (await patch(mei, location, len(DATA) - 1, DATA[-1:])).status_code == 204
+    assert (await patch(mei, location, len(DATA), b"")).status_code == 204
+
+
+async def test_a_quick_pause_and_resume_meets_no_conflict(site: Site, mei: Member) -> None:
+    """The old connection still sends while the client, believing it gone, comes back."""
+    location = await mei.begin(len(DATA))
+    old_goes_on = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        yield DATA[:1_500_000]
+        await old_goes_on.wait()
+        yield b"stale"
+
+    old = asyncio.create_task(patch(mei, location, 0, never_ending()))
+    folder = Path(os.environ["POTLUCK_GATEWAY_UPLOADS_FOLDER"])
+    file = folder / UUID(location.rsplit("/", 1)[1]).hex
+    await eventually(lambda: asyncio.to_thread(lambda: file.stat().st_size > 0))
+    here = await offset(mei, location)
+    assert here == 1_500_000
+    answer = await patch(mei, location, here, DATA[here:])
+    assert answer.status_code == 204
+    old_goes_on.set()
+    assert (await old).status_code == 423
+    made = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+async def test_a_connection_that_breaks_keeps_what_arrived(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield DATA[:2_000_000]
+        await asyncio.sleep(0.2)
+        raise ConnectionResetError("the train entered a tunnel")
+
+    with pytest.raises(ConnectionResetError):
+        await patch(mei, location, 0, breaking(), Content_Length=str(len(DATA)))
+    here = await offset(mei, location)
+    assert here == 2_000_000
+    assert (await patch(mei, location, here, DATA[here:])).status_code == 204
+
+
+async def test_a_checked_piece_that_breaks_is_not_kept(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield DATA[:2_000_000]
+        await asyncio.sleep(0.2)
+        raise ConnectionResetError("the train entered a tunnel")
+
+    with pytest.raises(ConnectionResetError):
+        await patch(mei, location, 0, breaking(), Content_Length=str(len(DATA)), Upload_Checksum=checksum(DATA))
+    assert await offset(mei, location) == 0
+
+
+async def test_a_full_disk_loses_nothing(mei: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    location = await mei.begin(len(DATA))
+    room = 1_200_000
+    write = os.write
+
+    def until_full(descriptor: int, data: memoryview) -> int:
+        nonlocal room
+        if room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(descriptor, data[:room])
+        room -= written
+        return written
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", until_full)
+        answer = await patch(mei, location, 0, DATA)
+    assert answer.status_code == 507
+    assert "kept" in answer.json()["detail"]
+    assert await offset(mei, location) == 1_200_000
+    assert (await patch(mei, location, 1_200_000, DATA[1_200_000:])).status_code == 204
+    made = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+    assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+async def test_no_room_is_said_at_the_beginning(mei: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool.Spool, "free_bytes", lambda _self: 1000)
+    answer = await mei.request("POST", "/api/v1/uploads", headers={**TUS, "Upload-Length": "1001"})
+    assert answer.status_code == 507
+
+
+async def test_termination(mei: Member) -> None:
+    location = await mei.begin(len(DATA))
+    await patch(mei, location, 0, DATA[:1000])
+    folder = Path(os.environ["POTLUCK_GATEWAY_UPLOADS_FOLDER"])
+    assert len(list(folder.iterdir())) == 1
+    assert (await mei.request("DELETE", location, headers=TUS)).status_code == 204
+    assert (await mei.request("HEAD", location, headers=TUS)).status_code == 404
+    assert (await patch(mei, location, 1000, b"x")).status_code == 404
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_published_upload_stays(mei: Member) -> None:
+    upload_id = await mei.upload(DATA)
+    await mei.request("POST", "/api/v1/datasets", json=entry(upload_id))
+    assert (await mei.request("DELETE", f"/api/v1/uploads/{upload_id}", headers=TUS)).status_code == 409
+    assert await offset(mei, f"/api/v1/uploads/{upload_id}") == len(DATA)
+
+
+async def test_unknown_uploads(mei: Member) -> None:
+    for path in (f"/api/v1/uploads/{uuid4()}", "/api/v1/uploads/not-an-id"):
+        assert (await mei.request("HEAD", path, headers=TUS)).status_code == 404
+
+
+async def test_what_is_open_is_listed_and_limited(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving_site(gateway_env | {"POTLUCK_GATEWAY_MAX_OPEN_UPLOADS": "2"}, monkeypatch) as site:
+        mei = await site.join("mei")
+        first = await mei.begin(1000, **{"Upload-Metadata": "filename Li4vLi4vZXZpbC56aXA="})
+        await patch(mei, first, 0, b"x" * 10)
+        await mei.begin(1000)
+        answer = await mei.request("POST", "/api/v1/uploads", headers={**TUS, "Upload-Length": "1"})
+        assert answer.status_code == 429
+        uploads = (await mei.request("GET", "/api/v1/uploads")).json()["uploads"]
+        assert [(one["filename"], one["received"]) for one in uploads] == [("archive", 0), ("evil.zip", 10)]
+        assert (await (await site.join("eve")).request("GET", "/api/v1/uploads")).json()["uploads"] == []
+
+
+async def test_abandoned_uploads_expire(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {"POTLUCK_GATEWAY_UPLOAD_EXPIRY_HOURS": "0.0003", "POTLUCK_GATEWAY_UPLOAD_SWEEP_SECONDS": "0.2"}
+    folder = Path(gateway_env["POTLUCK_GATEWAY_UPLOADS_FOLDER"])
+    async with serving_site(gateway_env | short, monkeypatch) as site:
+        mei = await site.join("mei")
+        kept = await mei.publish(DATA)
+        location = await mei.begin(len(DATA))
+        await patch(mei, location, 0, DATA[:1000])
+        (folder / uuid4().hex).write_bytes(b"a file that no row knows")
+
+        async def gone() -> bool:
+            return (await mei.request("HEAD", location, headers=TUS)).status_code == 404 and not list(folder.iterdir())
+
+        await eventually(gone)
+        archive = await site.http.get(f"/api/v1/datasets/{kept['id']}/archive")
+        assert archive.content == DATA
+
+
+async def test_two_replicas_share_an_upload(
+    gateway_env: dict[str, str], site: Site, mei: Member, monkeypatch: pytest.MonkeyPatch, unused_port: int
+) -> None:
+    """The second one re-reads what the first one received; while one writes, the other waits its turn."""
+    location = await mei.begin(len(DATA))
+    await patch(mei, location, 0, DATA[:1_000_000])
+    other_env = gateway_env | {"POTLUCK_GATEWAY_ADDRESS": f"127.0.0.1:{unused_port}"}
+    async with serving_site(other_env, monkeypatch) as other:
+        elsewhere = Member(other, mei.email, mei.headers)
+        assert await offset(elsewhere, location) == 1_000_000
+        assert (await patch(elsewhere, location, 1_000_000, DATA[1_000_000:2_000_000])).status_code == 204
+        assert (await patch(mei, location, 2_000_000, DATA[2_000_000:])).status_code == 204
+        made = await elsewhere.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
+        assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
