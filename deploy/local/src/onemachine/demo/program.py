@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from potluck import Client, PotluckError
+from potluck import Client, PotluckError, wording
 from potluck.resources import Dataset
 from rich.console import Console
 
@@ -88,8 +88,7 @@ class _Loop:
             self._board.say(f"the platform is ready at {self._running.site}; {EMAIL} has an account")
             for one in contributions.base:
                 self._contribute(client, one)
-            self._until("model 1.0", lambda: all(self._ended(one) for one in contributions.base))
-            self._require_first_model(contributions)
+            self._until("model 1.0", lambda: self._first_model(contributions))
             self._contribute(client, contributions.a)
             # b–d come while a trains: their verdicts are then given by model 1.0, on the second core.
             self._until("the verdict on a", lambda: self._verdict(contributions.a) is not None)
@@ -143,12 +142,13 @@ class _Loop:
         dataset = self._seen(contribution)
         return dataset.verdict if dataset else None
 
-    def _require_first_model(self, contributions: Contributions) -> None:
+    def _first_model(self, contributions: Contributions) -> bool:
+        """Whether every base dataset trained it. Raises DemoFailed as soon as one never will."""
         for one in contributions.base:
             dataset = self._seen(one)
-            if dataset is None or dataset.model != "1.0":
-                why = dataset.message or dataset.growth if dataset else None
-                raise DemoFailed(f"there is no model 1.0: {one.name} ended as {dataset and dataset.state}; {why}")
+            if dataset is not None and dataset.finished and dataset.model != "1.0":
+                raise DemoFailed(f"there is no model 1.0: {one.name}: {wording.headline(dataset)}")
+        return all(self._ended(one) for one in contributions.base)
 
     def _look_around(self, client: Client) -> None:
         """What the contributor finds afterwards: entries, models, pictures; and takes model 1.1 home."""
