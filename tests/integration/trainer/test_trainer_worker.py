@@ -1,0 +1,200 @@
+"""A real worker with deepmd, against a registry that keeps the promises of contracts.fleet.v1."""
+
+import os
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from contracts.fleet.v1 import fleet_pb2 as pb
+from crystals import crystals
+from dpa.checkpoint import branches
+from kit.blobs import Blobs
+from trainer_fleet import FakeFleet, WorkerProcess, candidate, children, message, serving, stored_branch, until
+
+STEPS = 60
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(f"file://{tmp_path}/blobs")
+
+
+@pytest.fixture
+def fleet() -> FakeFleet:
+    return FakeFleet()
+
+
+async def first_round(blobs: Blobs, folder: Path, steps: int = STEPS) -> pb.RoundSpec:
+    silicon = await stored_branch(
+        blobs, folder, "silicon", crystals("Si", "Si", 12, 1), crystals("Si", "Si", 5, 2), weight=0.5
+    )
+    germanium = await stored_branch(
+        blobs, folder, "germanium", crystals("Ge", "Ge", 12, 3), crystals("Ge", "Ge", 5, 4), weight=0.5
+    )
+    return pb.RoundSpec(preset="smoke", total_steps=steps, seed=7, branches=[silicon, germanium])
+
+
+def worker(stack_folder: Path, port: int, name: str = "worker", **settings: str) -> WorkerProcess:
+    return WorkerProcess(stack_folder / name, port, f"file://{stack_folder}/blobs", **settings)
+
+
+async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Blobs, fleet: FakeFleet) -> None:
+    spec = await first_round(blobs, tmp_path, steps=40)
+    fleet.offer(spec)
+    async with serving(fleet) as port, worker(tmp_path, port, WARM_START="true") as process:
+        await until("the first submission", lambda: fleet.submissions or fleet.failures)
+        assert not fleet.failures, fleet.failures
+        first = await candidate(blobs, fleet.submissions[0])
+        # Labels of one frame are nonsense: trained on, they would end the attempt as not finite.
+        frames = crystals("Si", "C", 12, 5)
+        frames[3].forces[:] = float("nan")
+        added = await stored_branch(
+            blobs, tmp_path, "carbide", frames, crystals("Si", "C", 5, 6), weight=0.5, failed_train=[3]
+        )
+        old = [pb.RoundBranch() for _ in spec.branches]
+        for mine, theirs in zip(old, spec.branches, strict=True):
+            mine.CopyFrom(theirs)
+            mine.is_new, mine.weight = False, 0.25
+        fleet.offer(
+            pb.RoundSpec(
+                preset="smoke",
+                total_steps=20,
+                seed=8,
+                parent_manifest=message(await blobs.put_model(f"models/1.0/{'0' * 64}/manifest-full.json", first)),
+                parent_version="1.0",
+                branches=[*old, added],
+            )
+        )
+        await until("the second submission", lambda: len(fleet.submissions) > 1 or fleet.failures)
+        assert not fleet.failures, fleet.failures
+        grown = await candidate(blobs, fleet.submissions[1])
+        assert await process.end(signal.SIGTERM) == 0
+
+    assert first.verification.passed, first.verification.sentence
+    assert [branch.name for branch in first.branches] == ["silicon", "germanium"]
+    assert first.zero_shot == first.parent_held_out == ()
+    assert fleet.reports[0].step == 10
+    assert sorted({request.checkpoint.step for request in fleet.checkpoints})[-1] == 40
+
+    assert grown.verification.passed, grown.verification.sentence
+    assert grown.parent_version == "1.0"
+    assert grown.new_branches == ("carbide",)
+    assert [error.branch for error in grown.zero_shot] == ["carbide"]
+    # The parent's errors on the old branches are those that the parent was submitted with.
+    for before, after in zip(first.branches, grown.parent_held_out, strict=True):
+        assert after.branch == before.name
+        assert after.dataset == before.dataset
+        assert after.force_rmse_mev_per_angstrom == pytest.approx(before.held_out.force_rmse_mev_per_angstrom, rel=1e-5)
+        assert after.energy_rmse_mev_per_atom == pytest.approx(before.held_out.energy_rmse_mev_per_atom, rel=1e-3)
+    # Aligned on its training frames: 2000 eV lie between the elements' energies.
+    assert grown.zero_shot[0].energy_rmse_mev_per_atom < 500
+    assert next(report.step for report in fleet.reports if report.fence == 2) == 0
+    for branch in grown.branches:
+        assert len(branch.held_out_max_force_errors_ev_per_angstrom) == 5
+        assert branch.baseline_force_rmse_mev_per_angstrom > 0
+    assert set(grown.frozen) == {"silicon", "germanium", "carbide"}
+    release = tmp_path / "release.pt"
+    await blobs.get_file(grown.release, release)
+    assert branches(release) == ["silicon", "germanium", "carbide"]
+
+
+async def test_a_killed_worker_leaves_nothing_and_another_goes_on_from_its_checkpoint(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    fleet.offer(await first_round(blobs, tmp_path))
+    async with serving(fleet) as port:
+        async with worker(tmp_path, port, "first") as first:
+            await until("a checkpoint", lambda: fleet.checkpoints)
+            engines = children(first.pid)
+            assert engines
+            await first.end(signal.SIGKILL)
+            await until("the engine's end", lambda: not any(_runs(pid) for pid in engines), seconds=5)
+        reached = fleet.newest
+        assert reached is not None
+        async with worker(tmp_path, port, "second"):
+            await until("the submission", lambda: fleet.submissions or fleet.failures)
+    assert not fleet.failures, fleet.failures
+    assert fleet.leases[-1].resume_from.step == reached.step
+    later = [request.checkpoint.step for request in fleet.checkpoints if request.fence == 2]
+    assert min(later) > reached.step
+    assert max(later) == STEPS
+    assert (await candidate(blobs, fleet.submissions[0])).verification.passed
+
+
+async def test_sigterm_saves_a_checkpoint_and_hands_the_lease_back(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    fleet.offer(await first_round(blobs, tmp_path, steps=100_000))
+    async with serving(fleet) as port, worker(tmp_path, port) as process:
+        await until("progress", lambda: fleet.reports)
+        assert await process.end(signal.SIGTERM) == 0
+    assert [request.fence for request in fleet.hand_backs] == [1]
+    assert fleet.checkpoints[-1].checkpoint.step >= fleet.reports[-1].step
+    stored = fleet.checkpoints[-1].checkpoint.blob
+    assert await blobs.size(stored.key) == stored.size
+    assert not list((tmp_path / "worker" / "work" / "attempts").iterdir())
+
+
+async def test_a_stale_fence_ends_the_attempt_and_the_worker_leases_again(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    fleet.offer(await first_round(blobs, tmp_path, steps=100_000))
+    async with serving(fleet) as port, worker(tmp_path, port) as process:
+        await until("progress", lambda: fleet.reports)
+        engines = children(process.pid)
+        heard = len(fleet.reports)
+        fleet.usurp()
+        await until("another lease", lambda: len(fleet.leases) == 2)
+        assert not any(_runs(pid) for pid in engines)
+        assert fleet.stale_calls >= 1
+        assert len(fleet.reports) == heard
+    assert not fleet.failures
+
+
+async def test_training_goes_on_while_the_registry_is_away(tmp_path: Path, blobs: Blobs, fleet: FakeFleet) -> None:
+    fleet.ttl = 60
+    fleet.offer(await first_round(blobs, tmp_path, steps=40))
+    async with AsyncExitStack() as stack:
+        async with serving(fleet) as port:
+            process = await stack.enter_async_context(worker(tmp_path, port))
+            await until("progress", lambda: fleet.reports)
+        await until("the end of training", lambda: "waiting-for-infrastructure" in process.log_file.read_text())
+        async with serving(fleet, port):
+            await until("the submission", lambda: fleet.submissions or fleet.failures)
+    assert not fleet.failures, fleet.failures
+    assert len(fleet.leases) == 1
+
+
+async def test_labels_that_are_no_numbers_fail_the_attempt_in_words(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    frames = crystals("Si", "Si", 12, 1)
+    frames[0].forces[:] = float("nan")
+    branch = await stored_branch(blobs, tmp_path, "broken", frames, crystals("Si", "Si", 5, 2), weight=1)
+    fleet.offer(pb.RoundSpec(preset="smoke", total_steps=20, seed=1, branches=[branch]))
+    async with serving(fleet) as port, worker(tmp_path, port):
+        await until("the failure", lambda: fleet.failures or fleet.submissions)
+    assert [(failure.rule, failure.retryable) for failure in fleet.failures] == [("not-finite", True)]
+    assert "branch broken" in fleet.failures[0].reason
+
+
+async def test_a_dataset_that_is_gone_fails_the_attempt_before_training(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    spec = await first_round(blobs, tmp_path)
+    await blobs.delete("datasets/" + "0" * 64 + "/silicon-train.mdb")
+    fleet.offer(spec)
+    async with serving(fleet) as port, worker(tmp_path, port):
+        await until("the failure", lambda: fleet.failures)
+    assert fleet.failures[0].rule == "data-unreadable"
+    assert "silicon-train.mdb" in fleet.failures[0].reason
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[0]
+    return status != "Z"
