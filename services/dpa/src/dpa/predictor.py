@@ -5,6 +5,7 @@ from pathlib import Path
 
 # The PyTorch backend takes seconds to import: pay at import, not at the first model.
 import deepmd.pt.infer.deep_eval  # noqa: F401
+import torch
 from deepmd.infer import DeepPot
 from frames.frame import Frame
 
@@ -46,6 +47,8 @@ class Predictor:
             count = len(batch.positions)
             coords = batch.coords.reshape(count, -1)
             cells = None if batch.cells is None else batch.cells.reshape(count, 9)
-            energy, forces, virial = self._potential.eval(coords, cells, batch.types, mixed_type=True)[:3]
+            # A frozen model's first calls otherwise spend seconds on optimizing what runs a few times.
+            with torch.jit.optimized_execution(False):
+                energy, forces, virial = self._potential.eval(coords, cells, batch.types, mixed_type=True)[:3]
             gathered.add(batch, energy, forces, virial)
         return gathered.prediction()

@@ -1,0 +1,137 @@
+"""Prediction, surgery and release on a real (untrained) deepmd model."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dpa.environment import environment
+
+os.environ.update(environment())
+
+from crystals import crystals  # torch reads the environment at import
+from dpa.batches import UnknownElement, batches
+from dpa.checkpoint import NotACheckpoint, branches, load
+from dpa.predictor import Predictor, UnknownBranch
+from dpa.release import freeze, write_release
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension
+from frames.store import write
+from trainer.engine.session import build
+from trainer.preset import load_preset
+from trainer.recipe import render
+from trainer.work import Work, WorkBranch
+from trainer_fleet import PRESETS
+
+import torch  # isort: skip
+
+FRAMES = [*crystals("Si", "C", 2, 1), *crystals("Ge", "Ge", 2, 2)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with branches `silicon` and `germanium`, random weights, four case vectors."""
+    folder = tmp_path_factory.mktemp("model")
+    parts = []
+    for name, element in (("silicon", "Si"), ("germanium", "Ge")):
+        write(folder / f"{name}.lmdb", crystals(element, element, 4, 3))
+        path = folder / f"{name}.lmdb"
+        parts.append(
+            WorkBranch(
+                name=name, train=path, held_out=path, has_virial=True, elements=(element,), is_new=True, weight=0.5
+            )
+        )
+    work = Work(
+        preset=load_preset(PRESETS, "smoke"),
+        total_steps=10,
+        seed=1,
+        parent=None,
+        resume_from=None,
+        branches=tuple(parts),
+    )
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        trainer = build(render(work, {part.name: part.train for part in parts}), 1)
+    finally:
+        os.chdir(before)
+    trainer.save_model(folder / "model.pt", step=0)
+    return folder / "model.pt"
+
+
+def grown(model: Path, folder: Path, *new: NewBranch) -> Path:
+    checkpoint = load(model)
+    add_branches(checkpoint, new, head_room=3)
+    torch.save(checkpoint, folder / "grown.pt")
+    return folder / "grown.pt"
+
+
+def test_frames_of_any_size_come_back_in_their_order(model: Path) -> None:
+    predictor = Predictor(model, "silicon")
+    together = predictor.predict(FRAMES[::-1])
+    for position, frame in enumerate(FRAMES[::-1]):
+        alone = predictor.predict([frame])
+        assert together.energy[position] == pytest.approx(alone.energy[0], abs=1e-4)
+        np.testing.assert_allclose(together.forces[position], alone.forces[0], atol=1e-5)
+        np.testing.assert_allclose(together.virial[position], alone.virial[0], atol=1e-4)
+
+
+def test_unknown_branches_elements_and_files_are_named(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownBranch, match="no branch 'water'; it has silicon, germanium"):
+        Predictor(model, "water")
+    with pytest.raises(UnknownElement, match="has C, which"):
+        list(batches(FRAMES, ["Si", "Ge"]))
+    (tmp_path / "x.pt").write_bytes(b"nothing")
+    with pytest.raises(NotACheckpoint, match=r"x\.pt"):
+        branches(tmp_path / "x.pt")
+
+
+def test_a_new_branch_predicts_as_its_nearest_up_to_the_shift_and_the_old_ones_as_before(
+    model: Path, tmp_path: Path
+) -> None:
+    after = grown(model, tmp_path, NewBranch("carbide", "silicon", {"Si": 1.5, "C": -2.0}, ("C", "Si")))
+    assert branches(after) == ["silicon", "germanium", "carbide"]
+    carbide = FRAMES[:2]
+    nearest, new = Predictor(model, "silicon").predict(carbide), Predictor(after, "carbide").predict(carbide)
+    np.testing.assert_allclose(new.energy, nearest.energy + 4 * 1.5 - 4 * 2.0, atol=1e-4)
+    np.testing.assert_allclose(np.concatenate(new.forces), np.concatenate(nearest.forces), atol=1e-6)
+    for name in ("silicon", "germanium"):
+        old, kept = Predictor(model, name).predict(carbide), Predictor(after, name).predict(carbide)
+        np.testing.assert_array_equal(old.energy, kept.energy)
+
+
+def test_each_branch_has_its_own_case_vector_and_a_full_embedding_is_widened(model: Path, tmp_path: Path) -> None:
+    names = [f"new-{number}" for number in range(4)]
+    after = grown(model, tmp_path, *(NewBranch(name, "germanium", {}, ("Ge",)) for name in names))
+    checkpoint = load(after)
+    assert case_dimension(load(model)) == 4
+    assert case_dimension(checkpoint) > 4
+    vectors = [
+        checkpoint["model"][f"model.{name}.atomic_model.fitting_net.case_embd"].numpy() for name in branches(after)
+    ]
+    np.testing.assert_array_equal(np.sum(vectors, axis=0)[:6], np.ones(6))
+    nearest = Predictor(model, "germanium").predict(FRAMES)
+    for name in ("germanium", "new-0", "new-3"):
+        np.testing.assert_allclose(Predictor(after, name).predict(FRAMES).energy, nearest.energy, atol=1e-4)
+
+
+def test_a_branch_that_cannot_be_added_is_refused(model: Path) -> None:
+    for new, words in (
+        (NewBranch("silicon", "germanium", {}, ()), "has a branch 'silicon' already"),
+        (NewBranch("carbide", "water", {}, ()), "no branch 'water'"),
+    ):
+        with pytest.raises(CannotGrow, match=words):
+            add_branches(load(model), [new])
+
+
+def test_a_release_needs_no_head_tells_nothing_of_the_data_and_freezes_to_the_same_model(
+    model: Path, tmp_path: Path
+) -> None:
+    release = tmp_path / "model-release.pt"
+    write_release(model, release)
+    content = torch.load(release, weights_only=True)
+    assert "optimizer" not in content
+    assert "observed_type" not in str(content["model"]["_extra_state"]["model_params"])
+    frozen = Predictor(freeze(release, "germanium", tmp_path, ".pth"), "germanium").predict(FRAMES)
+    released = Predictor(release, "germanium").predict(FRAMES)
+    np.testing.assert_allclose(frozen.energy, released.energy, atol=1e-4)
+    np.testing.assert_allclose(np.concatenate(frozen.forces), np.concatenate(released.forces), atol=1e-5)
