@@ -135,13 +135,13 @@ async def serving_site(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @dataclass
 class Outside:
-    """The other services: what they say, said here. Times grow by a second with each event unless given."""
+    """The other services: what they say, said here. It happens now, a millisecond apart, unless said otherwise."""
 
     jetstream: JetStreamContext
     clock: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def say(self, event: Event, *, at: datetime | None = None, identifier: UUID | None = None) -> UUID:
-        self.clock += timedelta(seconds=1)
+        self.clock = max(self.clock + timedelta(milliseconds=1), datetime.now(UTC))
         attributes = Attributes(
             id=identifier or uuid4(),
             type=event.ce_type(),

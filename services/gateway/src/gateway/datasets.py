@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -81,9 +82,7 @@ class Datasets:
                 "It is not the file that you meant: upload it again.",
             )
         # The bytes move before the entry exists: a crash in between leaves an upload that can still be published.
-        archive = await self._blobs.adopt_file(
-            keys.upload_archive(upload.id), self._uploads.spool.path(upload.id), sha256
-        )
+        archive = await self._adopted(upload, sha256)
         try:
             dataset_id = await self._commit(person, draft, upload, archive, key, request_sha256)
         except UniqueViolation:
@@ -197,6 +196,21 @@ class Datasets:
         if upload.dataset_id is not None:
             raise _published_already()
         return upload
+
+    async def _adopted(self, upload: Upload, sha256: str) -> BlobRef:
+        key, path = keys.upload_archive(upload.id), self._uploads.spool.path(upload.id)
+        for _ in range(2):
+            with suppress(FileNotFoundError):
+                return await self._blobs.adopt_file(key, path, sha256)
+            # The same request, sent twice at once: the other one has just moved the file. Now it is found there.
+        raise Problem(
+            410,
+            "upload-gone",
+            "The upload is gone",
+            f"The bytes of {upload.filename} are not here any more.",
+            field="upload_id",
+            remedy="Upload the archive again.",
+        )
 
     async def _published_before(self, person: Person, key: str, request_sha256: str) -> UUID | None:
         async with self._database.transaction() as connection:

@@ -1,0 +1,450 @@
+"""Read tables and the live stream: facts twice, late and in the wrong order; a stream that breaks and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from contracts.base import DatasetRef
+from contracts.envelope import Event
+from contracts.topology import DEAD_LETTER_STREAM
+from gateway_bench import Member, Outside, Site, StreamEvent, eventually, read_events, serving_site
+from gateway_examples import (
+    covered,
+    failed,
+    finished,
+    metric_started,
+    passed,
+    progress,
+    published,
+    queued,
+    rejected,
+    report,
+    started,
+    validated,
+    withheld,
+)
+
+
+@pytest.fixture
+async def mei(site: Site) -> Member:
+    return await site.join("mei")
+
+
+async def view(site: Site, dataset: DatasetRef) -> dict[str, Any]:
+    return dict((await site.http.get(f"/api/v1/datasets/{dataset.dataset_id}")).json())
+
+
+async def until(site: Site, dataset: DatasetRef, **expected: Any) -> dict[str, Any]:
+    async def there() -> dict[str, Any] | None:
+        now = await view(site, dataset)
+        return now if all(now[name] == value for name, value in expected.items()) else None
+
+    return dict(await eventually(there))
+
+
+async def handled(site: Site, outside: Outside, *events: Event) -> None:
+    """Say them in this order and wait until the gateway has taken in every one."""
+    said = [await outside.say(event) for event in events]
+
+    async def all_in_inbox() -> bool:
+        async with site.base.database.transaction() as connection:
+            cursor = await connection.execute("select count(*) as known from inbox where event_id = any(%s)", (said,))
+            row = await cursor.fetchone()
+        return row is not None and row["known"] == len(set(said))
+
+    await eventually(all_in_inbox)
+
+
+async def judged(site: Site, dataset: DatasetRef) -> Any:
+    picture = await site.base.blobs.put_bytes("metric/x/parity-force.svg", b"<svg/>")
+    return await site.base.blobs.put_model("metric/x/report.json", report(dataset, {"parity-force.svg": picture}))
+
+
+async def a_dataset(member: Member) -> DatasetRef:
+    """Published, and its own DatasetUploaded taken in: what comes next is what a test says."""
+    made = await member.publish()
+
+    async def taken_in() -> bool:
+        async with member.site.base.database.transaction() as connection:
+            cursor = await connection.execute("select position from contributions where dataset_id = %s", (made["id"],))
+            row = await cursor.fetchone()
+        return row is not None and row["position"] == 1
+
+    await eventually(taken_in)
+    return DatasetRef(dataset_id=made["id"], version=made["version"])
+
+
+async def test_the_whole_way_to_a_model(site: Site, mei: Member, outside: Outside) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    await handled(site, outside, validated(dataset))
+    now = await view(site, dataset)
+    assert (now["stage"], now["state"], now["verdict"]) == ("check", "validated", None)
+    assert now["ingest"]["frames"] == 100
+    assert now["ingest"]["set_aside"][0]["path"] == "run2/OUTCAR"
+    await handled(site, outside, metric_started(dataset))
+    assert (await view(site, dataset))["state"] == "checking"
+    await handled(site, outside, passed(dataset, await judged(site, dataset)))
+    now = await view(site, dataset)
+    assert (now["stage"], now["state"], now["verdict"]) == ("queue", "passed", "passed")
+    assert now["metric"]["pictures"] == {
+        "parity-force.svg": f"/api/v1/datasets/{dataset.dataset_id}/pictures/parity-force.svg"
+    }
+    assert now["metric"]["sentence"] == "20 % of the frames are covered: this is new."
+    await handled(site, outside, queued(round_id, dataset))
+    assert (await view(site, dataset))["training"]["state"] == "waiting"
+    await handled(site, outside, started(round_id), progress(round_id, 100, 400), progress(round_id, 200, 300))
+    now = await view(site, dataset)
+    assert (now["stage"], now["state"]) == ("train", "training")
+    assert now["training"]["worker"] == "worker-1"
+    assert now["training"]["step"] == 200
+    assert [point["force_rmse_mev_per_angstrom"] for point in now["training"]["curve"]] == [400, 300]
+    queue = (await site.http.get("/api/v1/queue")).json()
+    assert queue["rounds"][0]["step"] == 200
+    assert queue["rounds"][0]["datasets"][0]["name"] == now["name"]
+    await handled(site, outside, finished(round_id), published(round_id, dataset))
+    now = await view(site, dataset)
+    assert (now["stage"], now["state"], now["model"]) == ("done", "published", "1.1")
+    assert now["training"]["force_rmse_after_mev_per_angstrom"] == 100
+    assert now["growth"][0]["rule"] == "learned"
+    assert now["queue"] is None
+    model = (await site.http.get("/api/v1/models/1.1")).json()
+    assert model["datasets"][0]["url"] == now["url"]
+    assert (await site.http.get("/api/v1/queue")).json()["rounds"] == []
+
+
+async def test_any_order_and_any_repetition_gives_the_same_end(site: Site, mei: Member, outside: Outside) -> None:
+    seen = []
+    for number, order in enumerate(([0, 1, 2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2, 1, 0], [4, 7, 0, 5, 2, 6, 1, 3])):
+        dataset, round_id = await a_dataset(mei), uuid4()
+        events: list[Event] = [
+            validated(dataset),
+            metric_started(dataset),
+            passed(dataset, await judged(site, dataset)),
+            queued(round_id, dataset),
+            started(round_id),
+            progress(round_id, 100, 400),
+            finished(round_id),
+            published(round_id, dataset, version=f"1.{number + 1}"),
+        ]
+        begin = outside.clock
+        for index in order:
+            at, identifier = begin + timedelta(milliseconds=index), uuid4()
+            for _ in range(2):
+                await outside.say(events[index], at=at, identifier=identifier)
+        end = await until(site, dataset, state="published")
+        await handled(site, outside, progress(uuid4(), 1, 1))  # everything before it has been handled
+        end = await view(site, dataset)
+        training = {name: value for name, value in end["training"].items() if name != "round_id"}
+        seen.append((end["stage"], end["state"], end["verdict"], training, end["ingest"], end["message"]))
+    assert seen[0] == seen[1] == seen[2]
+
+
+async def test_the_stage_never_goes_back(site: Site, mei: Member, outside: Outside) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    stages = ["submit", "check", "queue", "train", "done"]
+    events: list[Event] = [
+        validated(dataset),
+        passed(dataset, await judged(site, dataset)),
+        queued(round_id, dataset),
+        started(round_id),
+        metric_started(dataset),
+        published(round_id, dataset),
+        progress(round_id, 500, 200),
+        started(round_id),
+    ]
+    highest = 0
+    for event in events:
+        await handled(site, outside, event)
+        stage = stages.index((await view(site, dataset))["stage"])
+        assert stage >= highest, type(event).__name__
+        highest = stage
+    assert highest == 4
+
+
+async def test_rejected_and_not_passed_say_what_to_do(site: Site, mei: Member, outside: Outside) -> None:
+    one, two = await a_dataset(mei), await a_dataset(mei)
+    await handled(site, outside, rejected(one), validated(two), covered(two, await judged(site, two)))
+    now = await view(site, one)
+    assert (now["stage"], now["state"], now["verdict"]) == ("done", "rejected", "rejected")
+    assert now["message"]["rule"] == "no-calculation"
+    assert now["message"]["remedy"] == "Add the OUTCAR files."
+    now = await view(site, two)
+    assert (now["stage"], now["state"], now["verdict"]) == ("done", "not-passed", "covered")
+    assert now["message"]["reason"] == "97 % of the frames are covered."
+    assert now["metric"]["pictures"]
+
+
+async def test_a_resumed_round_continues_the_curve(site: Site, mei: Member, outside: Outside) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    await handled(
+        site,
+        outside,
+        queued(round_id, dataset),
+        started(round_id),
+        *(progress(round_id, step, 900 - step) for step in (100, 200, 300)),
+        failed(round_id, will_retry=True),
+    )
+    assert (await view(site, dataset))["training"]["state"] == "waiting"
+    assert (await view(site, dataset))["stage"] == "queue"
+    await handled(site, outside, started(round_id, 2, resumed_from=200), progress(round_id, 300, 555, attempt=2))
+    late = progress(round_id, 400, 1)
+    await handled(site, outside, late, failed(round_id, 1, will_retry=False))
+    now = await view(site, dataset)
+    assert (now["state"], now["training"]["attempt"], now["training"]["worker"]) == ("training", 2, "worker-2")
+    curve = [(point["step"], point["force_rmse_mev_per_angstrom"]) for point in now["training"]["curve"]]
+    assert curve == [(100, 800), (200, 700), (300, 555)]
+    assert now["training"]["step"] == 300
+
+
+async def test_withheld_and_failed_rounds(site: Site, mei: Member, outside: Outside) -> None:
+    one, two, first, second = await a_dataset(mei), await a_dataset(mei), uuid4(), uuid4()
+    await handled(site, outside, queued(first, one), started(first), withheld(first))
+    now = await view(site, one)
+    assert (now["stage"], now["state"]) == ("done", "withheld")
+    assert now["message"]["rule"] == "remembered"
+    assert [rule["passed"] for rule in now["growth"]] == [True, False]
+    await handled(site, outside, queued(second, two), started(second), failed(second))
+    now = await view(site, two)
+    assert (now["state"], now["message"]["rule"]) == ("failed", "not-finite")
+    assert (await site.http.get("/api/v1/queue")).json()["rounds"] == []
+    third = uuid4()
+    await handled(site, outside, queued(third, one, two), started(third))
+    assert (await view(site, one))["state"] == (await view(site, two))["state"] == "training"
+
+
+async def test_events_about_unknown_datasets_do_no_harm(site: Site, mei: Member, outside: Outside) -> None:
+    stranger = DatasetRef(dataset_id=uuid4(), version=1)
+    await handled(site, outside, validated(stranger), queued(uuid4(), stranger))
+    assert (await site.http.get("/api/v1/datasets")).json()["total"] == 0
+
+
+# Dead letters -------------------------------------------------------------------------------------------------------
+
+
+async def dead_letter(outside: Outside, about: str, at: Any, reason: str = "KeyError: 'frames'") -> None:
+    headers = {
+        "ce-subject": about,
+        "dead-reason": reason,
+        "dead-consumer": "metric-dataset-validated",
+        "dead-time": at.isoformat(),
+        "Nats-Msg-Id": str(uuid4()),
+    }
+    await outside.jetstream.publish("dead.potluck.dataset.validated", b"{", stream=DEAD_LETTER_STREAM, headers=headers)
+
+
+async def test_dead_letters_show_as_held_up_until_something_moves(site: Site, mei: Member, outside: Outside) -> None:
+    dataset = await a_dataset(mei)
+    await handled(site, outside, validated(dataset), metric_started(dataset))
+    await dead_letter(outside, f"dataset/{dataset}", outside.clock + timedelta(seconds=1))
+    held = await until(site, dataset, held_up={"reason": "KeyError: 'frames'"})
+    assert held["state"] == "checking"
+    assert (await mei.request("GET", "/api/v1/queue")).json()["check"][0]["held_up"]
+    outside.clock += timedelta(seconds=5)
+    await handled(site, outside, passed(dataset, await judged(site, dataset)))
+    assert (await view(site, dataset))["held_up"] is None
+    await dead_letter(outside, f"dataset/{dataset}", outside.clock - timedelta(seconds=3), "an old one, late")
+    await dead_letter(outside, "nonsense", outside.clock)
+    await dead_letter(outside, "dataset/not-an-id/1", outside.clock)
+    other = await a_dataset(mei)
+    await dead_letter(outside, f"dataset/{other}", outside.clock + timedelta(seconds=9))
+    await until(site, other, held_up={"reason": "KeyError: 'frames'"})
+    assert (await view(site, dataset))["held_up"] is None
+
+
+async def test_a_dead_letter_of_a_round_holds_up_its_datasets(site: Site, mei: Member, outside: Outside) -> None:
+    one, two, round_id = await a_dataset(mei), await a_dataset(mei), uuid4()
+    await handled(site, outside, queued(round_id, one, two))
+    await dead_letter(outside, f"round/{round_id}", outside.clock + timedelta(seconds=1))
+    await until(site, one, held_up={"reason": "KeyError: 'frames'"})
+    await until(site, two, held_up={"reason": "KeyError: 'frames'"})
+
+
+async def test_an_event_that_the_gateway_cannot_take_in_is_a_dead_letter(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    """The report that the event names is not in storage: tried again, then set aside, and the contributor sees it."""
+    dataset = await a_dataset(mei)
+    missing = (await judged(site, dataset)).model_copy(update={"key": "metric/gone/report.json"})
+    await outside.say(validated(dataset))
+    await outside.say(passed(dataset, missing))
+    await until(site, dataset, stage="check")
+
+    async def held_up() -> bool:
+        return bool((await view(site, dataset))["held_up"])
+
+    await eventually(held_up, seconds=30)
+
+
+async def test_a_malformed_event_does_not_stop_the_others(site: Site, mei: Member, outside: Outside) -> None:
+    dataset = await a_dataset(mei)
+    await outside.jetstream.publish("potluck.dataset.validated", b"not even JSON")
+    await outside.jetstream.publish("potluck.nonsense", b"{}", headers={"ce-specversion": "1.0"})
+    await handled(site, outside, validated(dataset))
+    assert (await view(site, dataset))["state"] == "validated"
+
+
+# The live stream ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def watching(
+    site: Site, dataset: DatasetRef, last: str | None = None
+) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+    headers = {"last-event-id": last} if last is not None else {}
+    path = f"/api/v1/datasets/{dataset.dataset_id}/events"
+    async with site.http.stream("GET", path, headers=headers, timeout=20) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield read_events(response)
+
+
+async def take(events: AsyncIterator[StreamEvent], most: int) -> list[StreamEvent]:
+    return [await asyncio.wait_for(anext(events), 15) for _ in range(most)]
+
+
+def merged(events: list[StreamEvent]) -> dict[str, Any]:
+    """What a page knows after these events."""
+    state: dict[str, Any] = {}
+    for event in events:
+        if event.event == "snapshot":
+            state = dict(event.data)
+            continue
+        change = dict(event.data)
+        point = change.pop("point", None)
+        training = change.pop("training", None)
+        state |= change
+        if training is not None:
+            curve = training.get("curve", (state.get("training") or {}).get("curve", []))
+            state["training"] = training | {"curve": curve}
+        if point is not None:
+            others = [one for one in state["training"]["curve"] if one["step"] != point["step"]]
+            state["training"]["curve"] = sorted([*others, point], key=lambda one: int(one["step"]))
+    return state
+
+
+async def positions(events: AsyncIterator[StreamEvent], until_position: int) -> list[StreamEvent]:
+    """Everything up to that position of the log."""
+    found: list[StreamEvent] = []
+    while not found or not found[-1].id or int(found[-1].id) < until_position:
+        found += await take(events, 1)
+    return found
+
+
+async def test_a_watcher_follows_the_whole_way(site: Site, mei: Member, outside: Outside) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    said: list[Event] = [
+        validated(dataset),
+        metric_started(dataset),
+        passed(dataset, await judged(site, dataset)),
+        queued(round_id, dataset),
+        started(round_id),
+        progress(round_id, 100, 400),
+        progress(round_id, 200, 300),
+        finished(round_id),
+        published(round_id, dataset),
+    ]
+    async with watching(site, dataset) as events:
+        (snapshot,) = await take(events, 1)
+        assert snapshot.event == "snapshot"
+        assert snapshot.data == await view(site, dataset)
+        await handled(site, outside, *said)
+        last = int(snapshot.id) + len(said)
+        early = [snapshot, *await positions(events, last)]
+    numbers = [int(event.id) for event in early if event.id]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == last
+    async with watching(site, dataset) as events:
+        late = await take(events, 1)
+    now = await view(site, dataset)
+    assert merged(late) == now
+    assert merged(early) | {"queue": None} == now
+
+
+async def test_a_stream_resumes_where_it_broke(site: Site, mei: Member, outside: Outside) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    async with watching(site, dataset) as events:
+        seen = await take(events, 1)
+        await handled(site, outside, validated(dataset))
+        seen += await positions(events, int(seen[0].id) + 1)
+    last = next(event.id for event in reversed(seen) if event.id)
+    await handled(
+        site, outside, metric_started(dataset), queued(round_id, dataset), started(round_id), progress(round_id, 9, 9)
+    )
+    async with watching(site, dataset, last) as events:
+        missed = await take(events, 4)
+        assert [int(event.id) for event in missed] == [int(last) + number for number in (1, 2, 3, 4)]
+        assert all(event.event == "update" for event in missed)
+        (place,) = await take(events, 1)
+        assert place.id == ""
+        assert place.data == {"queue": None}
+    assert merged([*seen, *missed, place]) == await view(site, dataset)
+    for unknown in ("999999", "abc", ""):
+        async with watching(site, dataset, unknown) as events:
+            assert (await take(events, 1))[0].event == "snapshot"
+
+
+async def test_places_in_the_queue_are_told_without_an_id(site: Site, mei: Member, outside: Outside) -> None:
+    first, second = await a_dataset(mei), await a_dataset(mei)
+    async with watching(site, second) as events:
+        (snapshot,) = await take(events, 1)
+        assert snapshot.data["queue"]["position"] == 2
+        await handled(site, outside, rejected(first))
+        (event,) = await take(events, 1)
+        assert event.id == ""
+        assert event.data == {"queue": {"line": "check", "position": 1, "ahead": 0}}
+
+
+async def test_watchers_of_another_replica_see_the_same(
+    gateway_env: dict[str, str],
+    site: Site,
+    mei: Member,
+    outside: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    unused_port: int,
+) -> None:
+    dataset = await a_dataset(mei)
+    env = gateway_env | {"POTLUCK_GATEWAY_ADDRESS": f"127.0.0.1:{unused_port}"}
+    async with (
+        serving_site(env, monkeypatch) as other,
+        watching(site, dataset) as here,
+        watching(other, dataset) as there,
+    ):
+        await take(here, 1)
+        await take(there, 1)
+        await handled(site, outside, validated(dataset))
+        (one,), (two,) = await take(here, 1), await take(there, 1)
+        assert one == two
+        assert one.data["state"] == "validated"
+
+
+async def test_streams_survive_a_broken_database_connection(site: Site, mei: Member, outside: Outside) -> None:
+    dataset = await a_dataset(mei)
+    async with watching(site, dataset) as events:
+        await take(events, 1)
+        async with site.base.database.transaction() as connection:
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename = current_user and pid <> pg_backend_pid()"
+            )
+        await handled(site, outside, validated(dataset))
+        (event,) = await take(events, 1)
+        assert event.data["state"] == "validated"
+
+
+async def test_too_many_watchers(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving_site(gateway_env | {"POTLUCK_GATEWAY_MAX_WATCHERS": "1"}, monkeypatch) as site:
+        dataset = await a_dataset(await site.join("mei"))
+        async with watching(site, dataset) as events:
+            await take(events, 1)
+            answer = await site.http.get(f"/api/v1/datasets/{dataset.dataset_id}/events")
+            assert answer.status_code == 503
+
+        async def free_again() -> bool:
+            async with site.http.stream("GET", f"/api/v1/datasets/{dataset.dataset_id}/events") as response:
+                return response.status_code == 200
+
+        await eventually(free_again)
