@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from frames.frame import Frame
 from metric.prediction import PredictionFailed, PredictionProcess
@@ -44,3 +48,30 @@ async def test_a_process_that_hangs_is_ended(molecules: Callable[..., list[Frame
     async with PredictionProcess(threads=1, timeout_seconds=0.05) as predictions:
         with pytest.raises(PredictionFailed, match=r"no answer in 0.05 s, 2 times in a row"):
             await predictions.predict(tmp_path / "model.pt", "silicon", molecules(14, 1, seed=60))
+
+
+SERVICE = """
+import asyncio
+from metric.prediction import PredictionProcess
+
+async def main():
+    async with PredictionProcess(threads=1, timeout_seconds=60) as predictions:
+        print(predictions.pid, flush=True)
+        await asyncio.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_it_does_not_outlive_a_service_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(SERVICE)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        child = psutil.Process(int(service.stdout.readline()))
+        service.kill()
+    deadline = time.monotonic() + 60
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

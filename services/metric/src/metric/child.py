@@ -5,8 +5,10 @@ not take the service with it, and because a hanging call can only be ended from 
 """
 
 import logging
+import multiprocessing
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ class Failure:
 
 def serve(jobs: Connection, environment: dict[str, str]) -> None:
     """Answer each Job with a Prediction or a Failure until the other end is closed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C in a terminal reaches every process: the service decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
@@ -61,6 +64,14 @@ def serve(jobs: Connection, environment: dict[str, str]) -> None:
             jobs.send(answer)
         except OSError:
             return
+
+
+def _end_with_parent() -> None:
+    """A service that was killed cannot end its child, and a long prediction must not outlive who asked for it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Loaded:
