@@ -82,6 +82,8 @@ async def test_cookie_session_from_sign_in_to_sign_out(site: Site) -> None:
     assert (await site.http.get("/api/v1/me")).json()["email"] == "mei@example.org"
 
     stored = await _secrets(site)
+    assert await _password_hash(site) != PASSWORD
+    assert (await _password_hash(site)).startswith("$argon2id$")
     assert hashlib.sha256(secret.encode()).digest() in stored
     assert secret.encode() not in stored
 
@@ -90,6 +92,14 @@ async def test_cookie_session_from_sign_in_to_sign_out(site: Site) -> None:
     stolen = await site.http.get("/api/v1/me", headers={"cookie": f"potluck-session={secret}"})
     assert stolen.status_code == 401
     assert stolen.headers["www-authenticate"].startswith("Bearer")
+
+
+async def _password_hash(site: Site) -> str:
+    async with site.base.database.transaction() as connection:
+        cursor = await connection.execute("select password_hash from people")
+        row = await cursor.fetchone()
+    assert row is not None
+    return str(row["password_hash"])
 
 
 async def _secrets(site: Site) -> set[bytes]:
