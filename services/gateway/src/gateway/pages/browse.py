@@ -10,6 +10,7 @@ from gateway.identity import reader
 from gateway.pages.curve import drawing
 from gateway.pages.progress import steps
 from gateway.pages.site import page, site
+from gateway.pages.words import path
 from gateway.problems import not_found
 from gateway.service import Gateway
 from gateway.views import ModelFileView, ModelView
@@ -71,8 +72,8 @@ async def model(request: Request) -> Response:
         await reader(request),
         model=view,
         checkpoint=checkpoint,
-        install_snippet=install_snippet(view, checkpoint),
-        ase_snippet=ase_snippet(view, checkpoint),
+        install_snippet=install_snippet(view, checkpoint, _public_url(request)),
+        ase_snippet=ase_snippet(view),
     )
 
 
@@ -81,23 +82,26 @@ def _example_branch(view: ModelView) -> str:
     return next((one.branch for one in view.datasets if one.new), view.branches[0].branch)
 
 
-def _saved_as(view: ModelView, checkpoint: ModelFileView | None) -> str:
-    name = checkpoint.name if checkpoint else "model.pt"
-    return f"dpa-{view.version}-{name}"
+def _public_url(request: Request) -> str:
+    return (gateway_of(request).settings.public_url or str(request.base_url)).rstrip("/")
 
 
-def install_snippet(view: ModelView, checkpoint: ModelFileView | None) -> str:
-    return f"pip install 'deepmd-kit[torch]' ase\npotluck download {view.version}   # {_saved_as(view, checkpoint)}"
+def install_snippet(view: ModelView, checkpoint: ModelFileView | None, public_url: str) -> str:
+    """Shell commands: what to install, and the file that `ase_snippet` opens."""
+    lines = ["pip install 'deepmd-kit[torch]' ase"]
+    if checkpoint is not None:
+        lines.append(f"curl -fo dpa-{view.version}.pt {public_url}{path(checkpoint.url)}")
+    return "\n".join(lines)
 
 
-def ase_snippet(view: ModelView, checkpoint: ModelFileView | None) -> str:
+def ase_snippet(view: ModelView) -> str:
     """Reads a structure file and prints energy (eV) and forces (eV/Å)."""
     return (
         "from ase.io import read\n"
         "from deepmd.calculator import DP\n"
         "\n"
         'atoms = read("structure.cif")\n'
-        f'atoms.calc = DP(model="{_saved_as(view, checkpoint)}", head="{_example_branch(view)}")\n'
+        f'atoms.calc = DP(model="dpa-{view.version}.pt", head="{_example_branch(view)}")\n'
         'print(atoms.get_potential_energy(), "eV")\n'
         'print(atoms.get_forces(), "eV/Å")'
     )

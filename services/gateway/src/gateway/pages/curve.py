@@ -50,13 +50,14 @@ def _draw(curve: Sequence[CurvePoint], total_steps: int, zero_shot: float | None
         points=" ".join(f"{left},{top}" for left, top in points),
         last=points[-1],
         zero_shot_y=y(zero_shot) if zero_shot else None,
-        y_ticks=tuple((y(tick), f"{tick:g}") for tick in log_ticks(10**low, 10**high)),
+        y_ticks=tuple((y(tick), f"{tick:,g}") for tick in log_ticks(10**low, 10**high)),
         x_ticks=tuple((x(step), f"{step:,}") for step in (0, total_steps // 2, total_steps)),
     )
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from `low` to `high`."""
+    """Round numbers from `low` to `high`: 1, 2 and 5 times powers of ten, more of them within one decade."""
+    factors = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
+    ticks = [factor * 10.0**decade for decade in decades for factor in factors]
     return [tick for tick in ticks if low <= tick <= high]

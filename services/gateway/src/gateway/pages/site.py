@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -37,6 +38,14 @@ def training_data(dataset: DatasetView) -> dict[str, object]:
     }
 
 
+def _said(language: str, sentence: str) -> Markup:
+    """A sentence of a service in the reader's language where the catalogue has it, else marked as English."""
+    translated = translations(language).gettext(sentence)
+    if language == "en" or translated != sentence:
+        return escape(translated)
+    return Markup('<span lang="en">{}</span>').format(sentence)
+
+
 class Site:
     """Raises FileNotFoundError when the front end has not been built."""
 
@@ -59,6 +68,7 @@ class Site:
             catalogue.gettext, catalogue.ngettext, newstyle=True
         )
         environment.filters.update(words.FILTERS)
+        environment.filters["said"] = partial(_said, language)
         environment.globals.update(
             asset=assets.url,
             script=assets.script,

@@ -31,7 +31,8 @@ async def upload(request: Request) -> Response:
 async def my_uploads(request: Request) -> Response:
     gateway, person = gateway_of(request), await signed_in(request)
     listing = await gateway.datasets.page(person, mine=True, page=page_number(request))
-    return site().render(request, "my_uploads.html", person, listing=listing)
+    unfinished = await gateway.uploads.unpublished(person)
+    return site().render(request, "my_uploads.html", person, listing=listing, unfinished=unfinished)
 
 
 def routes() -> list[BaseRoute]:

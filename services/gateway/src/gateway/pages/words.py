@@ -1,6 +1,7 @@
 """Numbers, times and text as people read them: the filters of the templates."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -93,7 +94,17 @@ def path(url: str) -> str:
     return urlsplit(url).path
 
 
+PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg")
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """Pictures: those that the verdict rests on first."""
+    places = {name: place for place, name in enumerate(PICTURES)}
+    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+
+
 FILTERS = {
+    "in_reading_order": in_reading_order,
     "markdown": markdown,
     "count": count,
     "digits": digits,

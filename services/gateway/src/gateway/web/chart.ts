@@ -12,11 +12,12 @@ export interface Series {
   totalSteps: number;
 }
 
-/** 1, 2 and 5 times powers of ten. */
+/** Round numbers: 1, 2 and 5 times powers of ten, more of them within one decade. */
 function logTicks(low: number, high: number): number[] {
+  const factors = high > 8 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8];
   const ticks: number[] = [];
   for (let decade = Math.floor(Math.log10(low)); 10 ** decade <= high; decade++) {
-    for (const factor of [1, 2, 5]) {
+    for (const factor of factors) {
       const tick = factor * 10 ** decade;
       if (tick >= low && tick <= high) ticks.push(tick);
     }
@@ -120,7 +121,8 @@ export class Curve {
         grid: { stroke: this.colour("--line"), width: 1 },
         size: 44,
         splits: (_plot, _axis, low, high) => logTicks(low, high),
-        values: (_plot, ticks) => ticks.map((tick) => `${+tick.toPrecision(2)}`),
+        filter: (_plot, ticks) => ticks, // uPlot would drop labels that are no powers of ten
+        values: (_plot, ticks) => ticks.map((tick) => (+tick.toPrecision(2)).toLocaleString("en")),
       },
     ];
   }

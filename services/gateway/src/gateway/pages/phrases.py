@@ -1,0 +1,52 @@
+"""Sentences that the use cases say and pages show: named here so that they enter the catalogues.
+
+A sentence with a value in it (an address, a size) is shown as it was said.
+"""
+
+
+def N_(text: str) -> str:
+    """Marks a sentence for translation where it is looked up later."""
+    return text
+
+
+SAID = frozenset(
+    {
+        N_("Sign in first"),
+        N_("This needs an account."),
+        N_("Sign in, or send an API token as 'Authorization: Bearer …'."),
+        N_("Not here"),
+        N_("There is no such dataset, or it is not public."),
+        N_("There is no such model, or it is not public."),
+        N_("There is no such token, or it is not public."),
+        N_("If it is yours, sign in."),
+        N_("Not Found"),
+        N_("There is no such page."),
+        N_("Method Not Allowed"),
+        N_("This address does not take that method."),
+        N_("From another site"),
+        N_("This request was sent by a page of another site."),
+        N_("Open the page here and try again."),
+        N_("Something broke on our side"),
+        N_("Nothing that you sent before is lost."),
+        N_("Try again; if it happens again, tell us when it was."),
+        N_("This is not an e-mail address."),
+        N_("Write it as name@example.org, without spaces."),
+        N_("The password is missing."),
+        N_("Fill in the password."),
+        N_("There is no account with this e-mail address and password."),
+        N_("Check both and try again, or sign up."),
+        N_("Sign in with it, or sign up with another address."),
+        N_("Choose a longer one; a sentence is easy to remember."),
+        N_("The password is the e-mail address."),
+        N_("Choose another one."),
+        N_("Write your name as it should be credited."),
+        N_("Name what will use it, e.g. 'laptop'."),
+        N_(
+            "There is nothing to put right. Data of a kind that the model predicts badly helps it most: "
+            "other compositions, temperatures, pressures, surfaces or defects."
+        ),
+        N_("Look at the frames that failed, correct or leave them out, and upload the dataset again."),
+        N_("Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed."),
+        N_("Nothing to do: your dataset is safe. We look into the training on our side."),
+    }
+)

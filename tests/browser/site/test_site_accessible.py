@@ -1,0 +1,115 @@
+"""Every page, in both languages, both themes and both sizes: axe finds nothing, and nothing overflows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+AXE = (Path(__file__).parents[3] / "node_modules/axe-core/axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+SignIn = Callable[[httpx.Client], None]
+Theme = Literal["light", "dark"]
+
+
+def violations(page: Page) -> dict[str, Any]:
+    page.evaluate(f"{AXE}; 0")
+    result = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    assert len(result["passes"]) > 15
+    return {one["id"]: [node["target"] for node in one["nodes"]] for one in result["violations"]}
+
+
+@pytest.fixture(scope="module")
+def paths() -> dict[str, str]:
+    """Addresses by name; filled when a test first asks for `places`."""
+    return {}
+
+
+@pytest.fixture
+def places(paths: dict[str, str], contribution: Callable[..., Any], platform: Any) -> dict[str, str]:
+    if paths:
+        return paths
+    client = platform.client()
+    trained = contribution("Silicon carbide", client=client).validated().checking().passed().training()
+    trained.progress(0, 1971).progress(450, 610).published("1.1").reaches("published")
+    training = contribution("Silicon carbide at 2,000 K", client=client).validated().checking().passed().training()
+    training.progress(0, 1971).progress(300, 850).reaches("training")
+    covered = contribution("Silicon again", client=client).validated().checking().covered().reaches("not-passed")
+    rejected = contribution("Holiday photographs", client=client).rejected().reaches("rejected")
+    withheld = contribution("Water", client=client).validated().passed().training().withheld().reaches("withheld")
+    paths |= {
+        "email": client.headers["x-test-email"],
+        "trained": trained.path,
+        "training": training.path,
+        "covered": covered.path,
+        "rejected": rejected.path,
+        "withheld": withheld.path,
+        **{name: f"/{name}" for name in ("datasets", "models", "queue", "my-uploads", "upload", "account")},
+        "model": "/models/1.1",
+        "home": "/",
+    }
+    return paths
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("language", "size", "other_size"), [("en", WIDE, PHONE), ("zh", PHONE, WIDE)])
+def test_every_page(
+    page: Page,
+    places: dict[str, str],
+    sign_in: SignIn,
+    language: str,
+    size: ViewportSize,
+    other_size: ViewportSize,
+    theme: Theme,
+) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    found: dict[str, Any] = {}
+
+    def visit(path: str) -> None:
+        page.set_viewport_size(size)
+        page.goto(f"{path}?lang={language}")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-Hans" if language == "zh" else "en")
+        found[path] = violations(page)
+        for width in (size, other_size):
+            page.set_viewport_size(width)
+            page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+
+    for path in ("/sign-in", "/sign-up", "/"):
+        visit(path)
+    page.goto("/sign-in?lang=en")
+    sign_in(httpx.Client(headers={"x-test-email": places["email"]}))
+    for name, path in places.items():
+        if name != "email":
+            visit(path)
+    assert {path: one for path, one in found.items() if one} == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_menus_and_tooltips(page: Page, places: dict[str, str], sign_in: SignIn, theme: Theme) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    sign_in(httpx.Client(headers={"x-test-email": places["email"]}))
+    page.goto(places["training"])
+    page.get_by_role("button", name="account menu").click()
+    expect(page.get_by_role("link", name="Account and tokens")).to_be_visible()
+    assert violations(page) == {}
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="About Check").focus()
+    expect(page.get_by_role("tooltip").filter(has_text="sound, and is it new")).to_be_visible()
+    assert violations(page) == {}
+
+
+def test_tooltips_by_keyboard_and_pointer(page: Page, places: dict[str, str]) -> None:
+    page.goto(places["trained"])
+    tip = page.locator("#tip-train")
+    page.locator("#more-train").hover()
+    expect(tip).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    page.locator("#more-done").focus()
+    expect(page.locator("#tip-done")).to_be_visible()
+    expect(page.locator("#tip-done")).to_contain_text("DPA 1.1")
