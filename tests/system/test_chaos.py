@@ -30,6 +30,7 @@ from psycopg.rows import dict_row
 
 SEED = 20261122
 UNITS = ("gateway", "ingest", "metric", "registry", "trainer-1", "nats", "postgres")
+PASSES = 3
 FRAMES = 16
 # A lease that is lost within seconds, an attempt for every kill, and rules that a toy model meets: which model is
 # better is not what is asked here.
@@ -151,11 +152,12 @@ class Story:
         self.wait(done, f"{name} runs, to be killed")
         self.killed[name] += 1
 
-    def kill_each(self) -> None:
-        """Each unit once, in random order, at random moments."""
-        for name in self.chance.sample(UNITS, len(UNITS)):
-            time.sleep(self.chance.uniform(0.3, 4.0))
-            self.kill(name)
+    def kill_all(self) -> None:
+        """Each unit once in every pass, in random order, at random moments."""
+        for _ in range(PASSES):
+            for name in self.chance.sample(UNITS, len(UNITS)):
+                time.sleep(self.chance.uniform(0.5, 7.0))
+                self.kill(name)
 
     def contribute(self, client: Client, name: str, archive: Path, format_name: str) -> None:
         authors = ["demo contributor"]
@@ -168,9 +170,12 @@ class Story:
         with Client(self.site) as anonymous:
             anonymous.sign_up(EMAIL, "demo contributor", PASSWORD)
             token = anonymous.new_token(EMAIL, PASSWORD, "chaos")
+        killer = threading.Thread(target=self.kill_all)
+        killer.start()
         with Client(self.site, token, state_folder=self.home) as client:
             self.first_model(client)
             self.growth(client)
+            killer.join()
             self.wait(self.quiet, "every outbox is empty and every consumer is done")
             datasets = {name: self.dataset(client, name) for name in self.ids}
             models = client.models()
@@ -184,30 +189,23 @@ class Story:
         return f"http://127.0.0.1:{self.machine.port}"
 
     def first_model(self, client: Client) -> None:
-        """Two datasets that train version 1.0, and an archive with nothing in it, while everything is killed once."""
-        archives = DEPLOY / "demo"
-        killer = threading.Thread(target=self.kill_each)
-        killer.start()
+        """Two datasets that train version 1.0, and an archive with nothing in it."""
         for name, stem in (("silicon", "si-qe-pbe"), ("carbide", "sic-qe-pbe")):
-            archive = calculations(archives / f"{stem}.tar.xz", self.home / f"{name}.tar.gz")
+            archive = calculations(DEPLOY / "demo" / f"{stem}.tar.xz", self.home / f"{name}.tar.gz")
             self.contribute(client, name, archive, "qe/pw/scf")
         write_notes(self.home / "notes.zip")
         self.contribute(client, "notes", self.home / "notes.zip", "detect")
-        killer.join()
         self.wait(lambda: all(self.dataset(client, name).finished for name in self.ids), "version 1.0")
 
     def growth(self, client: Client) -> None:
-        """A dataset that grows the model, while everything is killed once more, and the trainer as it trains."""
-        killer = threading.Thread(target=self.kill_each)
-        killer.start()
+        """A dataset that grows the model; its trainer is killed once more, when it has begun to learn."""
         self.contribute(client, "water", water(self.home / "water.extxyz"), "extxyz")
-        killer.join()
 
-        def trains() -> bool:
+        def learns() -> bool:
             now = self.dataset(client, "water")
             return now.finished or (now.training is not None and bool(now.training.curve))
 
-        self.wait(trains, "training of water reports")
+        self.wait(learns, "training of water reports")
         self.kill("trainer-1")
         self.wait(lambda: self.dataset(client, "water").finished, "the end of water")
 
@@ -282,9 +280,7 @@ pytestmark = pytest.mark.timeout(LONGEST_SECONDS + 120)
 
 
 def test_everything_was_killed(aftermath: Aftermath) -> None:
-    assert set(aftermath.killed) == set(UNITS)
-    assert min(aftermath.killed.values()) >= 2
-    assert aftermath.killed["trainer-1"] >= 3
+    assert aftermath.killed == {name: PASSES + (name == "trainer-1") for name in UNITS}
 
 
 def test_every_contribution_ended_where_it_should(aftermath: Aftermath) -> None:

@@ -87,3 +87,10 @@ def test_the_site_is_shown_as_people_type_it(tmp_path: Path, host: str, site: st
     told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
     environment = service_environment(told, "gateway", "gateway", None, None)
     assert environment["POTLUCK_GATEWAY_ADDRESS"] == bound
+
+
+def test_as_many_trainers_as_asked(tmp_path: Path) -> None:
+    two = Installation(OneMachineSettings(state=tmp_path, trainers=2)).service_units()
+    assert [unit for unit, service in two.items() if service == "trainer"] == ["trainer-1", "trainer-2"]
+    none = Installation(OneMachineSettings(state=tmp_path, trainers=0)).service_units()
+    assert set(none) == {"gateway", "ingest", "metric", "registry"}

@@ -16,6 +16,7 @@ NOT_READY = 1
 NOT_RUNNING = 3
 STOP_TIMEOUT_SECONDS = 90.0
 REPORT = "units.json"
+FULL_BYTES = 50_000_000
 
 
 def say(sentence: str) -> None:
@@ -37,12 +38,16 @@ def up(settings: OneMachineSettings) -> int:
 
         def changed(sentence: str) -> None:
             say(sentence)
-            report.write(file, supervisor.units)
+            if installation.free_bytes() < FULL_BYTES:
+                say(f"the disk of {installation.state} is full: free some, the services then go on by themselves")
+            with suppress(OSError):  # a full disk must not stop the supervisor
+                report.write(file, supervisor.units)
 
         def ready() -> None:
             say(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)")
 
         supervisor = Supervisor(stages, ready, changed)
+        report.write(file, supervisor.units)  # in place of the last run's
         asyncio.run(supervisor.run())
     say(f"stopped; everything is kept in {installation.state}")
     return 0

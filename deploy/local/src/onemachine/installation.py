@@ -35,8 +35,11 @@ class Installation:
             (self.state / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.require_disk()
 
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.state).free
+
     def require_disk(self) -> None:
-        free = shutil.disk_usage(self.state).free
+        free = self.free_bytes()
         wanted = self.settings.min_free_gb * 1e9
         if free < wanted:
             raise DiskFull(
@@ -58,7 +61,7 @@ class Installation:
             nats=ports.get("nats"),
             nats_monitor=ports.get("nats-monitor"),
             registry=ports.get("registry"),
-            health={unit: ports.get(f"health-{unit}") for unit in self._service_units()},
+            health={unit: ports.get(f"health-{unit}") for unit in self.service_units()},
         )
 
     def stages(self, addresses: Addresses) -> list[Stage]:
@@ -79,14 +82,14 @@ class Installation:
             Unit("nats", server.command(), server.answers, self.log("nats")),
         ]
         services = [
-            self._service_unit(unit, service, addresses, postgres) for unit, service in self._service_units().items()
+            self._service_unit(unit, service, addresses, postgres) for unit, service in self.service_units().items()
         ]
         return [Stage(servers, afterwards=declare), Stage(services)]
 
     def log(self, unit: str) -> Path:
         return self.state / "logs" / f"{unit}.log"
 
-    def _service_units(self) -> dict[str, str]:
+    def service_units(self) -> dict[str, str]:
         """Unit → service."""
         units = {name: name for name in self.settings.services if name != "trainer"}
         if "trainer" in self.settings.services:
