@@ -1,0 +1,154 @@
+"""Numbers, times, Markdown and addresses as readers see them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+import pytest
+from contracts.base import Frozen
+from gateway.pages import words
+from gateway.pages.curve import BOTTOM, LEFT, RIGHT, TOP, drawing, log_ticks
+from gateway.pages.site import safe_next
+from gateway.views import CurvePoint, DatasetView, MetricView, TrainingView
+
+View = TypeVar("View", bound=Frozen)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1971.4, "1,971"),
+        (404.0, "404"),
+        (84.26, "84.3"),
+        (4.913, "4.91"),
+        (0.01234, "0.0123"),
+        (0, "0"),
+        (-30.62, "-30.6"),
+    ],
+)
+def test_three_significant_digits(value: float, shown: str) -> None:
+    assert words.digits(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.963, "96 %"), (0.034, "3.4 %"), (0, "0 %"), (1, "100 %"), (0.0996, "10 %")]
+)
+def test_percent(value: float, shown: str) -> None:
+    assert words.percent(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB")]
+)
+def test_bytes(count: int, shown: str) -> None:
+    assert words.size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(42.4, "42 s"), (725, "12 min 05 s"), (11_045, "3 h 04 min"), (-1, "0 s")]
+)
+def test_duration(seconds: float, shown: str) -> None:
+    assert words.duration(seconds) == shown
+
+
+def test_times_are_utc_until_the_reader_is_known() -> None:
+    beijing = datetime(2026, 11, 23, 6, 30, tzinfo=timezone(timedelta(hours=8)))
+    assert words.moment(beijing) == words.moment(beijing.astimezone(UTC))
+    assert ">2026-11-22 22:30 UTC<" in words.moment(beijing)
+    assert 'datetime="2026-11-22T22:30:00+00:00"' in words.day(beijing)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Demo Contributor", "DC"), ("李华", "李"), ("ada b. lovelace", "AL"), ("", "?")]
+)
+def test_initials(name: str, shown: str) -> None:
+    assert words.initials(name) == shown
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "[x](javascript:alert(1))",
+        "![x](https://tracker.example/pixel.png)",
+        "<img src=x onerror=alert(1)>",
+        "[x](data:text/html,hi)",
+        '<a href="https://example.org" onclick="alert(1)">x</a>',
+        "<style>body{display:none}</style>",
+    ],
+)
+def test_markdown_runs_and_loads_nothing(hostile: str) -> None:
+    html = str(words.markdown(hostile))
+    for dangerous in (
+        "<script",
+        "<img",
+        "<style",
+        'href="javascript:',
+        'href="data:',
+        '<a href="https://example.org" on',
+    ):
+        assert dangerous not in html
+
+
+def test_markdown_keeps_what_descriptions_use() -> None:
+    html = str(words.markdown("# Title\n\n**bold** and `code`, [a link](https://example.org)\n\n|a|b|\n|-|-|\n|1|2|"))
+    for tag in ("<h1>", "<strong>", "<code>", "<table>", 'rel="nofollow noopener ugc"'):
+        assert tag in html
+
+
+def test_pictures_that_decide_come_first() -> None:
+    names = ["energy-distribution.svg", "force-error.svg", "parity-energy.svg", "parity-force.svg"]
+    assert words.in_reading_order(names) == [
+        "parity-force.svg",
+        "force-error.svg",
+        "parity-energy.svg",
+        "energy-distribution.svg",
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", None, 7]
+)
+def test_only_own_paths_are_gone_to(target: object) -> None:
+    assert safe_next(target) == "/"
+
+
+def test_own_paths_are_kept() -> None:
+    assert safe_next("/datasets?page=2") == "/datasets?page=2"
+
+
+def part_of(kind: type[View], **known: Any) -> View:
+    """A view of which only these members matter."""
+    return kind.model_construct(**known)
+
+
+def dataset(*force_rmse: float) -> DatasetView:
+    curve = tuple(
+        CurvePoint(step=100 * number, energy_rmse_mev_per_atom=1, force_rmse_mev_per_angstrom=value)
+        for number, value in enumerate(force_rmse)
+    )
+    return part_of(
+        DatasetView,
+        training=part_of(TrainingView, curve=curve, total_steps=900),
+        metric=part_of(MetricView, force_rmse_zero_shot_mev_per_angstrom=1971.0),
+    )
+
+
+def test_the_curve_is_drawn_inside_its_frame() -> None:
+    drawn = drawing(dataset(1971, 900, 404))
+    assert drawn is not None
+    points = [tuple(map(float, point.split(","))) for point in drawn.points.split()]
+    assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in points)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    # It starts on the zero-shot line and falls: y grows downwards.
+    assert points[0][1] == drawn.zero_shot_y
+    assert [y for _, y in points] == sorted(y for _, y in points)
+    assert {label for _, label in drawn.y_ticks} >= {"500", "1,000"}
+
+
+def test_no_curve_before_the_first_point() -> None:
+    assert drawing(dataset()) is None
+
+
+def test_ticks_are_round_and_enough() -> None:
+    assert log_ticks(1, 1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    assert len(log_ticks(600, 2200)) >= 3
