@@ -1,6 +1,6 @@
 """What the Progress line shows for each state that a contribution can be in."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from contracts.base import Frozen
@@ -12,7 +12,7 @@ View = TypeVar("View", bound=Frozen)
 
 def part_of(kind: type[View], **known: Any) -> View:
     """A view of which only these members matter."""
-    return kind.model_construct(**known)
+    return cast("View", kind.model_construct(**known))
 
 
 TRAINING = part_of(TrainingView, step=450, total_steps=900)

@@ -1,7 +1,7 @@
 """Numbers, times, Markdown and addresses as readers see them."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from contracts.base import Frozen
@@ -118,7 +118,7 @@ def test_own_paths_are_kept() -> None:
 
 def part_of(kind: type[View], **known: Any) -> View:
     """A view of which only these members matter."""
-    return kind.model_construct(**known)
+    return cast("View", kind.model_construct(**known))
 
 
 def dataset(*force_rmse: float) -> DatasetView:
