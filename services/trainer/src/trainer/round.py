@@ -17,7 +17,7 @@ from trainer.domain import Lease, LeaseLost, RegistryAway, RegistryRefused, Repo
 from trainer.fleet import Fleet
 from trainer.preparation import Preparation
 from trainer.process import ENGINE, VERIFY, Child, Nursery
-from trainer.submission import of_dataset, store_candidate
+from trainer.submission import store_candidate
 from trainer.work import Done, Failed, Message, Progress, Saved, Started, Stopped, Verified
 
 log = get_logger(__name__)
@@ -129,7 +129,7 @@ class RoundRun:
             case Started():
                 log.info("training-started", round=str(lease.round_id), step=message.step, device=message.device)
             case Progress():
-                self._courier.report(_report(lease, message))
+                self._courier.report(_report(message))
                 if message.step >= VERIFY_AHEAD * lease.total_steps:
                     await self._tools.nursery.prepare(VERIFY)
             case Saved():
@@ -188,11 +188,11 @@ class RoundRun:
             raise StoppedOnRequest
 
 
-def _report(lease: Lease, progress: Progress) -> Report:
+def _report(progress: Progress) -> Report:
     return Report(
         step=progress.step,
         learning_rate=progress.learning_rate,
-        branches=tuple(of_dataset(lease, error) for error in progress.branches),
+        branches=progress.branches,
         frames_per_second=progress.frames_per_second,
         eta_seconds=progress.eta_seconds,
     )
