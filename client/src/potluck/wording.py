@@ -77,7 +77,8 @@ def training(dataset: Dataset) -> str:
         before = zero_shot(dataset)
         was = f" ({before} before)" if before != "–" else ""
         parts.append(f"force RMSE {mev(run.curve[-1].force_rmse_mev_per_angstrom)} meV/Å on held-out frames{was}")
-    if run.eta_seconds is not None:
+    # Before the first steps nobody knows how long one takes.
+    if run.eta_seconds is not None and run.step > 0:
         parts.append(f"{duration(run.eta_seconds)} left")
     return ", ".join(parts)
 

@@ -199,6 +199,17 @@ def test_status_of_training_shows_the_curve(signed_in: Command, fake: Any, capsy
     assert "set aside: frame.0001/scf.out: ends early → Run it." in said
 
 
+def test_before_the_first_step_no_time_is_promised(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = {"round_id": "r", "step": 0, "total_steps": 900, "eta_seconds": 0.0}
+    fake.datasets["d"] = {"id": "d", "name": "SiC", "stage": "train", "state": "training", "training": training}
+    assert signed_in("status", "d") == 0
+    said = capsys.readouterr().out
+    assert "step 0 of 900" in said
+    assert "left" not in said
+
+
 def test_download_takes_the_files_that_were_asked_for(
     signed_in: Command, fake: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,7 +51,9 @@ class Board:
                 return
             self._said[contribution.label] = words
             self._console.print(
-                f"{self._seconds():6.1f} s  {contribution.label:<6}  {contribution.name}: {words}", markup=False
+                f"{self._seconds():6.1f} s  {contribution.label:<6}  {contribution.name}: {words}",
+                markup=False,
+                soft_wrap=True,
             )
 
     def _table(self) -> Table:

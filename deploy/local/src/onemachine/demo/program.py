@@ -1,6 +1,7 @@
 """The order of it all: platform, account, model 1.0, contributions a–d, verdict on the demo itself."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from onemachine.settings import DEPLOY
 
 FAILED = 1
 LOOK_SECONDS = 0.2
+PLAIN_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class DemoSettings:
 
 def run_demo(settings: DemoSettings) -> int:
     """0: everything came true; 1: something did not, and the terminal says what; 130: interrupted."""
-    console = Console(soft_wrap=True, highlight=False)
+    # A file or a pipe has no width: what is too narrow there would break the table's lines.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     outcome = Outcome()
     folder = settings.state.absolute() / "demo"
     report = settings.state.absolute() / "demo-report.json"

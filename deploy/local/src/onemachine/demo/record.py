@@ -67,11 +67,11 @@ def print_table(outcome: Outcome, console: Console) -> None:
     console.print(table)
     for label, dataset in sorted(outcome.datasets.items()):
         for line in wording.details(dataset):
-            console.print(f"  {label}  {line}", markup=False)
+            console.print(f"  {label}  {line}", markup=False, soft_wrap=True)
 
 
 def print_conditions(conditions: Sequence[Condition], console: Console) -> None:
     for one in conditions:
         mark = "[green]✓[/]" if one.kept else "[red]✗[/]"
         found = "" if one.kept else f": {escape(one.found)}"
-        console.print(f"  {mark} {one.label}  {escape(one.promise)}{found}")
+        console.print(f"  {mark} {one.label}  {escape(one.promise)}{found}", soft_wrap=True)
