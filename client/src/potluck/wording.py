@@ -14,12 +14,14 @@ def outcome(dataset: Dataset) -> Exit:
 
 
 def stage_line(dataset: Dataset) -> str:
-    """'Submit ✓  Check ✓  Queue ●  Train  Done'."""
+    """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash behind what a contribution ended without."""
     here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
+    skipped = ("queue", "train") if dataset.state in ("rejected", "not-passed") else ()
     words = []
     for index, stage in enumerate(STAGES):
         done = index < here or (dataset.finished and index == here)
-        words.append(stage.title() + (" ✓" if done else " ●" if index == here else ""))
+        mark = " –" if stage in skipped else " ✓" if done else " ●" if index == here else ""
+        words.append(stage.title() + mark)
     return "  ".join(words)
 
 
@@ -51,6 +53,15 @@ def headline(dataset: Dataset) -> str:
         case "failed":
             return f"training failed: {reason}"
     return dataset.state
+
+
+def brief(dataset: Dataset) -> str:
+    """The headline without the metric's reasons, for a table's row."""
+    if dataset.state == "passed":
+        return f"passed; {queue(dataset, 'waits for a round of training')}"
+    if dataset.state == "not-passed" and dataset.metric:
+        return f"not passed: {dataset.verdict} ({dataset.metric.coverage:.0%} of the frames are known)"
+    return headline(dataset)
 
 
 def read(dataset: Dataset) -> str:

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from onemachine.demo.archives import Contribution
 
+SENDING = "the archive is being sent"
+
 
 class Board:
     """All contributions and where they stand. Called from several threads."""
@@ -46,27 +48,19 @@ class Board:
         """Where a contribution stands now; None: it is being sent."""
         with self._lock:
             self._rows[contribution.label] = (contribution, dataset)
-            words = _where(dataset)
-            if self._console.is_terminal or self._said.get(contribution.label) == words:
+            stage = f"{dataset.stage}: {wording.headline(dataset)}" if dataset else SENDING
+            if self._console.is_terminal or self._said.get(contribution.label) == stage:
                 return
-            self._said[contribution.label] = words
-            self._console.print(
-                f"{self._seconds():6.1f} s  {contribution.label:<6}  {contribution.name}: {words}",
-                markup=False,
-                soft_wrap=True,
-            )
+            self._said[contribution.label] = stage
+            line = f"{self._seconds():6.1f} s  {contribution.label:<6}  {contribution.name}: {stage}"
+            self._console.print(line, markup=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table("", "dataset", "stage", "where it stands", box=None, pad_edge=False, expand=True)
         table.columns[3].ratio = 1
         with self._lock:
             for contribution, dataset in self._rows.values():
-                stage = wording.stage_line(dataset) if dataset else "sending"
-                table.add_row(contribution.label, contribution.name, stage, escape(_where(dataset)))
+                stage = wording.stage_line(dataset) if dataset else ""
+                where = wording.brief(dataset) if dataset else SENDING
+                table.add_row(contribution.label, contribution.name, stage, escape(where))
         return table
-
-
-def _where(dataset: Dataset | None) -> str:
-    if dataset is None:
-        return "the archive is being sent"
-    return f"{dataset.stage}: {wording.headline(dataset)}"
