@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass
 from uuid import uuid4
 
+import psycopg
 import pytest
 from contracts.base import BlobRef
 from contracts.events import ModelFile
 from gateway_bench import Member, Outside, Site, eventually
 from gateway_examples import published
+from kit.db import Database
 
 DATA = os.urandom(2_500_000)
 ETAG = f'"{hashlib.sha256(DATA).hexdigest()}"'
@@ -132,3 +134,16 @@ async def test_before_the_first_model(site: Site) -> None:
     answer = await site.http.get("/api/v1/models/latest")
     assert answer.status_code == 404
     assert "No version" in answer.json()["remedy"]
+
+
+async def test_while_the_database_is_away(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_self: object) -> None:
+        raise psycopg.OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "transaction", away)
+        answer = await shelf.site.http.get(shelf.archive)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "server closed" not in answer.text
+    assert (await shelf.site.http.get(shelf.archive)).status_code == 200

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager, suppress
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
+from kit.bus import is_infrastructure
 from kit.health import Health
 from kit.logs import get_logger
 from kit.service import Foundation
+from kit.tasks import Tasks
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -48,7 +50,7 @@ def application(
 
     async def on_problem(request: Request, error: Exception) -> Response:
         problem = error if isinstance(error, Problem) else _as_problem(error)
-        if problem.status == 500:
+        if problem.status >= 500 and problem is not error:
             log.error("request-failed", path=request.url.path, exc_info=error)
         wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
         return await problem_page(request, problem) if wants_page else problem_response(problem)
@@ -86,6 +88,15 @@ def _as_problem(error: Exception) -> Problem:
         words = {404: "There is no such page.", 405: "This address does not take that method."}
         detail = words.get(error.status_code, error.detail)
         return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))
+    if is_infrastructure(error):
+        return Problem(
+            503,
+            "restarting",
+            "Back in a moment",
+            "Something that we stand on is restarting. Nothing that you sent before is lost.",
+            remedy="Try again in a few seconds.",
+            headers={"retry-after": "2"},
+        )
     return Problem(
         500,
         "our-fault",
@@ -111,7 +122,7 @@ async def build(
     base.tasks.create_task(gateway.feed.run(), name="feed")
     base.tasks.create_task(_sweep(gateway), name="sweep")
     app = application(gateway, base.health, page_routes, problem_page)
-    async with serving(app, settings) as address:
+    async with serving(app, settings, base.tasks) as address:
         log.info("listening", address=address)
         try:
             yield
@@ -120,7 +131,7 @@ async def build(
 
 
 @asynccontextmanager
-async def serving(app: Starlette, settings: GatewaySettings) -> AsyncIterator[str]:
+async def serving(app: Starlette, settings: GatewaySettings, tasks: Tasks) -> AsyncIterator[str]:
     """Answer HTTP in this process and event loop. Raises AddressInUse.
 
     At the end open requests get `stop_seconds`: granian itself would wait for them without end.
@@ -137,7 +148,7 @@ async def serving(app: Starlette, settings: GatewaySettings) -> AsyncIterator[st
         log_enabled=False,
         backlog=2048,
     )
-    task = asyncio.create_task(server.serve(), name="http")
+    task = tasks.create_task(server.serve(), name="http")
     try:
         yield f"http://{host}:{port}"
     finally:
