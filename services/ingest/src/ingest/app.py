@@ -1,6 +1,5 @@
 """The only wiring: settings in, a running ingest out."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ from kit.logs import get_logger
 from kit.service import Foundation
 
 from ingest.confinement.children import Children
-from ingest.engine import PARSER_IMPORTS, Engine, read_catalogue
+from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, read_catalogue
 from ingest.handlers import Handlers
 from ingest.service import Reading
 from ingest.settings import IngestSettings
@@ -24,9 +23,10 @@ log = get_logger(__name__)
 async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> AsyncIterator[None]:
     """Ask dpdata for its formats, publish them, and read uploads until the block is left."""
     with WorkFolder.opened(settings.work_folder) as folder:
-        children = Children(folder.caches, PARSER_IMPORTS if settings.keep_spare_parser else ())
+        children = Children(folder.caches, (PARSER_IMPORTS, LIGHT_IMPORTS) if settings.keep_spare_children else ())
         try:
-            catalogue, _ = await asyncio.gather(read_catalogue(children, settings, folder.path), children.prepare())
+            catalogue = await read_catalogue(children, settings, folder.path)
+            await children.prepare()
             formats = FormatCatalog(dpdata_version=catalogue.versions["dpdata"], formats=catalogue.infos())
             await base.blobs.put_model(FORMAT_CATALOG, formats)
             log.info("formats-published", formats=len(formats.formats), dpdata=formats.dpdata_version)

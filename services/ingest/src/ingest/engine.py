@@ -38,6 +38,7 @@ log = get_logger(__name__)
 tracer = trace.get_tracer("ingest")
 
 PARSER_IMPORTS = ("ingest.confined.reading",)
+LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling")
 _OTHER_FORMATS_NOTED = 20
 _LARGEST_FINDING = 256 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
@@ -78,6 +79,8 @@ class Engine:
             raise Rejected("unknown-format", reason, f"Choose one of: detect, {known}.")
         with tracer.start_as_current_span("ingest.open"):
             found = await self._open(request, chosen, work)
+        # The next light child starts while parsers work.
+        await self.children.prepare()
         with tracer.start_as_current_span("ingest.parse"):
             spools = await self._parse(found, work)
         judge(found.calculations, found.notes, self.settings.max_failed_fraction)
@@ -122,6 +125,7 @@ class Engine:
             inputs=(request.archive,),
             outputs=(answer,),
             writable=tree,
+            imports=LIGHT_IMPORTS,
         )
         ending = await self.children.run(job)
         if not ending.well:
@@ -217,6 +221,7 @@ class Engine:
             inputs=spools,
             outputs=(answer,),
             writable=folder,
+            imports=LIGHT_IMPORTS,
         )
         ending = await self.children.run(job)
         if not ending.well:

@@ -41,7 +41,7 @@ class IngestSettings(ServiceSettings):
     bytes_per_parser: int = Field(
         default=32 * MEBIBYTE, description="a further parsing child is started for each so many bytes"
     )
-    keep_spare_parser: bool = Field(
-        default=True, description="keep one parsing child started, since importing dpdata takes seconds"
+    keep_spare_children: bool = Field(
+        default=True, description="keep two children started (some 200 MiB): importing dpdata takes seconds"
     )
     set_aside_kept: int = Field(default=10_000, description="entries of the manifest's set-aside list")

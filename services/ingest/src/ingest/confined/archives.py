@@ -284,7 +284,8 @@ def _kind_of(head: bytes) -> str | None:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if head[257:262] == b"ustar":
+    # Nothing but zeros is how a tar archive of no files begins.
+    if head[257:262] == b"ustar" or head == bytes(512):
         return "tar"
     try:
         tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")

@@ -28,28 +28,36 @@ _FORCES = {
 
 def diagnose(format_name: str, paths: list[Path], error: BaseException) -> Unfit:
     """The most telling reason, from the end of the file; else the parser's own words."""
-    files = [path for path in paths if path.is_file()]
-    for folder in (path for path in paths if path.is_dir()):
-        log = known.cp2k_log(folder, {one.name for one in folder.iterdir()})
-        files += [folder / log] if log else []
-    if format_name == "qe/pw/scf" and len(paths) < 2:
-        remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
-        return Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    signs = _SIGNS.get(format_name)
-    if signs is not None and files:
-        finished, unconverged, forces = signs
-        size = files[-1].stat().st_size
-        with files[-1].open("rb") as file:
-            file.seek(max(0, size - _TAIL))
-            tail = file.read()
-        if re.search(unconverged, tail):
-            return Unfit("unconverged", "the self-consistency did not converge", _SELF_CONSISTENT)
-        if not re.search(finished, tail):
-            return Unfit("truncated", f"the output breaks off: it does not say {finished.decode()!r}", _COMPLETE)
-        if not re.search(forces, tail) and size <= _TAIL:
-            remedy = _FORCES.get(format_name, "Compute forces and keep them in the output.")
-            return Unfit("no-forces", "the output holds no forces", remedy)
+    told = signs(format_name, paths)
+    if told is not None:
+        return told
     words = " ".join(str(error).split())[:300] or "no reason given"
     reason = f"{format_name} cannot read it: {type(error).__name__}: {words}"
     remedy = "Check that the file is complete and of that format; `dpdata` reads it on your machine the same way."
     return Unfit("unreadable", reason, remedy)
+
+
+def signs(format_name: str, paths: list[Path]) -> Unfit | None:
+    """What the output itself says about why it holds no labels; None when it says nothing."""
+    if format_name == "qe/pw/scf" and len(paths) < 2:
+        remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
+        return Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
+    files = [path for path in paths if path.is_file()]
+    for folder in (path for path in paths if path.is_dir()):
+        log = known.cp2k_log(folder, {one.name for one in folder.iterdir()})
+        files += [folder / log] if log else []
+    if format_name not in _SIGNS or not files:
+        return None
+    finished, unconverged, forces = _SIGNS[format_name]
+    size = files[-1].stat().st_size
+    with files[-1].open("rb") as file:
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    if re.search(unconverged, tail):
+        return Unfit("unconverged", "the self-consistency did not converge", _SELF_CONSISTENT)
+    if not re.search(finished, tail):
+        return Unfit("truncated", f"the output breaks off: it does not say {finished.decode()!r}", _COMPLETE)
+    if not re.search(forces, tail) and size <= _TAIL:
+        remedy = _FORCES.get(format_name, "Compute forces and keep them in the output.")
+        return Unfit("no-forces", "the output holds no forces", remedy)
+    return None

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import dpdata
-import numpy as np
 from dpdata.data_type import DataError
 
 from ingest.confined import extxyz, spool, theory
-from ingest.confined.diagnosis import diagnose
+from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 
 EXTXYZ = "extxyz"
 _MAX_LISTED = 200
 _PROGRESS_FRAMES = 500
+# A calculation without these has not come to its end, or was not asked for them.
+_MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
 # What dpdata says in warnings when it leaves frames out.
 _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|cannot find labels")
 
@@ -40,7 +41,7 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
         try:
             result.read(root, calculation)
         except Unfit as unfit:
-            result.fail(unfit)
+            result.fail(signs(calculation["format"], _paths(root, calculation)) or unfit)
         except MemoryError:
             remedy = "Split it into smaller files."
             result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
@@ -111,10 +112,11 @@ class _Result:
                 raise Unfit(only["rule"], only["reason"], only["remedy"])
             raise Unfit("no-frames", "no complete frame is in it", "Check that the calculation ran to its end.")
         count = sum(self._rules.values())
-        if self._frames == 0 and len(self._rules) == 1 and count > 1:
+        if self._frames == 0 and len(self._rules) == 1 and (count > 1 or self._rules.keys() & _MISSING):
             # Every frame for one reason: that is one thing to fix.
             first = self._set_aside[0]
-            raise Unfit(first["rule"], f"all {count} frames: {first['reason']}", first["remedy"])
+            reason = first["reason"] if count == 1 else f"all {count} frames: {first['reason']}"
+            raise Unfit(first["rule"], reason, first["remedy"])
 
     def _frame_fails(self, index: int, unfit: Unfit) -> None:
         self._rules[unfit.rule] += 1
@@ -179,5 +181,6 @@ def _of_system(system: Any) -> Iterator[Raw | Unfit]:
     if len(lengths) > 1:
         raise DataError(f"numbers of positions and labels differ: {sorted(lengths)}")
     for index in range(len(data["coords"])):
-        energy, forces, virial = (None if one is None else np.asarray(one[index]) for one in labels)
+        # A parser that found no energy may give an array of None.
+        energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)
         yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)

@@ -74,7 +74,7 @@ def _cp2k(text: str) -> Theory:
 
 
 def _vasp(text: str) -> Theory:
-    version = _find(r"^ *vasp\.(\S+)", text) or _find(r'name="version"[^>]*>\s*([\d.]+)', text)
+    version = _find(r"^ *vasp\.(\d+\.\d+\.\d+)", text) or _find(r'name="version"[^>]*>\s*([\d.]+)', text)
     cutoff = _find(r"ENCUT\s*=\s*([\d.]+)\s*eV", text) or _find(r'name="ENMAX">\s*([\d.]+)', text)
     potentials = re.findall(r"TITEL\s*=\s*([^\n]+)", text)
     gradient = _find(r"\bGGA\s*=\s*(\S+)\s*GGA type", text) or _find(r"LEXCH\s*=\s*(\S+)", text)

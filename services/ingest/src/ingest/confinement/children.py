@@ -72,24 +72,25 @@ class Children:
     """Confined children of this process.
 
     folder       existing, owned by this process: caches that children share, written before their walls go up
-    spare        imports of which one child is kept ready, since they take seconds; empty: none is kept
+    spares       sets of imports of which one child each is kept ready: importing dpdata takes seconds
     python_path  further folders to import from (tests bring hostile parsers)
     """
 
     folder: Path
-    spare: tuple[str, ...] = ()
+    spares: tuple[tuple[str, ...], ...] = ()
     python_path: tuple[Path, ...] = ()
-    _spare: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _ready: dict[tuple[str, ...], asyncio.subprocess.Process] = field(default_factory=dict, init=False)
     _alive: set[asyncio.subprocess.Process] = field(default_factory=set, init=False)
 
     async def prepare(self) -> None:
-        """Start the spare child, if there is to be one and there is none."""
-        if self.spare and self._spare is None:
-            self._spare = await self._start(self.spare)
+        """Start the spare children that are missing; they import on their own."""
+        for imports in self.spares:
+            if imports not in self._ready:
+                self._ready[imports] = await self._start(imports)
 
     async def close(self) -> None:
         """Kill every child."""
-        self._spare = None
+        self._ready.clear()
         for process in list(self._alive):
             await self._end(process)
 
@@ -112,10 +113,9 @@ class Children:
         return _ending(process.returncode, killed, stderr, job)
 
     async def _take(self, imports: tuple[str, ...]) -> asyncio.subprocess.Process:
-        if imports and imports == self.spare:
-            process, self._spare = self._spare, None
-            if process is not None and process.returncode is None:
-                return process
+        process = self._ready.pop(imports, None)
+        if process is not None and process.returncode is None:
+            return process
         return await self._start(imports)
 
     async def _start(self, imports: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -132,7 +132,7 @@ class Children:
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "ingest.confinement.child", str(os.getpid())]
+        command = [sys.executable, "-I", "-X", "utf8", "-m", "ingest.confinement.child", str(os.getpid())]
         process = await asyncio.create_subprocess_exec(
             *command,
             *(str(path) for path in self.python_path),
@@ -173,8 +173,10 @@ async def _watch(process: asyncio.subprocess.Process, job: Job) -> Literal["time
             if done:
                 return None
             now = time.monotonic()
+            # Outputs are opened when imports are done: only then does the child have anything to get on with.
+            began = all(path.exists() for path in job.outputs)
             size = sum(path.stat().st_size for path in job.outputs if path.exists())
-            if size != grown:
+            if size != grown or not began:
                 grown, moved = size, now
             if now - started > job.wall_seconds:
                 process.kill()

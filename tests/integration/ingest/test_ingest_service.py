@@ -1,0 +1,203 @@
+"""The service on a real PostgreSQL and a real nats-server: uploads in, outcomes out, once, whatever dies."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from contracts.artifacts import DatasetManifest, FormatCatalog
+from contracts.base import Credit, DatasetRef
+from contracts.envelope import Event
+from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
+from contracts.keys import FORMAT_CATALOG, upload_archive
+from frames import store
+from ingest.app import build
+from ingest.settings import IngestSettings
+from kit.blobs import Blobs
+from kit.bus import Delivery, Raw
+from kit.outbox import emit
+from kit.service import Foundation, running
+from kit.settings import ServiceSettings, service_config
+
+ROOT = Path(__file__).parents[3]
+SILICON = ROOT / "deploy/demo/si-more-qe-pbe.tar.xz"
+
+
+class GatewayLike(ServiceSettings):
+    model_config = service_config("gateway")
+
+
+@pytest.fixture
+def environment(
+    service_env: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> dict[str, str]:
+    values = service_env("ingest") | service_env("gateway")
+    values |= {
+        "POTLUCK_INGEST_WORK_FOLDER": str(tmp_path / "work"),
+        "POTLUCK_INGEST_RETRY_DELAYS_SECONDS": "[0.2]",
+    }
+    for key, value in values.items():
+        monkeypatch.setenv(key, value)
+    return values
+
+
+class Outcomes:
+    """A gateway-like service: sends uploads, keeps what is said about them."""
+
+    def __init__(self, base: Foundation[GatewayLike]) -> None:
+        self.base = base
+        self.heard: list[DatasetValidated | DatasetRejected] = []
+        self.dead: list[Raw] = []
+
+    async def on_event(self, event: Event, _delivery: Delivery) -> None:
+        if isinstance(event, DatasetValidated | DatasetRejected):
+            self.heard.append(event)
+
+    async def on_dead_letter(self, letter: Raw) -> None:
+        self.dead.append(letter)
+
+    async def upload(self, archive: Path, format_: str, lost: bool = False) -> DatasetUploaded:
+        """Store the archive (unless it is to be lost) and tell of it."""
+        upload_id = uuid4()
+        stored = await self.base.blobs.put_file(upload_archive(upload_id), archive)
+        if lost:
+            await self.base.blobs.delete(stored.key)
+        event = DatasetUploaded(
+            dataset=DatasetRef(dataset_id=upload_id, version=1),
+            owner_id=uuid4(),
+            credit=Credit(title="Silicon", authors=("demo contributor",), licence="CC-BY-4.0", private=False),
+            archive=stored,
+            filename=archive.name,
+            format=format_,
+        )
+        await self.tell(event)
+        return event
+
+    async def tell(self, event: DatasetUploaded) -> None:
+        async with self.base.database.transaction() as connection:
+            await emit(connection, event)
+
+    async def hears(self, count: int, seconds: float = 240) -> list[DatasetValidated | DatasetRejected]:
+        async with asyncio.timeout(seconds):
+            while len(self.heard) < count:
+                await asyncio.sleep(0.05)
+        return self.heard
+
+
+@asynccontextmanager
+async def gateway() -> AsyncIterator[Outcomes]:
+    made: list[Outcomes] = []
+
+    @asynccontextmanager
+    async def wired(_settings: GatewayLike, base: Foundation[GatewayLike]) -> AsyncIterator[None]:
+        made.append(Outcomes(base))
+        base.bus.consume("gateway-events", made[0].on_event)
+        base.bus.consume_raw("gateway-dead-letters", made[0].on_dead_letter)
+        yield
+
+    async with running("gateway", GatewayLike(), wired):
+        yield made[0]
+
+
+@pytest.fixture
+def nothing_to_find(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.txt"
+    path.write_text("no calculation here")
+    return path
+
+
+async def test_uploads_become_datasets_or_messages(
+    environment: dict[str, str], tmp_path: Path, nothing_to_find: Path
+) -> None:
+    async with gateway() as outcomes, running("ingest", IngestSettings(), build) as ingest:
+        catalogue = await ingest.blobs.get_model(FORMAT_CATALOG, FormatCatalog)
+        assert {"qe/pw/scf", "extxyz", "cp2kdata/md", "vasp/outcar"} <= {one.name for one in catalogue.formats}
+        uploaded = await outcomes.upload(SILICON, "qe/pw/scf")
+        (validated,) = await outcomes.hears(1)
+        assert isinstance(validated, DatasetValidated)
+        assert (validated.dataset, validated.credit) == (uploaded.dataset, uploaded.credit)
+        assert (validated.frames, validated.train_frames, validated.held_out_frames) == (24, 18, 6)
+        await check_stored(ingest.blobs, validated, tmp_path)
+
+        # The same fact again, as a new message: nothing happens twice.
+        await outcomes.tell(uploaded)
+        rejected_upload = await outcomes.upload(nothing_to_find, "detect")
+        _, rejected = await outcomes.hears(2)
+        assert isinstance(rejected, DatasetRejected)
+        assert (rejected.dataset, rejected.rule) == (rejected_upload.dataset, "no-calculation")
+        assert "notes.txt" in rejected.reason
+        await outcomes.upload(SILICON, "detect")
+        _, _, again = await outcomes.hears(3)
+        assert isinstance(again, DatasetValidated)
+        assert again.content_sha256 == validated.content_sha256
+        assert len(outcomes.heard) == 3
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["caches"]
+
+
+async def check_stored(blobs: Blobs, validated: DatasetValidated, tmp_path: Path) -> None:
+    manifest = await blobs.get_model(validated.manifest.key, DatasetManifest)
+    assert (manifest.frames, manifest.format, manifest.dataset) == (24, "qe/pw/scf", validated.dataset)
+    assert manifest.train is not None
+    for ref, count in ((manifest.train, 18), (manifest.held_out, 6), (validated.manifest, None)):
+        assert ref.key.startswith(f"datasets/{validated.content_sha256}/")
+        target = tmp_path / f"fetched-{ref.sha256[:8]}.lmdb/data.mdb"
+        await blobs.get_file(ref, target)
+        if count is not None:
+            assert len(store.read(target.parent)) == count
+            assert target.stat().st_uid == os.getuid()
+
+
+async def test_an_archive_that_is_gone_is_no_outcome(environment: dict[str, str]) -> None:
+    """Our own trouble is tried again and becomes a dead letter, never a rejection."""
+    async with gateway() as outcomes, running("ingest", IngestSettings(max_attempts=2), build):
+        lost = await outcomes.upload(SILICON, "detect", lost=True)
+        await outcomes.upload(SILICON, "detect")
+        (heard,) = await outcomes.hears(1)
+        assert heard.dataset != lost.dataset
+        async with asyncio.timeout(30):
+            while not outcomes.dead:
+                await asyncio.sleep(0.1)
+        assert str(lost.dataset.dataset_id) in outcomes.dead[0].body.decode()
+        assert len(outcomes.heard) == 1
+
+
+async def test_sigkill_in_the_middle_loses_nothing_and_doubles_nothing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The service is killed at moments spread over its work; each upload ends in one outcome all the same."""
+    async with gateway() as outcomes:
+        uploads = [await outcomes.upload(SILICON, "qe/pw/scf") for _ in range(3)]
+        for wait in (0.1, 0.5, 1.0):
+            process = await _service(environment)
+            await _until_reading(tmp_path / "work")
+            await asyncio.sleep(wait)
+            process.kill()
+            await process.wait()
+        process = await _service(environment)
+        try:
+            heard = await outcomes.hears(3)
+            await asyncio.sleep(1)
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 30)
+        assert sorted(str(one.dataset) for one in heard) == sorted(str(one.dataset) for one in uploads)
+        assert all(isinstance(one, DatasetValidated) and one.frames == 24 for one in heard)
+        assert len({one.manifest.sha256 for one in heard if isinstance(one, DatasetValidated)}) == 3
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["caches"]
+
+
+async def _service(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    own = {key: value for key, value in environment.items() if key.startswith("POTLUCK_INGEST_")}
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", env={"PATH": "/usr/bin:/bin", **own})
+
+
+async def _until_reading(work: Path) -> None:
+    """Until a live process has an archive in hand."""
+    async with asyncio.timeout(120):
+        known = set(work.glob("process-*/dataset-*"))
+        while not set(work.glob("process-*/dataset-*")) - known:
+            await asyncio.sleep(0.02)
