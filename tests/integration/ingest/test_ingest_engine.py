@@ -283,7 +283,7 @@ async def test_a_hostile_parser_costs_its_own_calculation(
     children: Children, settings: IngestSettings, work: WorkFolder, tmp_path: Path
 ) -> None:
     limited = settings.model_copy(
-        update={"calculation_seconds": 3, "child_memory_mib": 1024, "max_failed_fraction": 0.7, "bytes_per_parser": 10}
+        update={"calculation_seconds": 10, "child_memory_mib": 768, "max_failed_fraction": 0.7, "bytes_per_parser": 10}
     )
     catalogue = await read_catalogue(children, limited, work.path)
     assert catalogue.named("hostile/any") is not None

@@ -132,9 +132,10 @@ class Engine:
             _blame_ourselves(ending)
             reason = f"{request.filename} cannot be unpacked: {ending.why}"
             raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
-        return self._found(_answer(answer, _LARGEST_FINDING), chosen, tree)
+        return await asyncio.to_thread(self._found, answer, chosen, tree)
 
-    def _found(self, answer: dict[str, Any], chosen: Format | None, tree: Path) -> _Found:
+    def _found(self, path: Path, chosen: Format | None, tree: Path) -> _Found:
+        answer = _answer(path, _LARGEST_FINDING)
         if refused := answer.get("refused"):
             raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
         notes = [note(one["path"], None, one["rule"], one["reason"], one["remedy"]) for one in answer["notes"]]
