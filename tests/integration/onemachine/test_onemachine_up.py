@@ -139,8 +139,13 @@ def test_a_state_folder_that_was_closed_later_starts_again(machine: Machine) -> 
 def test_a_state_folder_with_a_long_path(machine: Machine) -> None:
     machine.folder /= "long" * 30
     machine.folder.mkdir()
+    socket_folder = postgres.Postgres(machine.state / "postgres", "").socket_folder
+    assert not socket_folder.is_relative_to(machine.state)
     machine.up()
     assert machine.all_ready()
+    assert (socket_folder / postgres.SOCKET_NAME).is_socket()
+    machine.run("down")
+    eventually(lambda: not socket_folder.exists(), "the socket's folder is removed")
 
 
 def unnamed_uid() -> int:

@@ -48,7 +48,10 @@ def up(settings: OneMachineSettings) -> int:
 
         supervisor = Supervisor(stages, ready, changed)
         report.write(file, supervisor.units)  # in place of the last run's
-        asyncio.run(supervisor.run())
+        try:
+            asyncio.run(supervisor.run())
+        finally:
+            installation.tidy()
     say(f"stopped; everything is kept in {installation.state}")
     return 0
 

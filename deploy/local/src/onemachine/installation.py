@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from onemachine import nats, provision
@@ -66,7 +67,7 @@ class Installation:
 
     def stages(self, addresses: Addresses) -> list[Stage]:
         """PostgreSQL and NATS, then what they must hold, then every service."""
-        postgres = Postgres(self.state / "postgres", self._secrets.get("postgres-superuser"))
+        postgres = self._postgres
         postgres.prepare()
         server = nats.NatsServer(self.state / "nats", self._nats_password, addresses.nats, addresses.nats_monitor)
         server.prepare()
@@ -81,10 +82,16 @@ class Installation:
             Unit("postgres", postgres.command(), postgres.answers, self.log("postgres")),
             Unit("nats", server.command(), server.answers, self.log("nats")),
         ]
-        services = [
-            self._service_unit(unit, service, addresses, postgres) for unit, service in self.service_units().items()
-        ]
+        services = [self._service_unit(unit, service, addresses) for unit, service in self.service_units().items()]
         return [Stage(servers, afterwards=declare), Stage(services)]
+
+    def tidy(self) -> None:
+        """After everything has stopped."""
+        self._postgres.tidy()
+
+    @cached_property
+    def _postgres(self) -> Postgres:
+        return Postgres(self.state / "postgres", self._secrets.get("postgres-superuser"))
 
     def log(self, unit: str) -> Path:
         return self.state / "logs" / f"{unit}.log"
@@ -96,24 +103,24 @@ class Installation:
             units |= {f"trainer-{number}": "trainer" for number in range(1, self.settings.trainers + 1)}
         return units
 
-    def _service_unit(self, unit: str, service: str, addresses: Addresses, postgres: Postgres) -> Unit:
+    def _service_unit(self, unit: str, service: str, addresses: Addresses) -> Unit:
         work = self.state / "work" / service
         work.mkdir(exist_ok=True)
         own = service_environment(
             Telling(addresses, self.settings, self.state, self._secrets.get),
             service,
             unit,
-            self._dsn(service, postgres),
+            self._dsn(service),
             self._nats_password(service) if service in nats.services() else None,
         )
         environment = inherited(os.environ, service, own)
         command = Command([sys.executable, "-m", service], environment, folder=work)
         return Unit(unit, command, ready_at(addresses.health[unit]), self.log(unit))
 
-    def _dsn(self, service: str, postgres: Postgres) -> str | None:
+    def _dsn(self, service: str) -> str | None:
         if service not in provision.SCHEMAS:
             return None
-        return postgres.dsn(service, self._database_password(service), provision.DATABASE)
+        return self._postgres.dsn(service, self._database_password(service), provision.DATABASE)
 
     def _database_password(self, role: str) -> str:
         return self._secrets.get(f"database-{role}")

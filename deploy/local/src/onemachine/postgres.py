@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,6 +81,12 @@ class Postgres:
             stop=signal.SIGINT,  # fast shutdown: does not wait for clients to leave
             on_orphaned=signal.SIGQUIT,  # immediate shutdown: takes its own children along
         )
+
+    def tidy(self) -> None:
+        """After it has stopped: remove the socket's folder if that is not in ours."""
+        if self.socket_folder.parent != self.folder:
+            with suppress(OSError):
+                self.socket_folder.rmdir()
 
     def dsn(self, user: str = ADMIN, password: str | None = None, database: str = ADMIN) -> str:
         """libpq connection string; without `user` that of the superuser."""
