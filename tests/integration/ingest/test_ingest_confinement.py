@@ -103,7 +103,8 @@ def tries(hostile: Path) -> None:
 async def run(children: Children, work: WorkFolder, task: str, **changes: Any) -> tuple[Ending, Path]:
     output = work.path / f"output-{task}"
     arguments = changes.pop("arguments", {})
-    job = Job(f"tries:{task}", arguments, **({"limits": LIMITS, "wall_seconds": 30, "outputs": (output,)} | changes))
+    options: dict[str, Any] = {"limits": LIMITS, "wall_seconds": 30, "outputs": (output,)}
+    job = Job(f"tries:{task}", arguments, **(options | changes))
     return await children.run(job), output
 
 

@@ -115,9 +115,8 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
 
 
 def test_theories_that_differ_are_listed() -> None:
-    said: list[theory.Theory] = [{"functional": "PBE", "cutoff_ev": 1.0}] * 2 + [
-        {"functional": "SCAN", "cutoff_ev": 2.0}
-    ]
+    common: theory.Theory = {"functional": "PBE", "cutoff_ev": 1.0}
+    said = [common, common, {"functional": "SCAN", "cutoff_ev": 2.0}]
     assert theory.merged(said) == {"functional": "several: PBE; SCAN"}
 
 

@@ -4,7 +4,7 @@ import io
 import struct
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from frames.frame import Frame
@@ -81,7 +81,7 @@ def record(**changes: Any) -> bytes:
     stream = io.BytesIO()
     spool.put(stream, judged())
     fields = msgpack.unpackb(stream.getvalue()[8:]) | changes
-    packed = msgpack.packb(fields)
+    packed = bytes(msgpack.packb(fields))
     return struct.pack("<Q", len(packed)) + packed
 
 
