@@ -116,8 +116,8 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
 
 def test_theories_that_differ_are_listed() -> None:
     common: theory.Theory = {"functional": "PBE", "cutoff_ev": 1.0}
-    said = [common, common, {"functional": "SCAN", "cutoff_ev": 2.0}]
-    assert theory.merged(said) == {"functional": "several: PBE; SCAN"}
+    other: theory.Theory = {"functional": "SCAN", "cutoff_ev": 2.0}
+    assert theory.merged([common, other, common]) == {"functional": "several: PBE; SCAN"}
 
 
 def test_folders_of_killed_processes_are_removed_and_those_in_use_kept(tmp_path: Path) -> None:
