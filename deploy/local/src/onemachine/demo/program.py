@@ -181,12 +181,15 @@ def _conclude(outcome: Outcome, console: Console) -> int:
 
 
 def _serve(running: Platform, contributor: Contributor, console: Console) -> None:
-    """Until Ctrl-C. Raises DemoFailed when the platform ends by itself."""
+    """Until Ctrl-C, which is how it is meant to end. Raises DemoFailed when the platform ends by itself."""
     console.print(f"\nThe site is at [bold]{running.site}[/]: sign in as {EMAIL}, password {contributor.password}")
     console.print("Ctrl-C stops it.")
-    while True:
-        running.require_alive()
-        time.sleep(LOOK_SECONDS)
+    try:
+        while True:
+            running.require_alive()
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        console.print("\nstopping …")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
