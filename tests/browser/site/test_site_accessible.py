@@ -19,7 +19,7 @@ Theme = Literal["light", "dark"]
 
 def violations(page: Page) -> dict[str, Any]:
     page.evaluate(f"{AXE}; 0")
-    result = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    result = page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES)
     assert len(result["passes"]) > 15
     return {one["id"]: [node["target"] for node in one["nodes"]] for one in result["violations"]}
 
@@ -37,6 +37,8 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
     client = platform.client()
     trained = contribution("Silicon carbide", client=client).validated().checking().passed().training()
     trained.progress(0, 1971).progress(450, 610).published("1.1").reaches("published")
+    first = contribution("The very first silicon", client=client).validated().passed_before_the_first_model()
+    first.training().progress(0, 1209).progress(300, 553).reaches("training")
     training = contribution("Silicon carbide at 2,000 K", client=client).validated().checking().passed().training()
     training.progress(0, 1971).progress(300, 850).reaches("training")
     covered = contribution("Silicon again", client=client).validated().checking().covered().reaches("not-passed")
@@ -44,6 +46,7 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
     withheld = contribution("Water", client=client).validated().passed().training().withheld().reaches("withheld")
     paths |= {
         "email": client.headers["x-test-email"],
+        "first": first.path,
         "trained": trained.path,
         "training": training.path,
         "covered": covered.path,

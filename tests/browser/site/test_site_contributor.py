@@ -119,7 +119,7 @@ def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:
 
     dataset.progress(900, 404).published("1.2")
     expect(page.locator("[data-step=done]")).to_have_attribute("data-state", "done")
-    expect(page.get_by_text("Force RMSE on it: 1,971 → 404 meV/Å.")).to_be_visible()
+    expect(page.get_by_text("Force RMSE: 1,971 meV/Å zero-shot, 404 meV/Å on held-out frames now.")).to_be_visible()
     expect(page.locator("#announcer")).to_have_text("Published with DPA 1.2.")
     assert page.evaluate("() => window.neverReloaded")
     page.get_by_role("banner").get_by_role("link", name="Models").click()

@@ -105,6 +105,15 @@ def test_pictures_that_decide_come_first() -> None:
     ]
 
 
+def test_sentences_of_services() -> None:
+    assert words.sentence("no calculation in notes/README.txt") == "No calculation in notes/README.txt"
+    assert words.sentence("Up to 5 % may fail.") == "Up to 5\N{NO-BREAK SPACE}% may fail."
+
+
+def test_paths_break_after_slashes_and_stay_text() -> None:
+    assert str(words.breakable("a/<b>/c")) == "a/<wbr>&lt;b&gt;/<wbr>c"
+
+
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", None, 7]
 )

@@ -42,8 +42,8 @@ def _said(language: str, sentence: str) -> Markup:
     """A sentence of a service in the reader's language where the catalogue has it, else marked as English."""
     translated = translations(language).gettext(sentence)
     if language == "en" or translated != sentence:
-        return escape(translated)
-    return Markup('<span lang="en">{}</span>').format(sentence)
+        return escape(words.sentence(translated))
+    return Markup('<span lang="en">{}</span>').format(words.sentence(sentence))
 
 
 class Site:

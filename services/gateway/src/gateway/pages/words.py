@@ -89,6 +89,16 @@ def initials(name: str) -> str:
     return "".join(letters).upper()
 
 
+def breakable(name: str) -> Markup:
+    """A path that may break after each slash."""
+    return Markup("/<wbr>").join(name.split("/"))
+
+
+def sentence(text: str) -> str:
+    """As a sentence stands in a page: it begins with a capital, and no line breaks between number and per cent."""
+    return (text[:1].upper() + text[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def path(url: str) -> str:
     """The path of an address: pages link within their own host, whatever it is called."""
     return urlsplit(url).path
@@ -104,6 +114,7 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
 
 
 FILTERS = {
+    "breakable": breakable,
     "in_reading_order": in_reading_order,
     "markdown": markdown,
     "count": count,

@@ -54,7 +54,8 @@ function choose(chosen: Quantity): void {
   });
   byId("chart").closest<HTMLElement>(".chart")!.dataset.quantity = chosen;
   const zeroShot = embedded!.zero_shot[chosen];
-  byId("zero-value").textContent = zeroShot === null ? "–" : digits(zeroShot);
+  const zeroValue = document.getElementById("zero-value"); // the first model has nothing before training
+  if (zeroValue) zeroValue.textContent = zeroShot === null ? "–" : digits(zeroShot);
   byId("now-unit").textContent = UNIT[chosen];
   drawCurve();
 }
