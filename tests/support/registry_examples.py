@@ -25,6 +25,7 @@ def policy(**changes: object) -> GrowthPolicy:
         "first_round_steps": 100,
         "growth_round_steps": 90,
         "lease_ttl_seconds": 30,
+        "seed": 1,
         "max_attempts": 2,
         "learned_min_reduction": 0.05,
         "standard_max_worsening": 0.02,

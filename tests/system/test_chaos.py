@@ -42,6 +42,7 @@ POLICY = {
     "first_round_steps": 160,
     "growth_round_steps": 120,
     "lease_ttl_seconds": 5,
+    "seed": 1,
     "max_attempts": 50,
     "learned_min_reduction": 0,
     "standard_max_worsening": 1000,

@@ -33,7 +33,7 @@ class Consumer:
     durable: str
     filter_subject: str
     stream: str = EVENT_STREAM
-    ack_wait_seconds: float = 30.0
+    ack_wait_seconds: float = 15.0
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {

@@ -181,6 +181,21 @@ async def test_a_round_that_fails_too_often_blocks_nobody(bench: Bench) -> None:
     assert [one.name for one in following.branches] == ["si", "water", "good"]
 
 
+async def test_workers_may_die_as_often_as_they_advance(bench: Bench) -> None:
+    """Two attempts in a row without a new checkpoint end a round; dying after new work was stored does not."""
+    await bench.planned("Si", "Water")
+    for attempt in range(1, 6):
+        lease = await bench.lease()
+        assert lease.attempt == attempt
+        await bench.checkpoint(lease, 10 * attempt)
+        await bench.expire()
+    await bench.lease()
+    await bench.expire()
+    ended = (await bench.events())[-1]
+    assert isinstance(ended, TrainingFailed)
+    assert (ended.rule, ended.attempt, ended.will_retry) == ("lease-lost", 6, False)
+
+
 async def test_what_cannot_be_retried_fails_at_once(bench: Bench) -> None:
     await bench.planned("Si", "Water")
     lease = await bench.lease()

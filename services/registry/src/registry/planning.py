@@ -37,7 +37,9 @@ def plan_round(
     policy: GrowthPolicy,
     private_tag: Callable[[], str],
 ) -> RoundPlan:
-    """The next round: the parent's branches, in their order, and a batch of `waiting`, in the order of arrival.
+    """The next round: the parent's branches, in their order, and a batch of `waiting`, those that came first.
+
+    New branches stand in the order of their names, so that the order of arrival does not change the candidate.
 
     `private_tag` draws eight hex digits that say nothing about a private dataset, not even to who knows its id.
     """
@@ -49,12 +51,13 @@ def plan_round(
     )
     kept = [Branch(branch.name, branch.member, False, weight) for branch, weight in zip(old, old_weights, strict=True)]
     added = [Branch(name, member, True, weight) for name, member, weight in zip(names, batch, new_weights, strict=True)]
+    added.sort(key=lambda branch: branch.name)
     return RoundPlan(
         round_id=round_id,
         parent_version=parent_version,
         preset=policy.preset,
         total_steps=policy.first_round_steps if first else policy.growth_round_steps,
-        seed=seed_of(round_id),
+        seed=seed_of(policy.seed, parent_version),
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
     )
@@ -105,6 +108,7 @@ def _numbered(name: str, used: set[str]) -> str:
     return candidate
 
 
-def seed_of(round_id: UUID) -> int:
-    """A seed that every attempt of a round shares; below 2³¹, which every random generator takes."""
-    return int.from_bytes(hashlib.sha256(round_id.bytes).digest()[:4], "big") >> 1
+def seed_of(seed: int, parent_version: str | None) -> int:
+    """The same data on the same parent gives the same candidate; below 2³¹, which every random generator takes."""
+    text = f"{seed}:{parent_version or 'first'}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -31,8 +31,11 @@ class GrowthPolicy(BaseModel):
     max_datasets_per_round: int = Field(ge=1, description="new datasets in one round at most; the others wait")
     first_round_steps: int = Field(ge=1, description="training steps of the first model")
     growth_round_steps: int = Field(ge=1, description="training steps of every later round")
+    seed: int = Field(description="of random numbers: the same data on the same parent gives the same candidate")
     lease_ttl_seconds: float = Field(gt=0, description="a worker that is silent for longer loses its round")
-    max_attempts: int = Field(ge=1, description="lost or failed attempts after which a round is given up")
+    max_attempts: int = Field(
+        ge=1, description="attempts in a row without a new checkpoint after which a round is given up"
+    )
     learned_min_reduction: float = Field(
         ge=0, lt=1, description="each new dataset's held-out force RMSE falls by at least this fraction (0.05: 5 %)"
     )

@@ -110,6 +110,10 @@ values (%(round_id)s, %(step)s, %(fence)s, %(blob)s)
 on conflict (round_id, step) do update
 set fence = excluded.fence, blob = excluded.blob, stored_at = now()
 
+-- name: stored_checkpoint
+-- A row when this attempt stored a checkpoint.
+select 1 as stored from checkpoints where round_id = %(round_id)s and fence = %(fence)s limit 1
+
 -- name: newest_checkpoint
 -- Where a successor resumes.
 select step, blob from checkpoints where round_id = %(round_id)s order by step desc limit 1

@@ -233,7 +233,9 @@ class Rounds:
 
     async def _attempt_failed(self, conn: Connection, round_: Round, rule: str, reason: str, retryable: bool) -> bool:
         """Offer the round again, or give it up and set its new datasets aside, so that they block nobody."""
-        failures = round_.failures + 1
+        # A worker that died after it had stored new work did not die of the round: counting starts again.
+        advanced = await self._store.stored_checkpoint(conn, round_.round_id, round_.fence)
+        failures = 1 if advanced else round_.failures + 1
         will_retry = may_retry(failures, self._policy.max_attempts, retryable)
         if will_retry:
             await self._store.offer_again(conn, round_.round_id, failures, reason)

@@ -175,6 +175,10 @@ class Store:
             blob=_json(checkpoint.blob),
         )
 
+    async def stored_checkpoint(self, conn: Connection, round_id: UUID, fence: int) -> bool:
+        """Whether the attempt `fence` stored a checkpoint."""
+        return await self._queries.one(conn, "stored_checkpoint", round_id=round_id, fence=fence) is not None
+
     async def newest_checkpoint(self, conn: Connection, round_id: UUID) -> StoredCheckpoint | None:
         row = await self._queries.one(conn, "newest_checkpoint", round_id=round_id)
         return None if row is None else StoredCheckpoint(BlobRef.model_validate(row["blob"]), row["step"])
