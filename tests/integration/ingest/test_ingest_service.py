@@ -172,16 +172,12 @@ async def test_sigkill_in_the_middle_loses_nothing_and_doubles_nothing(
     async with gateway() as outcomes:
         uploads = [await outcomes.upload(SILICON, "qe/pw/scf") for _ in range(3)]
         for wait in (0.1, 0.5, 1.0):
-            process = await _service(environment)
-            await _until_reading(tmp_path / "work")
-            await asyncio.sleep(wait)
-            process.kill()
-            await process.wait()
-        process = await _service(environment)
-        try:
+            async with _service(environment):
+                await _until_reading(tmp_path / "work")
+                await asyncio.sleep(wait)
+        async with _service(environment) as process:
             heard = await outcomes.hears(3)
             await asyncio.sleep(1)
-        finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), 30)
         assert sorted(str(one.dataset) for one in heard) == sorted(str(one.dataset) for one in uploads)
@@ -190,9 +186,17 @@ async def test_sigkill_in_the_middle_loses_nothing_and_doubles_nothing(
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["caches"]
 
 
-async def _service(environment: dict[str, str]) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def _service(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The service in a process of its own; SIGKILL when the block is left, unless it has ended."""
     own = {key: value for key, value in environment.items() if key.startswith("POTLUCK_INGEST_")}
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", env={"PATH": "/usr/bin:/bin", **own})
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", env={"PATH": "/usr/bin:/bin", **own})
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def _until_reading(work: Path) -> None:
