@@ -127,5 +127,9 @@ def test_the_same_data_on_the_same_parent_is_trained_with_the_same_seed() -> Non
     one, other = plan([member("Si"), member("Water")]), plan([member("Water"), member("Si")])
     assert one.round_id != other.round_id
     assert one.seed == other.seed < 2**31
-    assert [branch.name for branch in one.branches] == [branch.name for branch in other.branches] == ["si", "si-2", "water"]
+    assert (
+        [branch.name for branch in one.branches]
+        == [branch.name for branch in other.branches]
+        == ["si", "si-2", "water"]
+    )
     assert len({seed_of(1, None), seed_of(1, "1.0"), seed_of(2, None)}) == 3

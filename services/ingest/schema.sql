@@ -1,0 +1,68 @@
+CREATE SCHEMA ingest;
+CREATE FUNCTION ingest.outbox_notify() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('outbox_' || tg_table_schema, '');
+    return null;
+end
+$$;
+CREATE TABLE ingest.datasets (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    state text NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    started timestamp with time zone DEFAULT now() NOT NULL,
+    ended timestamp with time zone,
+    format text,
+    content_sha256 text,
+    frames integer,
+    manifest jsonb,
+    rule text,
+    reason text,
+    CONSTRAINT datasets_check CHECK (((state = 'reading'::text) = (ended IS NULL))),
+    CONSTRAINT datasets_check1 CHECK (((state = 'validated'::text) = (manifest IS NOT NULL))),
+    CONSTRAINT datasets_check2 CHECK (((state = 'rejected'::text) = (rule IS NOT NULL))),
+    CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['reading'::text, 'validated'::text, 'rejected'::text]))),
+    CONSTRAINT datasets_version_check CHECK ((version >= 1))
+);
+CREATE TABLE ingest.inbox (
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    handled timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE ingest.outbox (
+    seq bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject text NOT NULL,
+    type text NOT NULL,
+    about text NOT NULL,
+    occurred timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    traceparent text,
+    body text NOT NULL
+);
+ALTER TABLE ingest.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE ingest.schema_migration (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY ingest.datasets
+    ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
+ALTER TABLE ONLY ingest.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY ingest.outbox
+    ADD CONSTRAINT outbox_id_key UNIQUE (id);
+ALTER TABLE ONLY ingest.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY ingest.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+CREATE INDEX datasets_content ON ingest.datasets USING btree (content_sha256);
+CREATE TRIGGER outbox_notify AFTER INSERT ON ingest.outbox FOR EACH STATEMENT EXECUTE FUNCTION ingest.outbox_notify();
