@@ -19,6 +19,8 @@ KEEPALIVE = [
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
+    # Idle channels of ours ping on purpose: a server must not take that for abuse (GOAWAY too_many_pings).
+    ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
 ]
 RECONNECT = [
