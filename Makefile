@@ -18,6 +18,8 @@ unexport VIRTUAL_ENV
 MEMBERS := proto services/kit services/frames services/dpa services/ingest services/metric services/trainer \
            services/registry services/gateway client deploy/local
 CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
+# The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
+BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))
 PORT ?= 8000
 TRAINERS ?= 1
 
@@ -79,7 +81,7 @@ check: .stamp/npm ## format, lint, types, import directions, generated files, pr
 	lint-imports --no-cache
 	mypy $(CODE) tests
 	node node_modules/typescript/bin/tsc -p .
-	cd proto && ../node_modules/.bin/buf lint && ../node_modules/.bin/buf breaking --against released.binpb
+	cd proto && $(BUF) lint && $(BUF) breaking --against released.binpb
 	python -m pytest -q tests/contract/test_generated.py
 
 format: ## format the code and apply safe fixes
@@ -90,7 +92,7 @@ gen: .stamp/python ## write everything that is generated from the contracts
 	python proto/tools/generate.py
 
 released: .stamp/npm ## after a release: freeze the gRPC contracts that `make check` compares with
-	cd proto && ../node_modules/.bin/buf build -o released.binpb
+	cd proto && $(BUF) build -o released.binpb
 
 bench: setup ## measure; prints ratios of one run
 	python -m pytest tests/bench -o python_files='bench_*.py' -o timeout=1200 -q -s
