@@ -63,6 +63,25 @@ def test_timings_are_those_of_one_run(report: dict[str, Any]) -> None:
     assert timings["model_1.1_seconds"] <= timings["total_seconds"]
 
 
+def test_one_trace_goes_from_the_upload_to_the_published_model(server_folder: Path) -> None:
+    traces: dict[str, set[tuple[str, str]]] = {}
+    for file in (server_folder / "demo-state/demo/state/logs").glob("*.traces.jsonl"):
+        for span in map(json.loads, file.read_text().splitlines()):
+            service = span["resource"]["attributes"]["service.name"]
+            traces.setdefault(span["context"]["trace_id"], set()).add((service, span["name"]))
+    whole = {
+        ("gateway", "POST /api/v1/datasets"),
+        ("ingest", "ingest.parse"),
+        ("metric", "metric.judge"),
+        ("registry", "potluck.dataset.metric-passed process"),
+        ("trainer", "train"),
+        ("registry", "/contracts.fleet.v1.FleetService/Submit"),
+        ("gateway", "potluck.model.published process"),
+    }
+    # Models 1.0 and 1.1: each in the trace of the upload that caused its round.
+    assert sum(whole <= spans for spans in traces.values()) == 2
+
+
 def test_nothing_runs_afterwards(demo: subprocess.CompletedProcess[str], server_folder: Path) -> None:
     command = [sys.executable, "-m", "onemachine", "status", "--state", str(server_folder / "demo-state/demo/state")]
     assert "not running" in subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -85,8 +85,9 @@ def training(dataset: Dataset) -> str:
         return "training starts"
     parts = [f"training: step {run.step} of {run.total_steps}"]
     if run.curve:
-        before = zero_shot(dataset)
-        was = f" ({before} before)" if before != "–" else ""
+        # The same held-out frames before the first step; an attempt that resumed has no such point.
+        first = run.curve[0]
+        was = f" ({mev(first.force_rmse_mev_per_angstrom)} before)" if first.step == 0 < run.curve[-1].step else ""
         parts.append(f"force RMSE {mev(run.curve[-1].force_rmse_mev_per_angstrom)} meV/Å on held-out frames{was}")
     # Before the first steps nobody knows how long one takes.
     if run.eta_seconds is not None and run.step > 0:

@@ -168,8 +168,11 @@ def test_how_a_contribution_ends(
 
 
 def test_status_of_training_shows_the_curve(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    point = {"step": 300, "energy_rmse_mev_per_atom": 20.0, "force_rmse_mev_per_angstrom": 612.0}
-    run_state = {"round_id": "r", "step": 300, "total_steps": 900, "eta_seconds": 40.2, "curve": [point]}
+    curve = [
+        {"step": step, "energy_rmse_mev_per_atom": 20.0, "force_rmse_mev_per_angstrom": force}
+        for step, force in ((0, 2011.0), (300, 612.0))
+    ]
+    run_state = {"round_id": "r", "step": 300, "total_steps": 900, "eta_seconds": 40.2, "curve": curve}
     set_aside = {
         "path": "frame.0001/scf.out",
         "rule": "unreadable",
@@ -195,7 +198,7 @@ def test_status_of_training_shows_the_curve(signed_in: Command, fake: Any, capsy
     }
     assert signed_in("status", "d") == 0
     said = capsys.readouterr().out
-    assert "step 300 of 900, force RMSE 612 meV/Å on held-out frames (1,971 before), 40 s left" in said
+    assert "step 300 of 900, force RMSE 612 meV/Å on held-out frames (2,011 before), 40 s left" in said
     assert "set aside: frame.0001/scf.out: ends early → Run it." in said
 
 
