@@ -20,6 +20,8 @@ MEMBERS := proto services/kit services/frames services/dpa services/ingest servi
 CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
 # The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
 BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))
+# Test files run side by side: most of them wait for servers.
+WORKERS ?= 2
 PORT ?= 8000
 TRAINERS ?= 1
 
@@ -70,7 +72,7 @@ demo: setup ## run the main job from a fresh state: DFT archives in, a better mo
 	python -m onemachine demo $(if $(EXIT),--exit)
 
 test: setup .cache/browser/current/chrome check ## install everything, check, and pass every test
-	python -m pytest
+	python -m pytest -n $(WORKERS) --dist loadfile
 
 test-unit: .stamp/python ## the tests that need no server
 	python -m pytest tests/unit

@@ -141,7 +141,7 @@ def no_calculation(chosen: str, info: FormatInfo | None, detected: dict[str, lis
     if info is not None and others:
         name, paths = next(iter(others.items()))
         reason = f"no {chosen} calculation is in the archive; {paths[0]} looks like {name}"
-        remedy = f"Choose the format {name} (or 'detect') and publish again; the upload need not be repeated."
+        remedy = f"Upload the archive again with the format {name}, or with 'detect'."
         return Rejected("wrong-format", reason, remedy)
     if info is not None:
         usual = ", ".join(info.names) if info.names else "one file a calculation"
