@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -17,7 +17,12 @@ from kit.inbox import first_time
 from kit.outbox import emit
 from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
+from onemachine.nats import ADMIN, NatsServer
+from onemachine.process import free_port
+from onemachine.process import running as process
+from onemachine.provision import administration, provision_nats
 from opentelemetry import trace
+from pydantic import SecretStr
 
 Environment = Callable[[str], dict[str, str]]
 UPLOADED = "ingest-dataset-uploaded"
@@ -243,3 +248,33 @@ async def test_health_says_what_is_wrong(environment: Path) -> None:
         assert await gateway.health.problems() == {"disk": "RuntimeError('disk is full')"}
     assert "service" in await gateway.health.problems()
     assert json.dumps(await gateway.health.problems())
+
+
+async def test_a_service_stops_while_its_bus_is_away(service_env: Environment, tmp_path: Path) -> None:
+    """A drain would wait half a minute for a server that does not come back."""
+    server = NatsServer(
+        tmp_path / "nats", lambda user: f"password-of-{user}", port=free_port(), monitor_port=free_port()
+    )
+    server.prepare()
+    settings = IngestLike(
+        blobs_url=(tmp_path / "blobs").as_uri(),
+        nats_url=server.url,
+        nats_user="ingest",
+        nats_password=SecretStr("password-of-ingest"),
+    )
+    async with AsyncExitStack() as stack:
+        with process(server.command(), server.answers, tmp_path / "nats.log"):
+            async with administration(server.url, ADMIN, f"password-of-{ADMIN}") as jetstream:
+                await provision_nats(jetstream)
+
+            @asynccontextmanager
+            async def build(_settings: IngestLike, base: Foundation[IngestLike]) -> AsyncIterator[None]:
+                async def handler(_event: Event, _delivery: Delivery) -> None:
+                    raise AssertionError("nothing was sent")
+
+                base.bus.consume(UPLOADED, handler)
+                yield
+
+            await stack.enter_async_context(running("ingest", settings, build))
+        async with asyncio.timeout(10):
+            await stack.aclose()

@@ -5,7 +5,7 @@ Streams and durables are declared by whoever provisions the platform (see `contr
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,6 +32,7 @@ from kit.settings import ServiceSettings
 log = get_logger(__name__)
 
 REASON_LENGTH = 1000
+GRACE_SECONDS = 20.0
 
 
 class Poison(Exception):
@@ -99,7 +100,7 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             ping_interval=10,
-            graceful_timeout=20,
+            graceful_timeout=GRACE_SECONDS,
             ack_policy=AckPolicy.NACK_ON_ERROR,
             logger=None,
             middlewares=(NatsTelemetryMiddleware(),),
@@ -150,7 +151,13 @@ class Bus:
 
     async def stop(self) -> None:
         """Fetch no more, wait for the handlers in flight (bounded), close."""
-        await self._broker.stop()
+        # Without a connection nothing can be acknowledged, and a drain would wait for it: leave at once.
+        bound = GRACE_SECONDS + 5 if self.connected else 1
+        try:
+            async with asyncio.timeout(bound):
+                await self._broker.stop()
+        except (TimeoutError, NatsError) as error:
+            log.warning("bus-not-drained", error=repr(error))
 
     async def _handle(self, message: NatsMessage, declared: Consumer, handler: RawHandler) -> None:
         received = message.raw_message
@@ -246,3 +253,10 @@ async def connect(settings: ServiceSettings, service: str) -> Client:
         ping_interval=10,
         **credentials(settings, service),
     )
+
+
+async def disconnect(client: Client) -> None:
+    """Close the connection; a server that is away is not waited for."""
+    with suppress(TimeoutError, NatsError):
+        async with asyncio.timeout(2):
+            await client.close()

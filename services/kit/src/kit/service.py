@@ -70,7 +70,7 @@ async def foundation(name: str, settings: Settings) -> AsyncIterator[Foundation[
 
 async def _open_bus(base: Foundation[Settings], stack: AsyncExitStack) -> None:
     client = await bus.connect(base.settings, base.name)
-    stack.push_async_callback(client.close)
+    stack.push_async_callback(bus.disconnect, client)
     opened = base.maybe_bus = bus.Bus(base.settings, base.name, client)
 
     async def connected() -> None:
