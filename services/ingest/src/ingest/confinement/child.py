@@ -8,6 +8,7 @@ standard input, puts up its walls and does the job. A job is one line of JSON:
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 
 
 def main() -> int:
+    """Does one job and ends the process; returns only when there was none."""
     die_with_parent(int(sys.argv[1]))
     for argument in sys.argv[2:]:
         if argument.startswith("/"):
@@ -30,7 +32,9 @@ def main() -> int:
     if not line:
         return 0
     _perform(json.loads(line))
-    return 0
+    # Outputs are unbuffered, so nothing is left to do: taking down dpdata's thousand modules costs half a second.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _perform(job: dict[str, Any]) -> None:
