@@ -68,7 +68,11 @@ def _ingest(told: Telling) -> dict[str, str]:
 
 
 def _metric(told: Telling) -> dict[str, str]:
-    return {"registry_address": told.addresses.registry_address, "registry_token": told.secret("registry-query")}
+    return {
+        "registry_address": told.addresses.registry_address,
+        "registry_token": told.secret("registry-query"),
+        "work_folder": str(told.state / "work" / "metric"),
+    }
 
 
 def _registry(told: Telling) -> dict[str, str]:

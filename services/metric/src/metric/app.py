@@ -1,12 +1,11 @@
 """The only wiring: settings in, a running metric out."""
 
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from kit.rpc import channel
 from kit.service import Foundation
+from kit.work import work_folder
 
 from metric.handlers import Handlers
 from metric.models import RegistryModels
@@ -19,14 +18,14 @@ from metric.store import Store
 @asynccontextmanager
 async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> AsyncIterator[None]:
     """Wire the service; it consumes and predicts until the block is left."""
-    with tempfile.TemporaryDirectory(prefix="potluck-models-") as folder:
+    with work_folder(settings.work_folder) as folder:
         async with (
             PredictionProcess(settings.prediction_threads, settings.prediction_timeout_seconds) as predictions,
             channel(settings.registry_address, settings.registry_token) as registry,
         ):
-            models = RegistryModels(registry, base.blobs, Path(folder), settings.registry_deadline_seconds)
+            models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
             metric = Metric(
-                Store(), models, predictions, base.blobs, settings.limits(), settings.max_frames, settings.seed
+                Store(), models, predictions, base.blobs, folder, settings.limits(), settings.max_frames, settings.seed
             )
             handlers = Handlers(base.database, metric)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)

@@ -104,6 +104,7 @@ class Metric:
         models: Models,
         predictions: Predictions,
         blobs: Blobs,
+        folder: Path,
         limits: Limits,
         max_frames: int,
         seed: int,
@@ -112,6 +113,7 @@ class Metric:
         self._models = models
         self._predictions = predictions
         self._blobs = blobs
+        self._folder = folder
         self._limits = limits
         self._max_frames = max_frames
         self._seed = seed
@@ -136,7 +138,7 @@ class Metric:
         Raises whatever is wrong on our side (storage, model, prediction process): then there is no verdict.
         """
         manifest = await artifact(self._blobs, event.manifest, DatasetManifest)
-        with tempfile.TemporaryDirectory(prefix="potluck-metric-") as name:
+        with tempfile.TemporaryDirectory(prefix="dataset-", dir=self._folder) as name:
             files = await self._fetch(manifest, Path(name))
             found = await asyncio.to_thread(survey, _frames(files), self._limits)
             sampled = self._sample(found)

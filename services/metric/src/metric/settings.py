@@ -1,5 +1,9 @@
 """What the metric service is told. Every threshold of every rule is here, with its unit in its name."""
 
+import os
+import tempfile
+from pathlib import Path
+
 from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
@@ -15,6 +19,10 @@ class MetricSettings(ServiceSettings):
     registry_token: SecretStr | None = Field(default=None, description="bearer token of the registry, if it asks")
     registry_deadline_seconds: float = Field(default=10, gt=0, description="how long one question to it may take")
 
+    work_folder: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"potluck-metric-{os.getuid()}",
+        description="models and datasets while they are judged; several workers may share it",
+    )
     lanes: int = Field(default=1, ge=1, description="datasets judged at a time; their predictions take turns")
     max_frames: int = Field(default=2000, ge=1, description="most frames of a dataset that the model predicts")
     seed: int = Field(default=1, ge=0, description="of the sample when there are more, and of what pictures show")
