@@ -5,7 +5,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, LevelOfTheory, RuleResult, SetAside
+from contracts.base import (
+    BlobRef,
+    BranchError,
+    DatasetRef,
+    Detection,
+    Frozen,
+    LabelCount,
+    LevelOfTheory,
+    Overlap,
+    RuleResult,
+    ScfCounts,
+    SetAside,
+    TheoryMismatch,
+)
 
 
 class FormatInfo(Frozen):
@@ -16,6 +29,7 @@ class FormatInfo(Frozen):
     reads: Literal["file", "folder", "files"] = Field(description="what one calculation is")
     names: tuple[str, ...] = Field(description="glob patterns of usual names")
     aliases: tuple[str, ...] = ()
+    example: str = Field(default="", description="what one calculation looks like, e.g. 'scf.in and scf.out'")
 
 
 class FormatCatalog(Frozen):
@@ -65,6 +79,22 @@ class DatasetManifest(Frozen):
     force_component_ev_per_angstrom: Histogram
     preview: tuple[PreviewStructure, ...]
     versions: dict[str, str] = Field(description="dpdata and plugins that read it")
+    detection: Detection | None = Field(default=None, description="what the files look like, whatever was chosen")
+    declared: LevelOfTheory | None = Field(default=None, description="as the contributor told it")
+    theory_mismatches: tuple[TheoryMismatch, ...] = ()
+    overlaps: tuple[Overlap, ...] = Field(default=(), description="most frames first")
+    standard_frames: int = Field(
+        default=0, description="frames that another dataset holds out: held out here too, never trained on"
+    )
+    labels: tuple[LabelCount, ...] = ()
+    scf: ScfCounts = ScfCounts()
+    element_pairs: tuple[str, ...] = Field(
+        default=(), description="elements that occur together in a frame, by atomic number, e.g. 'C-Si'; 'Si-Si' too"
+    )
+    download: BlobRef | None = Field(
+        default=None, description="the archive as it may be shared, when something had to be left out of it"
+    )
+    removed: tuple[str, ...] = Field(default=(), description="members that `download` lacks, e.g. POTCAR files")
 
 
 class FrameVerdict(Frozen):
@@ -72,8 +102,13 @@ class FrameVerdict(Frozen):
 
     split: Literal["train", "held-out"]
     index: int = Field(description="index in that split's LMDB")
-    verdict: Literal["covered", "useful", "failed"]
+    verdict: Literal["covered", "useful", "suspect", "failed"] = Field(
+        description="suspect: a rule warned; it is trained on all the same. failed: a rule set it aside"
+    )
     max_force_error_ev_per_angstrom: float | None = Field(default=None, description="max over atoms of ‖ΔF‖")
+    descriptor_distance: float | None = Field(
+        default=None, description="nearest-neighbour distance in units of that among training frames"
+    )
     rules: tuple[RuleResult, ...] = Field(default=(), description="rules that failed or warned, only those")
 
 
@@ -95,6 +130,48 @@ class Parity(Frozen):
     reference: tuple[float, ...]
     predicted: tuple[float, ...]
     rmse: float
+
+
+class MapPoint(Frozen):
+    """A frame on the map of descriptors. Of known data no more than the place is told."""
+
+    x: float
+    y: float
+    split: Literal["train", "held-out"] | None = Field(default=None, description="none for known data")
+    index: int | None = None
+
+
+class DescriptorMap(Frozen):
+    """The two directions in which known and new frames differ most (principal components of mean descriptors)."""
+
+    known: tuple[MapPoint, ...]
+    new: tuple[MapPoint, ...]
+    explained: tuple[float, float] = Field(description="part of the variance along each axis, 0..1")
+
+
+class Novelty(Frozen):
+    """How far the frames lie from training data: 1 is the usual distance among training frames themselves."""
+
+    median: float
+    percentile_95: float
+    far_fraction: float = Field(description="frames beyond `far_above`, 0..1")
+    far_above: float
+    histogram: Histogram
+
+
+class GainPoint(Frozen):
+    """Held-out error after a short training on some of the frames."""
+
+    frames: int = Field(ge=0, description="0: zero-shot")
+    force_rmse_mev_per_angstrom: float
+    energy_rmse_mev_per_atom: float
+
+
+class LearningGain(Frozen):
+    """What the model gains from the dataset, tried in short trainings. Optional: a setting of the operator."""
+
+    steps: int
+    points: tuple[GainPoint, ...]
 
 
 class MetricReport(Frozen):
@@ -121,6 +198,19 @@ class MetricReport(Frozen):
     pictures: dict[str, BlobRef] = Field(description="name → SVG or PNG, e.g. 'parity-force.svg'")
     settings: dict[str, float]
     versions: dict[str, str]
+    new_element_pairs: tuple[str, ...] = Field(default=(), description="pairs that no training frame holds together")
+    map: DescriptorMap | None = None
+    novelty: Novelty | None = None
+    learning_gain: LearningGain | None = None
+    tables: dict[str, BlobRef] = Field(
+        default_factory=dict, description="a row a frame, every rule with its value: 'frames.csv', 'frames.parquet'"
+    )
+    # With settings and versions: what it takes to run it again and get the same.
+    dataset_content_sha256: str | None = None
+    dataset_manifest: BlobRef | None = None
+    model_manifest: BlobRef | None = None
+    seed: int = 0
+    device: str = Field(default="cpu", description="where the model predicted, e.g. 'cpu', 'cuda'")
 
 
 class BranchManifest(Frozen):
@@ -174,6 +264,9 @@ class PublishedBranch(Frozen):
     new: bool = Field(description="joined with this version")
     energy_rmse_mev_per_atom: float = Field(description="held-out")
     force_rmse_mev_per_angstrom: float = Field(description="held-out")
+    threshold_ev_per_angstrom: float | None = Field(
+        default=None, description="a frame whose largest force error is not above this counts as known to the branch"
+    )
 
 
 class PublishedManifest(Frozen):

@@ -1,6 +1,6 @@
 """Value types that events and artifacts share. Units: eV, Å, eV/Å; meV for what people read."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,3 +77,45 @@ class RuleResult(Frozen):
     passed: bool
     sentence: str = Field(description="the verdict in words, with its numbers")
     numbers: dict[str, float] = Field(default_factory=dict, description="the unit is in the key's name")
+
+
+class Detection(Frozen):
+    """What the files look like, and how sure that is."""
+
+    format: str
+    confidence: Literal["certain", "likely", "guess"] = Field(
+        description="certain: the content says so; likely: names of one program alone; guess: names that many give"
+    )
+    sentence: str = Field(description="what was found, in words")
+
+
+class TheoryMismatch(Frozen):
+    """A field of the level of theory on which contributor and files disagree."""
+
+    field: str = Field(description="of LevelOfTheory, e.g. 'functional'")
+    declared: str
+    found: str
+
+
+class Overlap(Frozen):
+    """Another dataset that holds frames of this one. Only public ones and the contributor's own are named."""
+
+    dataset: DatasetRef
+    title: str
+    frames: int = Field(ge=1)
+
+
+class LabelCount(Frozen):
+    """One kind of label: which unit it was brought to, and how many frames have it."""
+
+    name: Literal["energy", "force", "virial"]
+    unit: str
+    frames: int = Field(ge=0)
+
+
+class ScfCounts(Frozen):
+    """Frames by what their source files say about self-consistency. Unconverged ones were set aside."""
+
+    converged: int = Field(default=0, ge=0)
+    unconverged: int = Field(default=0, ge=0)
+    unknown: int = Field(default=0, ge=0, description="the files do not tell: never counted as converged")

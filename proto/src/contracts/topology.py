@@ -7,9 +7,12 @@ from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetReading,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    MetricRerunFinished,
+    MetricRerunRequested,
     ModelPublished,
     ModelWithheld,
     TrainingFailed,
@@ -37,9 +40,9 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded,),
-    "ingest": (DatasetValidated, DatasetRejected),
-    "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed),
+    "gateway": (DatasetUploaded, MetricRerunRequested),
+    "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
+    "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
         TrainingQueued,
         TrainingStarted,
@@ -55,6 +58,7 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
 CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
+    Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),

@@ -5,7 +5,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory, RuleResult, SetAside
+from contracts.base import (
+    BlobRef,
+    Credit,
+    DatasetRef,
+    Detection,
+    Frozen,
+    LabelCount,
+    LevelOfTheory,
+    Overlap,
+    RuleResult,
+    ScfCounts,
+    SetAside,
+    TheoryMismatch,
+)
 from contracts.envelope import Event
 
 
@@ -31,6 +44,20 @@ class DatasetUploaded(DatasetEvent):
     declared: LevelOfTheory | None = None
 
 
+class DatasetReading(DatasetEvent):
+    """How far ingest has come, about once a second while it reads."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.reading"
+
+    step: Literal["unpacking", "finding", "parsing", "assembling"]
+    files: int = Field(ge=0, description="files unpacked so far")
+    calculations: int = Field(ge=0, description="calculations found; 0 until they are")
+    parsed: int = Field(ge=0, description="calculations read or set aside so far")
+    frames: int = Field(ge=0, description="frames read so far")
+    set_aside: int = Field(ge=0, description="calculations and frames set aside so far")
+    eta_seconds: float | None = Field(default=None, ge=0, description="none while nothing can be said")
+
+
 class DatasetValidated(DatasetEvent):
     """Ingest read the archive and wrote the canonical dataset."""
 
@@ -49,6 +76,17 @@ class DatasetValidated(DatasetEvent):
     level_of_theory: LevelOfTheory
     set_aside_count: int = Field(ge=0)
     set_aside: tuple[SetAside, ...] = Field(max_length=100, description="the first hundred")
+    detection: Detection | None = None
+    declared: LevelOfTheory | None = None
+    theory_mismatches: tuple[TheoryMismatch, ...] = ()
+    overlaps: tuple[Overlap, ...] = Field(default=(), max_length=20, description="most frames first")
+    standard_frames: int = Field(default=0, ge=0, description="held out because another dataset holds them out")
+    labels: tuple[LabelCount, ...] = ()
+    scf: ScfCounts = ScfCounts()
+    download: BlobRef | None = Field(
+        default=None, description="the archive as it may be shared, when something had to be left out of it"
+    )
+    removed: tuple[str, ...] = Field(default=(), max_length=100, description="members that `download` lacks")
 
 
 class DatasetRejected(DatasetEvent):
@@ -104,3 +142,38 @@ class DatasetMetricNotPassed(MetricOutcome):
     nats_subject: ClassVar[str] = "potluck.dataset.metric-not-passed"
 
     outcome: Literal["covered", "not-sound"]
+
+
+class MetricRerunRequested(DatasetEvent):
+    """Somebody wants to see that a metric run can be repeated."""
+
+    nats_subject: ClassVar[str] = "potluck.metric.rerun-requested"
+
+    rerun_id: UUID
+    run_id: UUID
+
+
+class NumberCompared(Frozen):
+    """One number of a report, as it was and as it came again."""
+
+    name: str = Field(description="e.g. 'coverage', 'branches.si.force_rmse_mev_per_angstrom'")
+    before: float | None
+    after: float | None
+
+
+class MetricRerunFinished(DatasetEvent):
+    """The run was repeated with its own dataset, model, settings and seed."""
+
+    nats_subject: ClassVar[str] = "potluck.metric.rerun-finished"
+
+    rerun_id: UUID
+    run_id: UUID
+    same: bool = Field(description="same verdicts, and every number equal but for rounding")
+    sentence: str
+    outcome_before: Literal["passed", "covered", "not-sound"]
+    outcome_after: Literal["passed", "covered", "not-sound"]
+    numbers: int = Field(ge=0, description="how many numbers were compared")
+    largest_relative_difference: float = Field(ge=0)
+    differences: tuple[NumberCompared, ...] = Field(default=(), max_length=20, description="the largest ones")
+    report: BlobRef = Field(description="the MetricReport of the repetition")
+    versions_changed: dict[str, str] = Field(default_factory=dict, description="package → 'before → after'")

@@ -35,6 +35,8 @@ class Frame:
     forces   float64 [n, 3], eV/Å
     virial   float64 [3, 3], eV, deepmd's sign (−volume × stress of ASE); None: not computed
     source   path inside the archive that it came from; `index` is its number in that file
+    converged  whether the self-consistency converged; None: the source file does not tell
+    known      another dataset of the platform holds the same structure
     """
 
     numbers: IntArray
@@ -45,6 +47,8 @@ class Frame:
     virial: FloatArray | None = None
     source: str = ""
     index: int = 0
+    converged: bool | None = None
+    known: bool = False
 
     @property
     def natoms(self) -> int:

@@ -93,6 +93,8 @@ class _Writer:
         self._sources: list[int] = []
         self._indices: list[int] = []
         self._open: list[int] = []
+        self._converged: list[bool | None] = []
+        self._known: list[int] = []
 
     def add(self, frame: Frame) -> None:
         position = len(self._natoms)
@@ -103,6 +105,9 @@ class _Writer:
         self._systems.append(self._system_of.setdefault(formula(frame.numbers), len(self._system_of)))
         self._sources.append(self._source_of.setdefault(frame.source, len(self._source_of)))
         self._indices.append(frame.index)
+        self._converged.append(frame.converged)
+        if frame.known:
+            self._known.append(position)
         if len(self._pending) >= _BATCH:
             self._flush()
 
@@ -124,6 +129,8 @@ class _Writer:
             "frame_sources": self._sources,
             "frame_source_indices": self._indices,
             "open_frames": self._open,
+            "frame_converged": self._converged,
+            "known_frames": self._known,
         }
         self._pending.append((_METADATA, _packed(metadata)))
         self._flush()
@@ -190,6 +197,7 @@ def _metadata(transaction: lmdb.Transaction, path: Path) -> dict[str, Any]:
         raise NotADataset(f"{path} has no __metadata__ record")
     metadata: dict[str, Any] = msgpack.unpackb(raw)
     metadata["open_frames"] = set(metadata.get("open_frames", ()))
+    metadata["known_frames"] = set(metadata.get("known_frames", ()))
     unknown = [name for name in metadata["type_map"] if name not in SYMBOLS]
     if unknown:
         raise NotADataset(f"{path}: its type map names {', '.join(unknown)}, which are no elements")
@@ -202,6 +210,7 @@ def _decode(record: bytes, metadata: dict[str, Any], index: int) -> Frame:
     types = _array(fields["atom_types"])
     has_cell = "cells" in fields and index not in metadata["open_frames"]
     sources = metadata.get("frame_sources")
+    converged = metadata.get("frame_converged")
     return Frame(
         numbers=metadata["numbers"][types],
         coords=_array(fields["coords"]).astype(np.float64).reshape(-1, 3),
@@ -211,4 +220,6 @@ def _decode(record: bytes, metadata: dict[str, Any], index: int) -> Frame:
         virial=_array(fields["virials"]).astype(np.float64).reshape(3, 3) if "virials" in fields else None,
         source=metadata["source_names"][sources[index]] if sources else "",
         index=metadata["frame_source_indices"][index] if sources else index,
+        converged=converged[index] if converged else None,
+        known=index in metadata["known_frames"],
     )

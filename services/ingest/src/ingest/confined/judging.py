@@ -29,6 +29,7 @@ class Raw:
     energy: Any
     forces: Any
     virial: Any
+    converged: bool | None = None
 
 
 def atomic_numbers(symbols: list[str]) -> IntArray:
@@ -73,6 +74,7 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
         forces=_shaped(raw.forces, natoms, "forces"),
         virial=None if raw.virial is None else _shaped(raw.virial, 3, "virial"),
         index=index,
+        converged=raw.converged,
     )
 
 

@@ -5,22 +5,16 @@ process dies, the parent knows at which calculation, and what was done before it
 """
 
 import json
-import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import dpdata
-from dpdata.data_type import DataError
-
-from ingest.confined import extxyz, spool, theory
+from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
-from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
+from ingest.confined.judging import Unfit, atomic_numbers, frame
 
-EXTXYZ = "extxyz"
 _MAX_LISTED = 200
 _PROGRESS_FRAMES = 500
 # A calculation without these has not come to its end, or was not asked for them.
@@ -41,26 +35,22 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
         try:
             result.read(root, calculation)
         except Unfit as unfit:
-            result.fail(signs(calculation["format"], _paths(root, calculation)) or unfit)
+            result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
         except MemoryError:
             remedy = "Split it into smaller files."
             result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
         except (Exception, SystemExit) as error:
             # Whatever a parser throws at a stranger's file costs this calculation, no more.
-            result.fail(diagnose(calculation["format"], _paths(root, calculation), error))
+            result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
         said = _theory(root, calculation) if number % arguments["theory_every"] == 0 else {}
         _say(report, {"end": number, "theory": said, **result.summary()})
 
 
 def _theory(root: Path, calculation: dict[str, Any]) -> theory.Theory:
     try:
-        return theory.of(calculation["format"], _paths(root, calculation), calculation["options"])
+        return theory.of(calculation["format"], readers.paths(root, calculation), calculation["options"])
     except (OSError, ValueError):
         return {}
-
-
-def _paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
-    return [root / file for file in calculation["files"]]
 
 
 def _say(report: IO[bytes], what: dict[str, Any]) -> None:
@@ -86,7 +76,7 @@ class _Result:
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
-        for index, raw in enumerate(_frames(root, calculation)):
+        for index, raw in enumerate(readers.frames(root, calculation)):
             if index % _PROGRESS_FRAMES == 0:
                 _say(self._report, {"reading": calculation["number"], "frame": index})
             try:
@@ -142,45 +132,3 @@ class _Result:
             "set_aside": listed,
             "spool": [self._start, self._spool.tell()],
         }
-
-
-def _frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
-    if calculation["format"] == EXTXYZ:
-        with _paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
-            yield from extxyz.frames(file)
-        return
-    for system in _systems(root, calculation):
-        yield from _of_system(system)
-
-
-def _systems(root: Path, calculation: dict[str, Any]) -> list[Any]:
-    """dpdata's systems of one calculation."""
-    # Paths relative to the tree keep messages free of this machine's folders.
-    os.chdir(root)
-    files: list[str] = calculation["files"]
-    source: Any = files[0] if len(files) == 1 else files
-    name = calculation["format"]
-    if calculation["multi"]:
-        systems = dpdata.MultiSystems()
-        try:
-            systems.load_systems_from_file(source, fmt=name, **calculation["options"])
-        except (KeyError, NotImplementedError):
-            # An HDF5 file may also hold one system alone, at its root.
-            return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
-        return list(systems.systems.values())
-    return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
-
-
-def _of_system(system: Any) -> Iterator[Raw | Unfit]:
-    data = system.data
-    names = data["atom_names"]
-    symbols = [str(names[kind]) for kind in data["atom_types"]]
-    cells = None if data.get("nopbc") else data["cells"]
-    labels = [data.get(name) for name in ("energies", "forces", "virials")]
-    lengths = {len(one) for one in (data["coords"], *labels) if one is not None}
-    if len(lengths) > 1:
-        raise DataError(f"numbers of positions and labels differ: {sorted(lengths)}")
-    for index in range(len(data["coords"])):
-        # A parser that found no energy may give an array of None.
-        energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)
-        yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)

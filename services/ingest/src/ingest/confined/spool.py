@@ -29,6 +29,7 @@ def put(spool: IO[bytes], frame: Frame) -> None:
         "forces": frame.forces.astype("<f8").tobytes(),
         "virial": None if frame.virial is None else frame.virial.astype("<f8").tobytes(),
         "index": frame.index,
+        "converged": frame.converged,
     }
     packed = bytes(msgpack.packb(record, use_bin_type=True))
     whole = _LENGTH.pack(len(packed)) + packed
@@ -66,6 +67,7 @@ def _frame(record: dict[str, Any], source: str) -> Frame:
         virial=None if record["virial"] is None else _array(record["virial"], 3),
         source=source,
         index=int(record["index"]),
+        converged=None if record["converged"] is None else bool(record["converged"]),
     )
     if not np.isfinite(frame.energy):
         raise ValueError("energy is not finite")

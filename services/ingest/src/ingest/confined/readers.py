@@ -1,0 +1,62 @@
+"""What dpdata, or a reader of our own, makes of one calculation: raw frames, one after another."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dpdata
+from dpdata.data_type import DataError
+
+from ingest.confined import extxyz
+from ingest.confined.judging import Raw, Unfit
+
+EXTXYZ = "extxyz"
+
+
+def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
+    """The calculation's files or folders."""
+    return [root / file for file in calculation["files"]]
+
+
+def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
+    """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
+    if calculation["format"] == EXTXYZ:
+        with paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
+            yield from extxyz.frames(file)
+        return
+    for system in _systems(root, calculation):
+        yield from _of_system(system)
+
+
+def _systems(root: Path, calculation: dict[str, Any]) -> list[Any]:
+    """dpdata's systems of one calculation."""
+    # Paths relative to the tree keep messages free of this machine's folders.
+    os.chdir(root)
+    files: list[str] = calculation["files"]
+    source: Any = files[0] if len(files) == 1 else files
+    name = calculation["format"]
+    if calculation["multi"]:
+        systems = dpdata.MultiSystems()
+        try:
+            systems.load_systems_from_file(source, fmt=name, **calculation["options"])
+        except (KeyError, NotImplementedError):
+            # An HDF5 file may also hold one system alone, at its root.
+            return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
+        return list(systems.systems.values())
+    return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
+
+
+def _of_system(system: Any) -> Iterator[Raw | Unfit]:
+    data = system.data
+    names = data["atom_names"]
+    symbols = [str(names[kind]) for kind in data["atom_types"]]
+    cells = None if data.get("nopbc") else data["cells"]
+    labels = [data.get(name) for name in ("energies", "forces", "virials")]
+    lengths = {len(one) for one in (data["coords"], *labels) if one is not None}
+    if len(lengths) > 1:
+        raise DataError(f"numbers of positions and labels differ: {sorted(lengths)}")
+    for index in range(len(data["coords"])):
+        # A parser that found no energy may give an array of None.
+        energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)
+        yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)
