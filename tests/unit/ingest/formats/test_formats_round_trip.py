@@ -24,12 +24,12 @@ PLACES = np.array([[0.12, 0.21, 0.33], [0.31, 0.27, 0.41], [0.18, 0.44, 0.26], [
 FOLDERS = ("first", "计算/第二 组", "with space/third (1)")
 
 
-def examples(count: int, seed: int) -> list[Frame]:
+def examples(count: int, seed: int, fixed_cell: bool = False) -> list[Frame]:
     """Frames with nothing equal and nothing zero; forces sum up to nothing, as programs print them."""
     rng = np.random.default_rng(seed)
     made = []
     for index in range(count):
-        cell = CELL * (1 + 0.01 * index)
+        cell = CELL * (1 if fixed_cell else 1 + 0.01 * index)
         forces = rng.normal(0, 0.8, (5, 3))
         stress = rng.normal(0, 3, (3, 3))
         made.append(
@@ -93,7 +93,7 @@ def plant(root: Path, generator: Generator) -> list[list[Frame]]:
     for seed, name in enumerate(FOLDERS):
         folder = root / name
         folder.mkdir(parents=True)
-        frames = examples(3 if generator.many else 1, seed)
+        frames = examples(3 if generator.many else 1, seed, generator.fixed_cell)
         generator.write(folder, frames)
         (folder / "README.md").write_text("nothing to see")
         written.append(frames)

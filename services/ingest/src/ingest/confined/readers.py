@@ -1,7 +1,7 @@
 """What dpdata, or a reader of our own, makes of one calculation: raw frames, one after another."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,11 @@ from typing import Any
 import dpdata
 from dpdata.data_type import DataError
 
-from ingest.confined import extxyz
+from ingest.confined import corrections, deepmd_data, extxyz, trajectories
+from ingest.confined.archives import printable
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
 from ingest.confined.programs.spec import Convergence
-
-EXTXYZ = "extxyz"
 
 
 def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
@@ -24,17 +23,28 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
-    if calculation["format"] == EXTXYZ:
-        with paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
-            yield from extxyz.frames(file)
+    name = calculation["format"]
+    files = paths(root, calculation)
+    if name in _OWN:
+        yield from _OWN[name](files[0], calculation["files"][0])
         return
-    spec = FORMATS.get(calculation["format"])
-    options = calculation["options"] | dict(spec.options if spec else ())
-    raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
-    texts = [text for path in paths(root, calculation) for text in spec.texts(path)] if spec else []
-    told = spec.converged(texts) if spec else None
-    for raw, converged in zip(raws, _each(told, len(raws)), strict=True):
+    spec = FORMATS.get(name)
+    if spec is None:
+        yield from _read(root, calculation, calculation["options"])
+        return
+    texts = [text for path in files for text in spec.texts(path)]
+    if texts and (refusal := spec.refuses(texts)) is not None:
+        raise Unfit(*refusal)
+    raws = list(_read(root, calculation, calculation["options"] | dict(spec.options)))
+    told = spec.converged(texts) if texts else None
+    corrected = _CORRECTED[name](files, texts, raws) if name in _CORRECTED else raws
+    for raw, converged in zip(corrected, _each(told, len(raws)), strict=True):
         yield raw if converged is None else replace(raw, converged=converged)
+
+
+def _read(root: Path, calculation: dict[str, Any], options: dict[str, Any]) -> Iterator[Raw]:
+    for system in _systems(root, calculation, options):
+        yield from _of_system(system)
 
 
 def _each(told: Convergence, frames: int) -> Sequence[bool | None]:
@@ -53,11 +63,7 @@ def _systems(root: Path, calculation: dict[str, Any], options: dict[str, Any]) -
     name = calculation["format"]
     if calculation["multi"]:
         systems = dpdata.MultiSystems()
-        try:
-            systems.load_systems_from_file(source, fmt=name, **options)
-        except (KeyError, NotImplementedError):
-            # An HDF5 file may also hold one system alone, at its root.
-            return [dpdata.LabeledSystem(source, fmt=name, **options)]
+        systems.load_systems_from_file(source, fmt=name, **options)
         return list(systems.systems.values())
     return [dpdata.LabeledSystem(source, fmt=name, **options)]
 
@@ -75,3 +81,27 @@ def _of_system(system: Any) -> Iterator[Raw]:
         # A parser that found no energy may give an array of None.
         energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)
         yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)
+
+
+def _deepmd(systems: Callable[[Path, str], Iterator[deepmd_data.System]]) -> Callable[[Path, str], Iterator[Raw]]:
+    return lambda path, shown: deepmd_data.frames(systems(path, printable(shown)))
+
+
+# Readers of our own: dpdata's take quadratic time, load everything at once, or misread.
+_OWN: dict[str, Callable[[Path, str], Iterator[Raw | Unfit]]] = {
+    "extxyz": extxyz.of_file,
+    "ase/traj": trajectories.of_file,
+    "deepmd/raw": _deepmd(deepmd_data.of_folder),
+    "deepmd/npy": _deepmd(deepmd_data.of_folder),
+    "deepmd/npy/mixed": _deepmd(deepmd_data.of_folder),
+    "deepmd/hdf5": _deepmd(deepmd_data.of_hdf5),
+    "deepmd/hdf5/mixed": _deepmd(deepmd_data.of_hdf5),
+    "deepmd/lmdb": deepmd_data.of_lmdb,
+}
+# What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
+_CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
+    "amber/md": corrections.elements_of_topology,
+    "cp2kdata/e_f": corrections.cp2k_periodicity,
+    "cp2kdata/md": corrections.cp2k_periodicity,
+    "dftbplus": corrections.cell_of_input,
+}
