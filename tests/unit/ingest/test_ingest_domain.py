@@ -9,6 +9,7 @@ from contracts.base import LevelOfTheory
 from hypothesis import given
 from hypothesis import strategies as st
 from ingest.confined import theory
+from ingest.confined.programs.spec import Theory
 from ingest.confinement import seccomp
 from ingest.domain import Calculation, Rejected, judge, level_of_theory, no_calculation, note, shares
 from ingest.report import apply_report
@@ -103,7 +104,7 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
         "     Program PWSCF v.6.7MaX starts\n     kinetic-energy cutoff     =      24.0000  Ry\n"
         "     Exchange-correlation= PBE\n"
     )
-    said = theory.of("qe/pw/scf", [tmp_path / "scf.in", tmp_path / "scf.out"], {})
+    said = theory.of("qe/pw/scf", [tmp_path / "scf.in", tmp_path / "scf.out"])
     assert said == {
         "code": "Quantum ESPRESSO 6.7MaX",
         "functional": "PBE",
@@ -111,12 +112,12 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
         "k_points": "2 2 2 0 0 0",
         "basis": "Si.upf",
     }
-    assert theory.of("extxyz", [tmp_path / "scf.in"], {}) == {}
+    assert theory.of("extxyz", [tmp_path / "scf.in"]) == {}
 
 
 def test_theories_that_differ_are_listed() -> None:
-    common: theory.Theory = {"functional": "PBE", "cutoff_ev": 1.0}
-    other: theory.Theory = {"functional": "SCAN", "cutoff_ev": 2.0}
+    common: Theory = {"functional": "PBE", "cutoff_ev": 1.0}
+    other: Theory = {"functional": "SCAN", "cutoff_ev": 2.0}
     assert theory.merged([common, other, common]) == {"functional": "several: PBE; SCAN"}
 
 

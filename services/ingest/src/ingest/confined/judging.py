@@ -9,6 +9,7 @@ from frames.frame import ATOMIC_NUMBERS, FloatArray, Frame, IntArray
 
 _ELEMENT = re.compile(r"([A-Z][a-z]?)(?![a-z])")
 _SMALLEST_CELL = 1e-3  # Å³
+SELF_CONSISTENT = "Leave it out, or repeat it until the self-consistency converges."
 
 
 class Unfit(Exception):
@@ -61,6 +62,8 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
     if raw.forces is None:
         remedy = "Compute forces (e.g. tprnfor in Quantum ESPRESSO, FORCES in CP2K) and export them."
         raise Unfit("no-forces", "there are no forces", remedy)
+    if raw.converged is False:
+        raise Unfit("unconverged", "the self-consistency did not converge", SELF_CONSISTENT)
     coords = _shaped(raw.coords, natoms, "positions")
     cell = None if raw.cell is None else _shaped(raw.cell, 3, "cell")
     if cell is not None and abs(np.linalg.det(cell)) < _SMALLEST_CELL:

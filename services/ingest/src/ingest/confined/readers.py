@@ -1,7 +1,8 @@
 """What dpdata, or a reader of our own, makes of one calculation: raw frames, one after another."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from dpdata.data_type import DataError
 
 from ingest.confined import extxyz
 from ingest.confined.judging import Raw, Unfit
+from ingest.confined.known import FORMATS
+from ingest.confined.programs.spec import Convergence
 
 EXTXYZ = "extxyz"
 
@@ -25,11 +28,23 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         with paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
             yield from extxyz.frames(file)
         return
-    for system in _systems(root, calculation):
-        yield from _of_system(system)
+    spec = FORMATS.get(calculation["format"])
+    options = calculation["options"] | dict(spec.options if spec else ())
+    raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
+    texts = [text for path in paths(root, calculation) for text in spec.texts(path)] if spec else []
+    told = spec.converged(texts) if spec else None
+    for raw, converged in zip(raws, _each(told, len(raws)), strict=True):
+        yield raw if converged is None else replace(raw, converged=converged)
 
 
-def _systems(root: Path, calculation: dict[str, Any]) -> list[Any]:
+def _each(told: Convergence, frames: int) -> Sequence[bool | None]:
+    """One word a frame; if the output tells of another number of frames, whose is whose is not known."""
+    if told is None or isinstance(told, bool):
+        return [told] * frames
+    return told if len(told) == frames else [None] * frames
+
+
+def _systems(root: Path, calculation: dict[str, Any], options: dict[str, Any]) -> list[Any]:
     """dpdata's systems of one calculation."""
     # Paths relative to the tree keep messages free of this machine's folders.
     os.chdir(root)
@@ -39,15 +54,15 @@ def _systems(root: Path, calculation: dict[str, Any]) -> list[Any]:
     if calculation["multi"]:
         systems = dpdata.MultiSystems()
         try:
-            systems.load_systems_from_file(source, fmt=name, **calculation["options"])
+            systems.load_systems_from_file(source, fmt=name, **options)
         except (KeyError, NotImplementedError):
             # An HDF5 file may also hold one system alone, at its root.
-            return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
+            return [dpdata.LabeledSystem(source, fmt=name, **options)]
         return list(systems.systems.values())
-    return [dpdata.LabeledSystem(source, fmt=name, **calculation["options"])]
+    return [dpdata.LabeledSystem(source, fmt=name, **options)]
 
 
-def _of_system(system: Any) -> Iterator[Raw | Unfit]:
+def _of_system(system: Any) -> Iterator[Raw]:
     data = system.data
     names = data["atom_names"]
     symbols = [str(names[kind]) for kind in data["atom_types"]]

@@ -14,6 +14,7 @@ from typing import IO, Any
 from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
+from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
 _PROGRESS_FRAMES = 500
@@ -46,9 +47,9 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
         _say(report, {"end": number, "theory": said, **result.summary()})
 
 
-def _theory(root: Path, calculation: dict[str, Any]) -> theory.Theory:
+def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
     try:
-        return theory.of(calculation["format"], readers.paths(root, calculation), calculation["options"])
+        return theory.of(calculation["format"], readers.paths(root, calculation))
     except (OSError, ValueError):
         return {}
 
