@@ -312,12 +312,12 @@ async def test_a_hostile_parser_costs_its_own_calculation(
 
 async def test_the_catalogue_is_dpdatas_own(catalogue: Catalogue) -> None:
     from dpdata.format import Format
-    from ingest.confined.known import KNOWN
+    from ingest.confined.known import FORMATS
 
     names = {name for one in catalogue.infos() for name in (one.name, *one.aliases)}
     labeled = {name for name, reader in Format.get_formats().items() if "from_labeled_system" in vars(reader)}
     assert labeled - names <= {"ase/structure"}
-    assert set(KNOWN) <= {one.name for one in catalogue.infos()}, "a format of ours that dpdata does not have"
+    assert set(FORMATS) <= {one.name for one in catalogue.infos()}, "a format of ours that dpdata does not have"
     pw = catalogue.named("qe/pw/scf")
     assert pw is not None
     assert pw.info.reads == "files"

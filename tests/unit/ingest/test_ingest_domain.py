@@ -6,6 +6,7 @@ import pytest
 from contracts.artifacts import FormatInfo
 from contracts.base import SetAside
 from ingest.confined import theory
+from ingest.confined.programs.spec import Theory
 from ingest.confinement import seccomp
 from ingest.domain import Calculation, Rejected, judge, no_calculation, note
 from ingest.work import WorkFolder
@@ -68,7 +69,7 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
         "     Program PWSCF v.6.7MaX starts\n     kinetic-energy cutoff     =      24.0000  Ry\n"
         "     Exchange-correlation= PBE\n"
     )
-    said = theory.of("qe/pw/scf", [tmp_path / "scf.in", tmp_path / "scf.out"], {})
+    said = theory.of("qe/pw/scf", [tmp_path / "scf.in", tmp_path / "scf.out"])
     assert said == {
         "code": "Quantum ESPRESSO 6.7MaX",
         "functional": "PBE",
@@ -76,12 +77,12 @@ def test_theory_of_a_quantum_espresso_calculation(tmp_path: Path) -> None:
         "k_points": "2 2 2 0 0 0",
         "basis": "Si.upf",
     }
-    assert theory.of("extxyz", [tmp_path / "scf.in"], {}) == {}
+    assert theory.of("extxyz", [tmp_path / "scf.in"]) == {}
 
 
 def test_theories_that_differ_are_listed() -> None:
-    common: theory.Theory = {"functional": "PBE", "cutoff_ev": 1.0}
-    other: theory.Theory = {"functional": "SCAN", "cutoff_ev": 2.0}
+    common: Theory = {"functional": "PBE", "cutoff_ev": 1.0}
+    other: Theory = {"functional": "SCAN", "cutoff_ev": 2.0}
     assert theory.merged([common, other, common]) == {"functional": "several: PBE; SCAN"}
 
 

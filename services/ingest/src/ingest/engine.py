@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from contracts.artifacts import FormatInfo
-from contracts.base import LevelOfTheory, ScfCounts, SetAside
+from contracts.base import Detection, LevelOfTheory, ScfCounts, SetAside
 from frames.hashing import HASH_BYTES, HashArray
 from kit.logs import get_logger
 from opentelemetry import trace
@@ -48,6 +48,7 @@ __all__ = ["LIGHT_IMPORTS", "PARSER_IMPORTS", "Engine", "Request", "read_catalog
 
 LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
 _OTHER_FORMATS_NOTED = 20
+_LONGEST_SENTENCE = 500
 _LARGEST_FINDING = 512 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
 
@@ -69,7 +70,8 @@ class _Found:
     format: str
     calculations: list[Calculation]
     notes: list[SetAside]
-    private: list[str] = field(default_factory=list)
+    private: list[str]
+    detection: Detection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Engine:
                 unconverged=sum(one.unconverged for one in calculations),
                 unknown=selection.frames - summary.converged_frames,
             ),
+            detection=found.detection,
             versions=self.catalogue.versions,
             download=await packing,
         )
@@ -199,7 +202,9 @@ class Engine:
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        return _Found(name, calculations, notes, [str(one) for one in answer["private"]])
+        return _Found(
+            name, calculations, notes, [str(one) for one in answer["private"]], _detection(answer["detection"])
+        )
 
     async def _share(self, private: list[str], work: Path) -> Download | None:
         """The archive without what must not be passed on; None when it may be passed on as it is."""
@@ -291,6 +296,15 @@ def _answer(path: Path, largest: int) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise IngestBroken(f"{path.name} is not an object")
     return answer
+
+
+def _detection(said: dict[str, Any] | None) -> Detection | None:
+    if said is None:
+        return None
+    try:
+        return Detection.model_validate({name: str(value)[:_LONGEST_SENTENCE] for name, value in said.items()})
+    except (ValidationError, AttributeError) as error:
+        raise IngestBroken(f"what was detected is not valid: {error}") from error
 
 
 def _size(tree: Path, files: Sequence[str]) -> int:

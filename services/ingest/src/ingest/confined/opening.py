@@ -59,5 +59,6 @@ def _found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> 
         "format": format_name,
         "calculations": finding.as_json(calculations),
         "detected": others,
+        "detection": finding.detection(tree, format_name, calculations, detected),
         "summary": summary,
     }

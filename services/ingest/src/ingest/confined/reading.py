@@ -20,6 +20,7 @@ import numpy as np
 from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
+from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
@@ -60,9 +61,9 @@ def _calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spo
     _say(report, {"end": number, "theory": said, **result.summary()})
 
 
-def _theory(root: Path, calculation: dict[str, Any]) -> theory.Theory:
+def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
     try:
-        return theory.of(calculation["format"], readers.paths(root, calculation), calculation["options"])
+        return theory.of(calculation["format"], readers.paths(root, calculation))
     except (OSError, ValueError):
         return {}
 
