@@ -4,6 +4,7 @@ The list of formats itself comes from dpdata at run time (`confined.catalogue`);
 offered all the same, as one file a calculation.
 """
 
+import re
 from pathlib import Path
 
 from ingest.confined.programs import (
@@ -34,8 +35,6 @@ _PROGRAMS = (
 )  # fmt: skip
 FORMATS: dict[str, FormatSpec] = {spec.name: spec for program in _PROGRAMS for spec in program.FORMATS}
 
-_PATTERNS = tuple(dict.fromkeys(spec.content for spec in FORMATS.values() if spec.content is not None))
-
 # Names that many programs give to their output: they tell nothing.
 EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 
@@ -43,10 +42,14 @@ EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 def content(path: Path) -> str | None:
     """The format that the head of a file speaks for."""
     text = head(path)
-    # Formats of one program share a pattern: it is searched once.
-    fits = {pattern: pattern.search(text) is not None for pattern in _PATTERNS}
+    # Formats of one program share a pattern: it is searched once, and those after the first that fits not at all.
+    fits: dict[re.Pattern[bytes], bool] = {}
     for name, spec in FORMATS.items():
-        if spec.content is not None and fits[spec.content] and spec.only_if(path, text):
+        if spec.content is None:
+            continue
+        if spec.content not in fits:
+            fits[spec.content] = spec.content.search(text) is not None
+        if fits[spec.content] and spec.only_if(path, text):
             return name
     return None
 
