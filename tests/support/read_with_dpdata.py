@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 BEGAN = time.perf_counter()
 
@@ -15,7 +16,7 @@ import dpdata  # noqa: E402 - what importing it takes is part of the answer
 import numpy as np  # noqa: E402
 
 
-def read(path: Path, format_: str) -> list[object]:
+def read(path: Path, format_: str) -> list[Any]:
     if format_ == "qe/pw/scf":
         outputs = sorted(path.rglob("*.out"))
         return [dpdata.LabeledSystem([str(one.with_suffix(".in")), str(one)], fmt=format_) for one in outputs]

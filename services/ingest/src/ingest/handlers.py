@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg
 from contracts.base import DatasetRef
@@ -18,13 +19,19 @@ from kit.outbox import emit
 from psycopg_pool import PoolTimeout
 
 from ingest.domain import Progress, Tell
-from ingest.selecting import Elsewhere, overtaken
-from ingest.service import Outcome, Reading
+from ingest.selecting import Ask, Elsewhere, overtaken
+from ingest.service import Outcome
 from ingest.store import Store
 
 log = get_logger(__name__)
 
 _TELL_SECONDS = 1.0
+
+
+class Reads(Protocol):
+    """The use case: what comes of an upload."""
+
+    async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome: ...
 
 
 class _Overtaken(Exception):
@@ -34,7 +41,7 @@ class _Overtaken(Exception):
 class Handlers:
     """Decode → read (long, outside any transaction) → state, inbox row and outbox row in one transaction."""
 
-    def __init__(self, database: Database, store: Store, reading: Reading) -> None:
+    def __init__(self, database: Database, store: Store, reading: Reads) -> None:
         self._database = database
         self._store = store
         self._reading = reading
