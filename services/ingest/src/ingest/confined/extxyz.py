@@ -5,7 +5,7 @@ virial with deepmd's. Reference: https://github.com/libAtoms/extxyz
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -29,9 +29,9 @@ _LONGEST_COMMENT = 1 << 20
 _FALSE = frozenset({"f", "false", "0"})
 
 
-def of_file(path: Path, _shown: str) -> Iterator[Raw | Unfit]:
+def of_file(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """As `frames`; in the encoding that its byte order mark announces, else UTF-8."""
-    with path.open(encoding=encoding(path), errors="replace") as file:
+    with files[0].open(encoding=encoding(files[0]), errors="replace") as file:
         yield from frames(file)
 
 
