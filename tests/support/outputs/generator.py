@@ -17,6 +17,7 @@ class Generator:
     many      whether a calculation holds many frames; else `write` is given one
     cell      "kept": periodic as given; "none": the format knows molecules only
     virial    whether the format carries it
+    fixed_cell  the format knows one cell a calculation
     regroups  atoms or frames come back in another order (mixed systems, kinds that are sorted)
     energy, length, force, virial_ev   half a unit in the last printed digit or so, in eV, Å, eV/Å, eV
     """
@@ -26,6 +27,7 @@ class Generator:
     many: bool = True
     cell: str = "kept"
     virial: bool = True
+    fixed_cell: bool = False
     regroups: bool = False
     energy: float = 1e-6
     length: float = 1e-6

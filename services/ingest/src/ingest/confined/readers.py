@@ -1,7 +1,7 @@
 """What dpdata, or a reader of our own, makes of one calculation: raw frames, one after another."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,23 @@ from dpdata.data_type import DataError
 from ingest.confined import extxyz
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
+from ingest.confined.parsers import cp, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
 from ingest.confined.programs.spec import Convergence
 
 EXTXYZ = "extxyz"
+_OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
+    "n2p2": n2p2.frames,
+    "openmx/md": openmx.frames,
+    "orca/spout": molecules.orca,
+    "psi4/out": molecules.psi4,
+    "pwmat/movement": pwmat.frames,
+    "qe/cp/traj": cp.frames,
+    "qe/pw/scf": pw.frames,
+    "siesta/aimd_output": siesta.frames,
+    "siesta/output": siesta.frames,
+    "vasp/outcar": outcar.frames,
+    "vasp/xml": vasprun.frames,
+}
 
 
 def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
@@ -28,6 +42,26 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         with paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
             yield from extxyz.frames(file)
         return
+    own = _OWN.get(calculation["format"])
+    if own is None:
+        yield from _dpdata(root, calculation)
+        return
+    read = own(paths(root, calculation))
+    try:
+        first = next(read, None)
+    except Unfit:
+        raise
+    except Exception:
+        # What our reader does not understand from the start, dpdata may; else its error is the one to tell.
+        yield from _dpdata(root, calculation)
+        return
+    if first is not None:
+        yield first
+        yield from read
+
+
+def _dpdata(root: Path, calculation: dict[str, Any]) -> Iterator[Raw]:
+    """Frames by dpdata's reader, with what the output says of their convergence."""
     spec = FORMATS.get(calculation["format"])
     options = calculation["options"] | dict(spec.options if spec else ())
     raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
