@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
+from ingest.confined.parsers import cp, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
 from ingest.confined.programs.spec import Convergence, FormatSpec
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
@@ -33,8 +35,16 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(texts)
     own = _OWN.get(calculation["format"])
     if own is not None:
-        yield from own(files)
-        return
+        read = own(files)
+        try:
+            first = next(read, None)
+        except Exception as error:
+            # What our reader does not understand from the start, dpdata may.
+            if isinstance(error, Unfit) or calculation["format"] not in _DPDATA_TOO:
+                raise
+        else:
+            yield from () if first is None else chain((first,), read)
+            return
     with lenient():
         yield from _by_dpdata(root, calculation, spec, files, texts)
 
@@ -106,7 +116,20 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "deepmd/npy/mixed": deepmd_data.of_folder,
     "deepmd/raw": deepmd_data.of_folder,
     "extxyz": extxyz.of_file,
+    "n2p2": n2p2.frames,
+    "openmx/md": openmx.frames,
+    "orca/spout": molecules.orca,
+    "psi4/out": molecules.psi4,
+    "pwmat/movement": pwmat.frames,
+    "qe/cp/traj": cp.frames,
+    "qe/pw/scf": pw.frames,
+    "siesta/aimd_output": siesta.frames,
+    "siesta/output": siesta.frames,
+    "vasp/outcar": outcar.frames,
+    "vasp/xml": vasprun.frames,
 }
+# Where dpdata reads right, if more slowly.
+_DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
     "amber/md": corrections.elements_of_topology,
