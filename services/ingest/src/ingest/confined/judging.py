@@ -22,6 +22,10 @@ class Unfit(Exception):
         self.rule, self.reason, self.remedy = rule, reason, remedy
 
 
+def no_atoms() -> Unfit:
+    return Unfit("no-atoms", "there are no atoms", "Check that the calculation is complete.")
+
+
 def too_many_atoms(natoms: int) -> Unfit:
     reason = f"{natoms:,} atoms in one frame; at most {MOST_ATOMS:,} are read"
     return Unfit("too-many-atoms", reason, "Cut smaller cells out of it and label those.")
@@ -63,7 +67,7 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
     """Checks labels, shapes and finiteness. Raises Unfit."""
     natoms = len(numbers)
     if natoms == 0:
-        raise Unfit("no-atoms", "there are no atoms", "Check that the calculation is complete.")
+        raise no_atoms()
     if natoms > MOST_ATOMS:
         raise too_many_atoms(natoms)
     if raw.energy is None:

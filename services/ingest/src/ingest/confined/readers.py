@@ -132,6 +132,9 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
 _DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
+    "abacus/md": corrections.volume_without_sign,
+    "abacus/relax": corrections.volume_without_sign,
+    "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
     "cp2kdata/e_f": corrections.cp2k_periodicity,
     "cp2kdata/md": corrections.cp2k_periodicity,
