@@ -90,7 +90,7 @@ def test_a_format_that_is_not_ours_reads_every_file(tmp_path: Path) -> None:
     [
         ({"f1/scf.out": PWSCF, "f1/scf.in": CONTROL, "f2/scf.out": PWSCF, "x.extxyz": XYZ}, ["qe/pw/scf", "extxyz"]),
         ({"a/w-pos-1.xyz": XYZ, "a/w.log": "CP2K| version string"}, ["cp2kdata/md"]),
-        ({"OUTCAR": " vasp.5.4.4", "vasprun.xml": '<?xml version="1.0"?><modeling>'}, ["vasp/outcar", "vasp/xml"]),
+        ({"OUTCAR": " vasp.5.4.4", "vasprun.xml": '<?xml version="1.0"?><modeling>'}, ["vasp/outcar"]),
         ({"OUTCAR": "header lost"}, ["vasp/outcar"]),
         ({"README.md": "hello", "data.csv": "1,2"}, []),
         ({}, []),

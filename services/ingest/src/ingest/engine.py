@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.artifacts import FormatInfo
-from contracts.base import LevelOfTheory, SetAside
+from contracts.base import Detection, LevelOfTheory, SetAside
 from kit.logs import get_logger
 from opentelemetry import trace
 from pydantic import ValidationError
@@ -43,6 +43,7 @@ _OTHER_FORMATS_NOTED = 20
 _LARGEST_FINDING = 256 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
 _THEORY_SAMPLES = 200
+_LONGEST_SENTENCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class _Found:
     format: str
     calculations: list[Calculation]
     notes: list[SetAside]
+    detection: Detection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Engine:
             level_of_theory=level_of_theory(said, request.declared),
             set_aside=(*found.notes, *(entry for one in found.calculations for entry in one.set_aside)),
             versions=self.catalogue.versions,
+            detection=found.detection,
         )
 
     async def _open(self, request: Request, chosen: Format | None, work: Path) -> _Found:
@@ -145,13 +148,15 @@ class Engine:
             for number, one in enumerate(answer["calculations"])
         ]
         detected: dict[str, list[str]] = answer["detected"]
+        detection = _detection(answer["detection"])
         if not calculations:
-            rejected = no_calculation(name, chosen.info if chosen else None, detected, answer["summary"])
+            info = chosen.info if chosen else None
+            rejected = no_calculation(name, info, detected, answer["summary"], detection)
             rejected.set_aside = tuple(notes)
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        return _Found(name, calculations, notes)
+        return _Found(name, calculations, notes, detection)
 
     async def _parse(self, found: _Found, work: Path) -> list[Path]:
         """Parse every calculation; returns the spools. A child that dies costs the calculation it was at."""
@@ -259,6 +264,16 @@ def _answer(path: Path, largest: int) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise IngestBroken(f"{path.name} is not an object")
     return answer
+
+
+def _detection(said: Any) -> Detection | None:
+    """What a child that saw strangers' files says they look like: bounded in length, whatever it was."""
+    if said is None:
+        return None
+    try:
+        return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
+    except (TypeError, KeyError, ValidationError) as error:
+        raise IngestBroken(f"the detection of a child is not valid: {error}") from error
 
 
 def _size(tree: Path, files: Sequence[str]) -> int:

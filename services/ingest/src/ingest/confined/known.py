@@ -34,6 +34,8 @@ _PROGRAMS = (
 )  # fmt: skip
 FORMATS: dict[str, FormatSpec] = {spec.name: spec for program in _PROGRAMS for spec in program.FORMATS}
 
+_PATTERNS = tuple(dict.fromkeys(spec.content for spec in FORMATS.values() if spec.content is not None))
+
 # Names that many programs give to their output: they tell nothing.
 EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 
@@ -41,8 +43,10 @@ EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 def content(path: Path) -> str | None:
     """The format that the head of a file speaks for."""
     text = head(path)
+    # Formats of one program share a pattern: it is searched once.
+    fits = {pattern: pattern.search(text) is not None for pattern in _PATTERNS}
     for name, spec in FORMATS.items():
-        if spec.content is not None and spec.content.search(text) and spec.only_if(path, text):
+        if spec.content is not None and fits[spec.content] and spec.only_if(path, text):
             return name
     return None
 
@@ -56,6 +60,11 @@ def takes(name: str) -> tuple[str, ...]:
     """The formats whose files that format's reader takes, itself first."""
     spec = FORMATS.get(name)
     return (name, *spec.also) if spec else (name,)
+
+
+def program(name: str) -> str:
+    """The first part of a format's name, e.g. 'vasp'."""
+    return name.split("/", 1)[0]
 
 
 def telling(names: tuple[str, ...]) -> tuple[str, ...]:

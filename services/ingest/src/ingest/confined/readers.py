@@ -9,26 +9,13 @@ from typing import Any
 import dpdata
 from dpdata.data_type import DataError
 
-from ingest.confined import extxyz
+from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
 from ingest.confined.parsers import cp, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
-from ingest.confined.programs.spec import Convergence
-
-EXTXYZ = "extxyz"
-_OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
-    "n2p2": n2p2.frames,
-    "openmx/md": openmx.frames,
-    "orca/spout": molecules.orca,
-    "psi4/out": molecules.psi4,
-    "pwmat/movement": pwmat.frames,
-    "qe/cp/traj": cp.frames,
-    "qe/pw/scf": pw.frames,
-    "siesta/aimd_output": siesta.frames,
-    "siesta/output": siesta.frames,
-    "vasp/outcar": outcar.frames,
-    "vasp/xml": vasprun.frames,
-}
+from ingest.confined.programs.spec import Convergence, FormatSpec
+from ingest.confined.text import encoding as text_encoding
+from ingest.confined.text import lenient
 
 
 def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
@@ -38,35 +25,38 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
-    if calculation["format"] == EXTXYZ:
-        with paths(root, calculation)[0].open(encoding="utf-8", errors="replace") as file:
-            yield from extxyz.frames(file)
-        return
-    own = _OWN.get(calculation["format"])
-    if own is None:
-        yield from _dpdata(root, calculation)
-        return
-    read = own(paths(root, calculation))
-    try:
-        first = next(read, None)
-    except Unfit:
-        raise
-    except Exception:
-        # What our reader does not understand from the start, dpdata may; else its error is the one to tell.
-        yield from _dpdata(root, calculation)
-        return
-    if first is not None:
-        yield first
-        yield from read
-
-
-def _dpdata(root: Path, calculation: dict[str, Any]) -> Iterator[Raw]:
-    """Frames by dpdata's reader, with what the output says of their convergence."""
+    files = paths(root, calculation)
     spec = FORMATS.get(calculation["format"])
+    texts = [text for path in files for text in spec.texts(path)] if spec else []
+    if spec is not None and texts and (refusal := spec.refuses(texts)) is not None:
+        raise Unfit(*refusal)
+    if calculation["format"] != "extxyz":
+        _in_bytes_of_ascii(texts)
+    own = _OWN.get(calculation["format"])
+    if own is not None:
+        yield from own(files)
+        return
+    with lenient():
+        yield from _by_dpdata(root, calculation, spec, files, texts)
+
+
+def _in_bytes_of_ascii(texts: list[Path]) -> None:
+    """Raises Unfit for text in UTF-16 or UTF-32, which a program's parser does not understand."""
+    for path in texts:
+        encoding = text_encoding(path)
+        if not encoding.startswith("utf-8"):
+            remedy = "Save it as UTF-8, e.g. `iconv -f UTF-16 -t UTF-8 old > new`."
+            raise Unfit("wrong-encoding", f"{path.name} is text in {encoding.upper()}", remedy)
+
+
+def _by_dpdata(
+    root: Path, calculation: dict[str, Any], spec: FormatSpec | None, files: list[Path], texts: list[Path]
+) -> Iterator[Raw]:
     options = calculation["options"] | dict(spec.options if spec else ())
     raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
-    texts = [text for path in paths(root, calculation) for text in spec.texts(path)] if spec else []
-    told = spec.converged(texts) if spec else None
+    if calculation["format"] in _CORRECTED:
+        raws = _CORRECTED[calculation["format"]](files, texts, raws)
+    told = spec.converged(texts) if spec and texts else None
     for raw, converged in zip(raws, _each(told, len(raws)), strict=True):
         yield raw if converged is None else replace(raw, converged=converged)
 
@@ -87,11 +77,7 @@ def _systems(root: Path, calculation: dict[str, Any], options: dict[str, Any]) -
     name = calculation["format"]
     if calculation["multi"]:
         systems = dpdata.MultiSystems()
-        try:
-            systems.load_systems_from_file(source, fmt=name, **options)
-        except (KeyError, NotImplementedError):
-            # An HDF5 file may also hold one system alone, at its root.
-            return [dpdata.LabeledSystem(source, fmt=name, **options)]
+        systems.load_systems_from_file(source, fmt=name, **options)
         return list(systems.systems.values())
     return [dpdata.LabeledSystem(source, fmt=name, **options)]
 
@@ -109,3 +95,34 @@ def _of_system(system: Any) -> Iterator[Raw]:
         # A parser that found no energy may give an array of None.
         energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)
         yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)
+
+
+# Readers of our own: dpdata's take quadratic time, load everything at once, or misread.
+_OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
+    "ase/traj": trajectories.frames,
+    "deepmd/hdf5": deepmd_data.of_hdf5,
+    "deepmd/hdf5/mixed": deepmd_data.of_hdf5,
+    "deepmd/lmdb": deepmd_data.of_lmdb,
+    "deepmd/npy": deepmd_data.of_folder,
+    "deepmd/npy/mixed": deepmd_data.of_folder,
+    "deepmd/raw": deepmd_data.of_folder,
+    "extxyz": extxyz.of_file,
+    "n2p2": n2p2.frames,
+    "openmx/md": openmx.frames,
+    "orca/spout": molecules.orca,
+    "psi4/out": molecules.psi4,
+    "pwmat/movement": pwmat.frames,
+    "qe/cp/traj": cp.frames,
+    "qe/pw/scf": pw.frames,
+    "siesta/aimd_output": siesta.frames,
+    "siesta/output": siesta.frames,
+    "vasp/outcar": outcar.frames,
+    "vasp/xml": vasprun.frames,
+}
+# What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
+_CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
+    "amber/md": corrections.elements_of_topology,
+    "cp2kdata/e_f": corrections.cp2k_periodicity,
+    "cp2kdata/md": corrections.cp2k_periodicity,
+    "dftbplus": corrections.cell_of_input,
+}

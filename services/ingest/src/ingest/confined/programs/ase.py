@@ -12,6 +12,6 @@ FORMATS = (
         reads="file",
         names=("*.traj",),
         content=re.compile(rb"\A- of Ulm"),
-        told_by="the signature of ASE",
+        told_by="ASE in its first bytes",
     ),
 )

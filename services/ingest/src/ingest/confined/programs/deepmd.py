@@ -25,6 +25,7 @@ FORMATS = (
         example="a folder with type.raw, type_map.raw and set.000/coord.npy, energy.npy, force.npy, box.npy",
         reads="folder",
         names=("type.raw", "set.*"),
+        told_by="a folder with type.raw and set.*/*.npy",
         marks=_marks_npy,
     ),
     FormatSpec(
@@ -33,6 +34,7 @@ FORMATS = (
         example="a folder with type.raw, type_map.raw and set.000/real_atom_types.npy, coord.npy, …",
         reads="folder",
         names=("type.raw", "set.*"),
+        told_by="a folder with type.raw and set.*/real_atom_types.npy",
         marks=lambda folder, names: "type.raw" in names and _mixed(folder),
     ),
     FormatSpec(
@@ -41,6 +43,7 @@ FORMATS = (
         example="a folder with type.raw, type_map.raw, coord.raw, energy.raw, force.raw and box.raw",
         reads="folder",
         names=("type.raw", "coord.raw"),
+        told_by="a folder with type.raw and coord.raw",
         marks=lambda _folder, names: {"type.raw", "coord.raw"} <= names,
     ),
     FormatSpec(
@@ -49,6 +52,7 @@ FORMATS = (
         example="a folder such as data.lmdb with data.mdb in it",
         reads="folder",
         names=("data.mdb",),
+        told_by="a folder with data.mdb",
         marks=lambda _folder, names: "data.mdb" in names,
     ),
     FormatSpec(
@@ -58,7 +62,7 @@ FORMATS = (
         reads="file",
         names=("*.hdf5", "*.h5"),
         content=_HDF5,
-        told_by="a data set real_atom_types",
+        told_by="HDF5 in its first bytes and then real_atom_types",
         only_if=lambda path, _head: holds(path, _MIXED),
     ),
     FormatSpec(
@@ -68,6 +72,6 @@ FORMATS = (
         reads="file",
         names=("*.hdf5", "*.h5"),
         content=_HDF5,
-        told_by="the signature of HDF5",
+        told_by="HDF5 in its first bytes",
     ),
 )

@@ -11,11 +11,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ingest.confined.text import marked
+
 HEAD_BYTES = 1 << 16
 RYDBERG_EV = 13.605693122990
 HARTREE_EV = 2 * RYDBERG_EV
 Reads = Literal["file", "folder", "files"]
 Theory = dict[str, str | float]
+Refusal = tuple[str, str, str]
 # Frame by frame; or one word for all of them; or the output does not tell.
 Convergence = Sequence[bool | None] | bool | None
 
@@ -68,6 +71,10 @@ def _tells_nothing(_files: Sequence[Path]) -> Convergence:
     return None
 
 
+def _refuses_nothing(_files: Sequence[Path]) -> Refusal | None:
+    return None
+
+
 def _all_alike(_path: Path, _head: bytes) -> bool:
     return True
 
@@ -82,9 +89,10 @@ class FormatSpec:
     reads      what one calculation is
     names      usual names; in a folder format, of files that mark the folder
     content    what the head of its main file says; None: nothing that tells it from others
-    told_by    the words that give it away, for 'each output names …'
+    told_by    what gives it away: after 'each names' where there is `content`, else after 'each is'
     only_if    tells formats of one program apart: whether a file with that content is of this format
     also       formats whose files this one's reader takes as well
+    twins      formats in which the same calculation, in the same folder, tells more
     marks      whether a folder with these names in it is one calculation; None: any of `names` is there
     find       how calculations lie in a tree, where that is more than one file or folder
     options    keyword arguments for dpdata's reader: (name, value)
@@ -92,6 +100,7 @@ class FormatSpec:
     theory     level of theory from the heads of these texts; what they do not say is left out
     converged  whether the self-consistency converged, from these texts: by frame as dpdata gives them (let
                `options` keep it from leaving out unconverged ones), one word for all, None: they do not tell
+    refuses    why dpdata's reader would misread these texts: (rule, reason, remedy), or None
     signs      what the end of its output says
     """
 
@@ -104,18 +113,23 @@ class FormatSpec:
     told_by: str = ""
     only_if: Callable[[Path, bytes], bool] = _all_alike
     also: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
     marks: Callable[[Path, set[str]], bool] | None = None
     find: Callable[[Tree], Iterator[Calculation]] | None = None
     options: tuple[tuple[str, Any], ...] = ()
     texts: Callable[[Path], list[Path]] = itself
     theory: Callable[[str], Theory] = _says_nothing
     converged: Callable[[Sequence[Path]], Convergence] = _tells_nothing
+    refuses: Callable[[Sequence[Path]], Refusal | None] = _refuses_nothing
     signs: Signs | None = None
 
 
 def head(path: Path) -> bytes:
+    """The first 64 KiB; of text that is marked as UTF-16 or so, in UTF-8."""
     with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
+        start = file.read(HEAD_BYTES)
+    encoding = marked(start)
+    return start.decode(encoding, "replace").encode() if encoding else start
 
 
 def holds(path: Path, word: bytes) -> bool:
@@ -135,6 +149,11 @@ def matching_lines(path: Path, pattern: bytes) -> Iterator[re.Match[bytes]]:
         for line in file:
             if match := compiled.search(line):
                 yield match
+
+
+def start_of(paths: Sequence[Path]) -> str:
+    """The heads of these files, one after another."""
+    return "\n".join(head(path).decode("utf-8", "replace") for path in paths)
 
 
 def first(pattern: str, text: str) -> str | None:

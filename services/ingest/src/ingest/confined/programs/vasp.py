@@ -40,6 +40,7 @@ FORMATS = (
         names=("vasprun*.xml", "*.vasprun.xml"),
         content=re.compile(rb"<modeling>"),
         told_by="<modeling>",
+        twins=("vasp/outcar",),
         theory=_theory,
     ),
 )
