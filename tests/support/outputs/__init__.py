@@ -6,8 +6,24 @@ Written from knowledge of each program's layout, in the program's own units, wit
 from types import ModuleType
 
 from outputs import (
-    abacus, amber, ase, cp2k, deepmd, dftbplus, fhi_aims, gaussian, n2p2, openmx, orca, psi4, pwmat, quantum_espresso,
-    siesta, sqm, vasp, xyz,
+    abacus,
+    amber,
+    ase,
+    cp2k,
+    deepmd,
+    dftbplus,
+    fhi_aims,
+    gaussian,
+    n2p2,
+    openmx,
+    orca,
+    psi4,
+    pwmat,
+    quantum_espresso,
+    siesta,
+    sqm,
+    vasp,
+    xyz,
 )  # fmt: skip
 from outputs.generator import Generator
 

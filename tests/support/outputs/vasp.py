@@ -14,8 +14,9 @@ _RULE = "-" * 86
 _PARTS = ("Alpha Z", "Ewald", "Hartree", "E(xc)", "Local", "n-local", "augment", "Kinetic", "Fock")
 _TIMED = ("POTLOK", "SETDIJ", "EDDAV", "DOS", "CHARGE", "MIXING")
 _TERMS = (
-    "alpha Z        PSCENC", "Ewald energy   TEWEN", "-Hartree energ DENC", "-exchange      EXHF", "-V(xc)+E(xc)   XCENC",
-    "PAW double counting", "entropy T*S    EENTRO", "eigenvalues    EBANDS", "atomic energy  EATOM", "Solvation  Ediel_sol",
+    "alpha Z        PSCENC", "Ewald energy   TEWEN", "-Hartree energ DENC", "-exchange      EXHF",
+    "-V(xc)+E(xc)   XCENC", "PAW double counting", "entropy T*S    EENTRO", "eigenvalues    EBANDS",
+    "atomic energy  EATOM", "Solvation  Ediel_sol",
 )  # fmt: skip
 THEORY: dict[str, str | float] = {
     "code": "VASP 6.3.2",
@@ -72,20 +73,21 @@ def step(number: int, frame: Frame, iterations: int = 10, reached: str = "EDIFF 
     text += f"  {_RULE}\n  Total    {'     9.00000' * 6}\n  in kB    {kbar}\n"
     text += f"  external pressure = {(xx + yy + zz) / 3:11.2f} kB  Pullay stress =        0.00 kB\n\n\n"
     text += f" VOLUME and BASIS-vectors are now :\n {_RULE}\n  energy-cutoff  :      520.00\n"
-    text += f"  volume of cell : {volume(frame):11.2f}\n      direct lattice vectors                 reciprocal lattice vectors\n"
+    text += f"  volume of cell : {volume(frame):11.2f}\n"
+    text += "      direct lattice vectors                 reciprocal lattice vectors\n"
     # Columns of 13 characters, so that numbers may touch: '  10.000000000-10.000000000'.
     text += "".join(f"   {''.join(f'{x:13.9f}' for x in vector)}{'  0.100000000' * 3}\n" for vector in frame.cell)
     text += f"\n\n POSITION                                       TOTAL-FORCE (eV/Angst)\n {'-' * 83}\n"
     for place, force in zip(frame.coords, frame.forces, strict=True):
         text += "".join(f"{x:13.5f}" for x in place) + "    " + "".join(f"{x:14.6f}" for x in force) + "\n"
     text += f" {'-' * 83}\n    total drift:                                0.000012      0.000004     -0.000007\n\n\n"
-    text += f"{'-' * 104}\n\n\n\n  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)\n  ---------------------------------------------------\n"
+    text += f"{'-' * 104}\n\n\n\n  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)\n  {'-' * 51}\n"
     text += f"  free  energy   TOTEN  = {frame.energy:18.8f} eV\n\n"
     text += f"  energy  without entropy= {frame.energy:18.8f}  energy(sigma->0) = {frame.energy:18.8f}\n\n"
     return text
 
 
-FOOTER = "\n\n General timing and accounting informations for this job:\n ========================================================\n"
+FOOTER = "\n\n General timing and accounting informations for this job:\n ======================\n"
 
 
 def outcar(frames: Iterable[Frame]) -> Iterator[str]:

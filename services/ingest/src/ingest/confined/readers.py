@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,15 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(texts)
     own = _OWN.get(calculation["format"])
     if own is not None:
-        yield from own(files)
-        return
+        read = own(files)
+        try:
+            first = next(read, None)
+        except (LookupError, ValueError, AssertionError, RuntimeError):
+            # What our reader does not understand from the start, dpdata may; else its error is the one to tell.
+            pass
+        else:
+            yield from () if first is None else chain([first], read)
+            return
     with lenient():
         yield from _by_dpdata(root, calculation, spec, files, texts)
 

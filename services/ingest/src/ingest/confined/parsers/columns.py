@@ -21,7 +21,7 @@ _MOST_DECIMALS = 22
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the numbers of a line stand. fixed: the columns of points and of the line's end, template: what is there."""
+    """Where the numbers of a line stand; `template` is what the `fixed` columns hold: points and the line's end."""
 
     starts: list[int]
     fixed: list[int]
