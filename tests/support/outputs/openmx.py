@@ -36,7 +36,8 @@ def dat(frame: Frame) -> str:
 def step(number: int, frame: Frame, converged: bool = True) -> str:
     assert frame.cell is not None
     text = f"{frame.natoms}\n   time= {number * 0.5:8.3f} (fs) Energy= {frame.energy / HARTREE:14.8f} (Hartree) "
-    text += f"Temperature=  300.000 (Given Temp.=  300.000) Cell_Vectors= {row(frame.cell, '12.8f')} scf_conv={int(converged)}\n"
+    text += f"Temperature=  300.000 (Given Temp.=  300.000) Cell_Vectors= {row(frame.cell, '12.8f')}"
+    text += f" scf_conv={int(converged)}\n"
     for symbol, place, force in zip(frame.symbols, frame.coords, frame.forces * (BOHR / HARTREE), strict=True):
         text += f"{symbol:>4s} {row(place, '14.8f')} {row(force, '14.8f')} {row([0.0] * 3, '10.5f')} 0.0 0.0\n"
     return text

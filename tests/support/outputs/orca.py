@@ -29,7 +29,7 @@ NAME = molecule.inp
 Your calculation utilizes the basis: def2-TZVP
 
 """
-FOOTER = "\n                             ****ORCA TERMINATED NORMALLY****\nTOTAL RUN TIME: 0 days 0 hours 0 minutes 5 seconds\n"
+FOOTER = "\n                             ****ORCA TERMINATED NORMALLY****\nTOTAL RUN TIME: 0 days 0 hours 5 seconds\n"
 
 
 def positions(frame: Frame) -> str:
@@ -41,11 +41,12 @@ def positions(frame: Frame) -> str:
 
 def scf(frame: Frame, converged: bool = True) -> str:
     words = "SCF CONVERGED AFTER  12 CYCLES" if converged else "SCF NOT CONVERGED AFTER 125 CYCLES"
-    text = f"\n               *****************************************************\n               *           {words}\n\n"
-    text += " Exchange Functional    Exchange        .... PBE\n\n"
+    text = f"\n               {'*' * 53}\n               *           {words}\n\n"
+    text += " Exchange Functional    Exchange        .... PBE\n Correlation Functional Correlation     .... PBE\n\n"
     if not converged:
         return text
-    return f"{text}-------------------------   --------------------\nFINAL SINGLE POINT ENERGY  {frame.energy / HARTREE:20.12f}\n\n"
+    text += "-------------------------   --------------------\n"
+    return f"{text}FINAL SINGLE POINT ENERGY  {frame.energy / HARTREE:20.12f}\n\n"
 
 
 def gradient(frame: Frame) -> str:

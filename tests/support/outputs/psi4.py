@@ -9,7 +9,7 @@ from outputs.generator import Generator
 from outputs.layout import masses
 from outputs.units import BOHR, HARTREE
 
-THEORY: dict[str, str | float] = {"code": "Psi4 1.7", "functional": "PBE", "basis": "def2-TZVP"}
+THEORY: dict[str, str | float] = {"code": "Psi4 1.7", "functional": "PBE", "basis": "DEF2-TZVP"}
 HEADER = """
     -----------------------------------------------------------------------
           Psi4: An Open-Source Ab Initio Electronic Structure Package
@@ -19,7 +19,7 @@ HEADER = """
 
     Psi4 started on: Thursday, 01 January 2026 10:00AM
 """
-FOOTER = "\n    Psi4 stopped on: Thursday, 01 January 2026 10:01AM\n\n*** Psi4 exiting successfully. Buy a developer a beer!\n"
+FOOTER = "\n    Psi4 stopped on: Thursday, 01 January 2026 10:01AM\n\n*** Psi4 exiting successfully.\n"
 
 
 def geometry(frame: Frame) -> str:

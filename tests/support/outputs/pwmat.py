@@ -29,4 +29,6 @@ def write(folder: Path, frames: Sequence[Frame]) -> None:
     (folder / "MOVEMENT").write_text("".join(step(number, frame) for number, frame in enumerate(frames)))
 
 
-GENERATORS = (Generator("pwmat/movement", write, energy=1e-8, length=1e-8, force=1e-12, virial_ev=1e-8),)
+GENERATORS = (
+    Generator("pwmat/movement", write, energy=1e-8, length=1e-8, force=1e-12, virial_ev=1e-8, theory={"code": "PWmat"}),
+)

@@ -17,6 +17,11 @@ PW_THEORY: dict[str, str | float] = {
     "k_points": "2 2 2 0 0 0",
     "basis": "O.pbe.UPF, H.pbe.UPF, Si.pbe.UPF, C.pbe.UPF",
 }
+CP_THEORY: dict[str, str | float] = {
+    "code": "Quantum ESPRESSO cp.x",
+    "cutoff_ev": round(60 * RYDBERG, 3),
+    "basis": "O.pbe.UPF, H.pbe.UPF, Si.pbe.UPF, C.pbe.UPF",
+}
 _JOB_DONE = f"\n   This run was terminated on:  10: 0: 0   1Jan2026\n\n={'-' * 78}=\n   JOB DONE.\n={'-' * 78}=\n"
 
 
@@ -56,7 +61,8 @@ def pw_header(frame: Frame) -> str:
     return (
         "\n     Program PWSCF v.7.2 starts on  1Jan2026 at 10: 0: 0 \n\n"
         "     This program is part of the open-source Quantum ESPRESSO suite\n\n"
-        f"     lattice parameter (alat)  = {alat / BOHR:11.4f}  a.u.\n     number of atoms/cell      = {frame.natoms:12d}\n"
+        f"     lattice parameter (alat)  = {alat / BOHR:11.4f}  a.u.\n"
+        f"     number of atoms/cell      = {frame.natoms:12d}\n"
         "     kinetic-energy cutoff     =      60.0000  Ry\n     charge density cutoff     =     240.0000  Ry\n"
         "     Exchange-correlation= PBE\n                           (   1   4   3   4   0   0   0)\n\n"
         f"     celldm(1)={alat / BOHR:11.6f}  celldm(2)=   0.000000  celldm(3)=   0.000000\n\n"
@@ -68,7 +74,8 @@ def pw_header(frame: Frame) -> str:
 def pw_step(frame: Frame, converged: bool = True) -> str:
     """From the self-consistency to the stress."""
     text = "\n     Self-consistent Calculation\n\n     iteration #  1     ecut=    60.00 Ry     beta= 0.50\n\n"
-    text += f"     total energy              = {frame.energy / RYDBERG + 0.1:16.8f} Ry\n\n     End of self-consistent calculation\n"
+    text += f"     total energy              = {frame.energy / RYDBERG + 0.1:16.8f} Ry\n\n"
+    text += "     End of self-consistent calculation\n"
     if not converged:
         return text + "\n     convergence NOT achieved after 100 iterations: stopping\n"
     text += f"\n!    total energy              = {frame.energy / RYDBERG:16.8f} Ry\n"
@@ -134,5 +141,5 @@ GENERATORS = (
         "qe/pw/scf", write_pw, energy=1e-7, length=6e-10, force=1.3e-7, virial_ev=8e-4, theory=PW_THEORY,
         converged=True,
     ),
-    Generator("qe/cp/traj", write_cp, energy=2e-9, length=1e-9, force=1e-9, virial_ev=1e-7),
+    Generator("qe/cp/traj", write_cp, energy=2e-9, length=1e-9, force=1e-9, virial_ev=1e-7, theory=CP_THEORY),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from outputs.generator import Generator
 from outputs.layout import row
 from outputs.units import KCAL_PER_MOL
 
-THEORY: dict[str, str | float] = {"code": "AmberTools sqm", "functional": "DFTB3"}
+THEORY: dict[str, str | float] = {"code": "AmberTools sqm 19", "functional": "DFTB3"}
 
 
 def output(frame: Frame, forces: bool = True) -> str:
@@ -24,16 +24,17 @@ def output(frame: Frame, forces: bool = True) -> str:
     text = (
         "            --------------------------------------------------------\n"
         "                             AMBER SQM VERSION 19\n\n"
-        f"  QM CALCULATION INFO\n{'-' * 80}\n\n| QMMM: DFTB3\n|  qm_theory='DFTB3'\n\n"
+        f"  QM CALCULATION INFO\n{'-' * 80}\n\n| QMMM: *** Selected Hamiltonian *** \n| QMMM: DFTB3\n\n"
         f" Total SCF energy    =    {kcal:18.8f} kcal/mol  ({frame.energy:18.8f} eV)\n"
     )
     if forces:
-        text += " QMMM:\n QMMM: Forces on QM atoms from SCF calculation\n".replace(" QMMM: Forces", "QMMM: Forces")
+        text += " QMMM:\nQMMM: Forces on QM atoms from SCF calculation\n"
         for number, force in enumerate(frame.forces, 1):
             text += f"QMMM: Atm {number:6d}: {''.join(f'{-x / KCAL_PER_MOL:20.14f}' for x in force)}\n"
     return (
         f"{text}\n  Atom    Element       Mulliken Charge\n{charges} Total Mulliken Charge =       0.000\n\n"
-        f" Final Structure\n\n  QMMM: QM_NO.   MM_NO.  ATOM         X         Y         Z\n{final}\n"
+        f" Final Structure\n\n  QMMM: QM Region Cartesian Coordinates (*=link atom)\n"
+        f"  QMMM: QM_NO.   MM_NO.  ATOM         X         Y         Z\n{final}\n"
         f"           --------- Calculation Completed ----------\n"
     )
 

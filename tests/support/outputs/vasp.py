@@ -12,6 +12,12 @@ from outputs.units import KBAR
 NELM = 60
 _RULE = "-" * 86
 _PARTS = ("Alpha Z", "Ewald", "Hartree", "E(xc)", "Local", "n-local", "augment", "Kinetic", "Fock")
+_TIMED = ("POTLOK", "SETDIJ", "EDDAV", "DOS", "CHARGE", "MIXING")
+_TERMS = (
+    "alpha Z        PSCENC", "Ewald energy   TEWEN", "-Hartree energ DENC", "-exchange      EXHF",
+    "-V(xc)+E(xc)   XCENC", "PAW double counting", "entropy T*S    EENTRO", "eigenvalues    EBANDS",
+    "atomic energy  EATOM", "Solvation  Ediel_sol",
+)  # fmt: skip
 THEORY: dict[str, str | float] = {
     "code": "VASP 6.3.2",
     "functional": "PBE",
@@ -40,14 +46,23 @@ def header(frame: Frame) -> str:
     )
 
 
-def step(number: int, frame: Frame, iterations: int = 3, reached: str = "EDIFF is reached") -> str:
+def step(number: int, frame: Frame, iterations: int = 10, reached: str = "EDIFF is reached") -> str:
     """One ionic step; `reached` as VASP words it."""
     assert frame.cell is not None
     text = ""
     for iteration in range(1, iterations + 1):
         text += f"{'-' * 39} Iteration {number:6d}({iteration:4d})  {'-' * 39}\n\n\n"
-        text += "  Free energy of the ion-electron system (eV)\n  ---------------------------------------------------\n"
+        text += "".join(f"{part:>12s}:  cpu time    0.0500: real time    0.0510\n" for part in _TIMED)
+        text += "\n eigenvalue-minimisations  :   540\n total energy-change (2. order) : 0.1402E-04  (-0.1523E-05)\n"
+        text += (
+            " number of electron      32.0000000 magnetization\n augmentation part        3.1415926 magnetization\n\n"
+        )
+        text += " Free energy of the ion-electron system (eV)\n  ---------------------------------------------------\n"
+        text += "".join(f"  {term:28s} = {number + iteration:18.8f}\n" for term in _TERMS)
+        text += "  ---------------------------------------------------\n"
         text += f"  free energy    TOTEN  = {frame.energy + 10.0**-iteration:18.8f} eV\n\n"
+        text += f"  energy without entropy = {frame.energy:18.8f}  energy(sigma->0) = {frame.energy:18.8f}\n\n\n"
+        text += f"{'-' * 104}\n\n\n\n\n"
     text += f"\n{'-' * 24} aborting loop {'because ' if 'is' in reached else ''}{reached} {'-' * 40}\n\n\n"
     stress = pressure_like(frame) / KBAR
     xx, yy, zz, xy, yz, zx = (stress[one] for one in ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0)))
@@ -58,20 +73,21 @@ def step(number: int, frame: Frame, iterations: int = 3, reached: str = "EDIFF i
     text += f"  {_RULE}\n  Total    {'     9.00000' * 6}\n  in kB    {kbar}\n"
     text += f"  external pressure = {(xx + yy + zz) / 3:11.2f} kB  Pullay stress =        0.00 kB\n\n\n"
     text += f" VOLUME and BASIS-vectors are now :\n {_RULE}\n  energy-cutoff  :      520.00\n"
-    text += f"  volume of cell : {volume(frame):11.2f}\n      direct lattice vectors                 reciprocal lattice vectors\n"
+    text += f"  volume of cell : {volume(frame):11.2f}\n"
+    text += "      direct lattice vectors                 reciprocal lattice vectors\n"
     # Columns of 13 characters, so that numbers may touch: '  10.000000000-10.000000000'.
     text += "".join(f"   {''.join(f'{x:13.9f}' for x in vector)}{'  0.100000000' * 3}\n" for vector in frame.cell)
     text += f"\n\n POSITION                                       TOTAL-FORCE (eV/Angst)\n {'-' * 83}\n"
     for place, force in zip(frame.coords, frame.forces, strict=True):
         text += "".join(f"{x:13.5f}" for x in place) + "    " + "".join(f"{x:14.6f}" for x in force) + "\n"
     text += f" {'-' * 83}\n    total drift:                                0.000012      0.000004     -0.000007\n\n\n"
-    text += f"{'-' * 104}\n\n\n\n  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)\n  ---------------------------------------------------\n"
+    text += f"{'-' * 104}\n\n\n\n  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)\n  {'-' * 51}\n"
     text += f"  free  energy   TOTEN  = {frame.energy:18.8f} eV\n\n"
     text += f"  energy  without entropy= {frame.energy:18.8f}  energy(sigma->0) = {frame.energy:18.8f}\n\n"
     return text
 
 
-FOOTER = "\n\n General timing and accounting informations for this job:\n ========================================================\n"
+FOOTER = "\n\n General timing and accounting informations for this job:\n ======================\n"
 
 
 def outcar(frames: Iterable[Frame]) -> Iterator[str]:

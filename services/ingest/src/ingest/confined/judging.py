@@ -79,8 +79,13 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
         raise Unfit("unconverged", "the self-consistency did not converge", SELF_CONSISTENT)
     coords = _shaped(raw.coords, natoms, "positions")
     cell = None if raw.cell is None else _shaped(raw.cell, 3, "cell")
-    if cell is not None and abs(np.linalg.det(cell)) < _SMALLEST_CELL:
-        raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
+    if cell is not None:
+        volume = float(np.linalg.det(cell))
+        if abs(volume) < _SMALLEST_CELL:
+            raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
+        if volume < 0:
+            # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
+            cell = cell[[0, 2, 1]]
     energy = _shaped(raw.energy, None, "energy")
     return Frame(
         numbers=numbers,

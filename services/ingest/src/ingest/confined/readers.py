@@ -38,9 +38,9 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         read = own(files)
         try:
             first = next(read, None)
-        except Exception as error:
+        except (LookupError, ValueError, AssertionError, RuntimeError):
             # What our reader does not understand from the start, dpdata may.
-            if isinstance(error, Unfit) or calculation["format"] not in _DPDATA_TOO:
+            if calculation["format"] not in _DPDATA_TOO:
                 raise
         else:
             yield from () if first is None else chain((first,), read)

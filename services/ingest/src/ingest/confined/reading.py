@@ -77,13 +77,18 @@ class _Result:
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
+        symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
             if index % _PROGRESS_FRAMES == 0:
                 _say(self._report, {"reading": calculation["number"], "frame": index})
             try:
                 if isinstance(raw, Unfit):
                     raise raw
-                spool.put(self._spool, frame(raw, atomic_numbers(raw.symbols), index))
+                if raw.symbols is not symbols:
+                    # Readers give one list for a trajectory's frames.
+                    numbers = atomic_numbers(raw.symbols)
+                    symbols = raw.symbols
+                spool.put(self._spool, frame(raw, numbers, index))
                 self._frames += 1
             except Unfit as unfit:
                 self._frame_fails(index, unfit)

@@ -18,7 +18,7 @@ _DAMAGED = "Check this structure: between begin and end stand lattice, atom, ene
 def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """Structures in order. Raises Unfit where the file breaks off."""
     block: list[list[str]] | None = None
-    with files[0].open(encoding="utf-8", errors="replace") as lines:
+    with files[0].open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
             words = line.split()
             if not words:
