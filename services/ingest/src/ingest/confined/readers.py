@@ -13,7 +13,7 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
-from ingest.confined.parsers import cp, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
+from ingest.confined.parsers import cp, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
 from ingest.confined.programs.spec import Convergence, FormatSpec
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
@@ -116,6 +116,8 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "deepmd/npy/mixed": deepmd_data.of_folder,
     "deepmd/raw": deepmd_data.of_folder,
     "extxyz": extxyz.of_file,
+    "fhi_aims/output": fhi_aims.frames,
+    "fhi_aims/scf": fhi_aims.frames,
     "n2p2": n2p2.frames,
     "openmx/md": openmx.frames,
     "orca/spout": molecules.orca,
