@@ -39,10 +39,11 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
     root = Path(arguments["tree"])
     while line := sys.stdin.buffer.readline():
         for calculation in json.loads(line):
-            _calculation(root, calculation, report, spooler)
+            read_calculation(root, calculation, report, spooler)
 
 
-def _calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
+def read_calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
+    """Its frames into the spool, and what came of it into the report; never raises for what a file holds."""
     number = calculation["number"]
     _say(report, {"begin": number})
     result = _Result(report, spooler)
@@ -118,11 +119,16 @@ class _Result:
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
         place: _Place | None = None
+        symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
             try:
                 if isinstance(raw, Unfit):
                     raise raw
-                one = frame(raw, atomic_numbers(raw.symbols), index)
+                if raw.symbols is not symbols:
+                    # Readers give one list for a trajectory's frames.
+                    numbers = atomic_numbers(raw.symbols)
+                    symbols = raw.symbols
+                one = frame(raw, numbers, index)
                 self._spooler.put(one)
                 self._largest_force = max(self._largest_force, float(np.abs(one.forces).max()))
             except Unfit as unfit:

@@ -14,6 +14,7 @@ from dpdata.formats.vasp.outcar import system_info
 from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
+from ingest.confined.parsers import columns
 from ingest.confined.parsers.lattice import lower_triangular, volume
 
 _CHUNK = 1 << 22
@@ -128,7 +129,10 @@ def _table(block: bytes, natoms: int) -> FloatArray | None:
         return None
     start = block.find(b"\n", block.find(b"\n", at) + 1) + 1
     end = block.find(b" ----", start)
-    numbers = block[start : end if end >= 0 else None].split()
+    text = block[start : end if end >= 0 else None]
+    if (fast := columns.table(text, natoms, 6)) is not None:
+        return fast
+    numbers = text.split()
     if len(numbers) == 6 * natoms:
         return np.array(numbers, dtype=np.float64).reshape(-1, 6)
     # Interrupted writing may run into the next record: rows count as long as they are numbers.
