@@ -11,13 +11,21 @@ from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_forc
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 from numpy.typing import NDArray
 
+from metric.domain.novelty import Closeness
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å."""
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å.
+
+    closeness  to the model's training frames, when it was asked for
+    device     where the model ran: 'cpu', 'cuda'
+    """
 
     energy: FloatArray
     forces: list[FloatArray]
+    closeness: Closeness | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-from contracts.artifacts import BranchManifest, FrameVerdict, Histogram, Parity
+from contracts.artifacts import BranchManifest, DescriptorMap, FrameVerdict, Histogram, Novelty, Parity
 from contracts.base import RuleResult
 from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
 
 from metric.domain.coverage import BranchJudgement, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.descriptor_map import Placed, placed
 from metric.domain.limits import Limits
+from metric.domain.novelty import Outline
 from metric.domain.plausibility import Agreement, Candidate, judge_labels
 from metric.domain.survey import Survey, Surveyed
 from metric.domain.verdict import Judged, Outcome, new, outcome, sound
@@ -23,10 +25,11 @@ _DECADES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the judged model is: its version and branches."""
+    """What the judged model is: its version, its branches, and how its training frames lie, where that is known."""
 
     version: str
     branches: tuple[BranchManifest, ...]
+    outline: Outline | None = None
 
     @property
     def elements(self) -> frozenset[str]:
@@ -52,6 +55,8 @@ class Judgement:
     histogram: Histogram | None
     verdicts: tuple[FrameVerdict, ...]
     failed_frames: int
+    novelty: Novelty | None
+    map: DescriptorMap | None
 
 
 def judge(
@@ -86,6 +91,7 @@ def judge(
     facts = Judged(model.version if model is not None else None, len(kept), branches, near, new_elements, labels)
     sound_result, new_result = sound(survey, labels, limits), new(facts, coverage, limits)
     judged = [sampled[position] for position in keep]
+    among_known = _placed(model, predictions, keep, judged, seed)
     return Judgement(
         outcome=outcome(sound_result, new_result),
         sound=sound_result,
@@ -100,8 +106,10 @@ def judge(
         agreement=agreement,
         parity=parity(kept, near, seed) if near is not None else (),
         histogram=log_histogram(near.max_force_errors, near.coverage.threshold_ev_per_angstrom) if near else None,
-        verdicts=_verdicts(survey, judged, near),
+        verdicts=_verdicts(survey, judged, near, among_known),
         failed_frames=survey.failed,
+        novelty=among_known.novelty if among_known is not None else None,
+        map=among_known.map if among_known is not None else None,
     )
 
 
@@ -121,13 +129,29 @@ def _subset(prediction: Prediction, keep: Sequence[int]) -> Prediction:
     return Prediction(prediction.energy[list(keep)], [prediction.forces[position] for position in keep])
 
 
+def _placed(
+    model: Known | None,
+    predictions: Sequence[Prediction],
+    keep: Sequence[int],
+    judged: Sequence[Surveyed],
+    seed: int,
+) -> Placed | None:
+    """Descriptors are shared by all branches: they come with the prediction of one of them."""
+    close = next((one.closeness for one in predictions if one.closeness is not None), None)
+    if model is None or model.outline is None or close is None or not keep:
+        return None
+    return placed(close, model.outline, keep, [(one.split, one.index) for one in judged], seed)
+
+
 def _shift(judged: Sequence[Surveyed], frames: Sequence[Frame], near: BranchJudgement) -> dict[str, float]:
     """Fitted on training frames: held-out ones must not help a branch that they will be used to judge."""
     rows = [position for position, one in enumerate(judged) if one.split == "train"] or list(range(len(frames)))
     return energy_shift([frames[position] for position in rows], near.prediction.energy[rows])
 
 
-def _verdicts(survey: Survey, judged: Sequence[Surveyed], near: BranchJudgement | None) -> tuple[FrameVerdict, ...]:
+def _verdicts(
+    survey: Survey, judged: Sequence[Surveyed], near: BranchJudgement | None, among_known: Placed | None
+) -> tuple[FrameVerdict, ...]:
     """Of every failed frame and every judged frame, in the order of the dataset."""
     position = {id(one): number for number, one in enumerate(judged)}
     verdicts = []
@@ -146,6 +170,7 @@ def _verdicts(survey: Survey, judged: Sequence[Surveyed], near: BranchJudgement 
                 index=one.index,
                 verdict=verdict,
                 max_force_error_ev_per_angstrom=error,
+                descriptor_distance=among_known.distance[number] if among_known and number is not None else None,
                 rules=tuple(finding.result() for finding in one.findings),
             )
         )
