@@ -18,8 +18,8 @@ from dpa.checkpoint import branches
 
 __all__ = ["Batch", "Prediction", "Predictor", "UnknownBranch", "UnknownElement", "branches", "device"]
 
-# On a CPU small batches stay in its caches: 1,024 atoms, deepmd's own choice, were a fifth slower. A GPU needs more to be
-# busy; what its memory cannot hold is halved.
+# On a CPU small batches stay in its caches: 1,024 atoms, deepmd's own choice, were a fifth slower. A GPU needs more to
+# be busy; what its memory cannot hold is halved.
 _MAX_ATOMS = {"cpu": 256, "cuda": 16384}
 
 Evaluated = tuple[Batch, FloatArray, FloatArray, FloatArray, Descriptors | None]

@@ -122,7 +122,7 @@ class _Loaded:
         close = None
         if job.known is not None and found.descriptors is not None:
             close = closeness(self._reference(job.known), [frame.numbers for frame in job.frames], found.descriptors)
-        return Prediction(found.energy, list(found.forces), close, self.warm().device())
+        return Prediction(found.energy, list(found.forces), self.warm().device(), list(found.virial), close)
 
     def learn(self, lesson: Lesson) -> Learned:
         found = reference.learn(self._branch(lesson), store.read(lesson.sample), lesson.seed)

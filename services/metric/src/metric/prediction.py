@@ -246,13 +246,17 @@ def _joined(count: int, parts: Sequence[list[int]], predictions: Sequence[Predic
     """The predictions of the parts in the order of the frames."""
     energy: FloatArray = np.zeros(count)
     forces: list[FloatArray] = [np.zeros((0, 3))] * count
+    virial: list[FloatArray] = [np.zeros((3, 3))] * count
     for positions, found in zip(parts, predictions, strict=True):
         energy[positions] = found.energy
-        for position, one in zip(positions, found.forces, strict=True):
-            forces[position] = one
+        for row, position in enumerate(positions):
+            forces[position] = found.forces[row]
+            if found.virial is not None:
+                virial[position] = found.virial[row]
     close = [found.closeness for found in predictions if found.closeness is not None]
-    if not close:
-        return Prediction(energy, forces, None, device)
-    back = np.argsort(np.concatenate(parts))
-    distance = np.concatenate([one.distance for one in close])[back]
-    return Prediction(energy, forces, Closeness(distance, np.concatenate([one.means for one in close])[back]), device)
+    closeness = None
+    if close:
+        back = np.argsort(np.concatenate(parts))
+        distance = np.concatenate([one.distance for one in close])[back]
+        closeness = Closeness(distance, np.concatenate([one.means for one in close])[back])
+    return Prediction(energy, forces, device, virial, closeness)

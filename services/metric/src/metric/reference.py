@@ -1,6 +1,5 @@
 """A model's training frames as its descriptors see them: worked out once, kept in one file."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,7 @@ def save(known: Reference, path: Path) -> None:
     try:
         with partial.open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
 from metric.domain.limits import Limits
+from metric.domain.run_settings import RunSettings
 
 
 class MetricSettings(ServiceSettings):
@@ -26,10 +27,21 @@ class MetricSettings(ServiceSettings):
     lanes: int = Field(default=1, ge=1, description="datasets judged at a time; their predictions take turns")
     max_frames: int = Field(default=2000, ge=1, description="most frames of a dataset that the model predicts")
     seed: int = Field(default=1, ge=0, description="of the sample when there are more, and of what pictures show")
-    prediction_threads: int = Field(default=1, ge=1, description="CPU threads of the prediction process")
-    prediction_timeout_seconds: float = Field(
-        default=3600, gt=0, description="one branch on all frames; longer means that the process hangs"
+    prediction_processes: int = Field(
+        default=0,
+        ge=0,
+        description="most processes that predict at a time; 0: one a core, at most four. With a GPU there is one",
     )
+    prediction_threads: int = Field(
+        default=1, ge=1, description="CPU threads of each of them; small models lose by more than one"
+    )
+    prediction_timeout_seconds: float = Field(
+        default=3600, gt=0, description="one branch on a part of the frames; longer means that the process hangs"
+    )
+    known_frames_per_branch: int = Field(
+        default=500, ge=0, description="training frames of a branch that new ones are compared with; 0: none are"
+    )
+    known_frames: int = Field(default=5000, ge=1, description="the same of all branches together")
 
     force_fail_ev_per_angstrom: float = Field(default=50, gt=0, description="force-cap: fail above")
     force_warn_ev_per_angstrom: float = Field(default=20, gt=0, description="force-cap: warn above")
@@ -65,3 +77,7 @@ class MetricSettings(ServiceSettings):
 
     def limits(self) -> Limits:
         return Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
+
+    def run_settings(self) -> RunSettings:
+        """What a run that begins now is told."""
+        return RunSettings(self.limits(), self.max_frames, self.seed)

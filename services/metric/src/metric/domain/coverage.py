@@ -18,14 +18,16 @@ from metric.domain.novelty import Closeness
 class Prediction:
     """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å.
 
-    closeness  to the model's training frames, when it was asked for
     device     where the model ran: 'cpu', 'cuda'
+    virial     one float64 [3, 3] a frame, eV; None: not predicted
+    closeness  to the model's training frames, when it was asked for
     """
 
     energy: FloatArray
     forces: list[FloatArray]
-    closeness: Closeness | None = None
     device: str = "cpu"
+    virial: list[FloatArray] | None = None
+    closeness: Closeness | None = None
 
 
 @dataclass(frozen=True, slots=True)

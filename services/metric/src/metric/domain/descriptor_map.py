@@ -34,9 +34,7 @@ def placed(close: Closeness, known: Outline, keep: Sequence[int], places: Sequen
     )
 
 
-def descriptor_map(
-    known: Descriptors, new: Descriptors, places: Sequence[Place], seed: int
-) -> DescriptorMap:
+def descriptor_map(known: Descriptors, new: Descriptors, places: Sequence[Place], seed: int) -> DescriptorMap:
     """known [K, d] and new [F, d] mean descriptors; `places` say which frame each new one is.
 
     Principal components of both, standardised, each side with half the weight: a small dataset is seen beside a large
