@@ -12,6 +12,7 @@ from metric.domain.novelty import Closeness, Descriptors, Outline, summary, told
 
 POINTS = 1000
 _LEAST_SCALE = 1e-6
+_LEAST_RELATIVE_SCALE = 0.05
 Place = tuple[Literal["train", "held-out"], int]
 
 
@@ -37,15 +38,17 @@ def placed(close: Closeness, known: Outline, keep: Sequence[int], places: Sequen
 def descriptor_map(known: Descriptors, new: Descriptors, places: Sequence[Place], seed: int) -> DescriptorMap:
     """known [K, d] and new [F, d] mean descriptors; `places` say which frame each new one is.
 
-    Principal components of both, standardised, each side with half the weight: a small dataset is seen beside a large
-    one. Signs are fixed: along each axis the component of largest weight counts up. At most POINTS of each side;
-    known ones without a word on where they are from.
+    Principal components of both, in units of how known frames spread, each side with half the weight: a small dataset
+    is seen beside a large one. Signs are fixed: along each axis the component of largest weight counts up. At most
+    POINTS of each side; known ones without a word on where they are from.
     """
     rng = np.random.default_rng(seed)
     shown_known, shown_new = _sample(len(known), rng), _sample(len(new), rng)
     both = np.concatenate([known, new]).astype(np.float64)
     weights = np.concatenate([_share(len(known), len(new)), _share(len(new), len(known))])
-    axes, explained, centre, scale = _principal(both, weights)
+    centre = weights @ both
+    scale = _scale(known.astype(np.float64), np.sqrt(weights @ (both - centre) ** 2))
+    axes, explained = _principal((both - centre) / scale, weights)
     places_known = (known[shown_known] - centre) / scale @ axes
     places_new = (new[shown_new] - centre) / scale @ axes
     return DescriptorMap(
@@ -67,25 +70,28 @@ def _share(mine: int, others: int) -> FloatArray:
     return np.full(mine, (0.5 if others else 1.0) / max(mine, 1))
 
 
-def _principal(
-    points: FloatArray, weights: FloatArray
-) -> tuple[FloatArray, tuple[float, float], FloatArray, FloatArray]:
-    """Axes [d, 2], what part of the variance each explains, and centre [d] and scale [d] of the standardisation."""
-    centre = weights @ points
-    spread = np.sqrt(weights @ (points - centre) ** 2)
-    scale = np.where(spread > _LEAST_SCALE, spread, np.inf)
-    standard = (points - centre) / scale
+def _scale(known: FloatArray, spread: FloatArray) -> FloatArray:
+    """Per component [d]: the spread of known frames, but no less than a part of that of all, `spread`; infinite where
+    nothing differs.
+    """
+    own = known.std(axis=0) if len(known) > 1 else spread
+    return np.where(spread > _LEAST_SCALE, np.maximum(own, _LEAST_RELATIVE_SCALE * spread), np.inf)
+
+
+def _principal(standard: FloatArray, weights: FloatArray) -> tuple[FloatArray, tuple[float, float]]:
+    """Axes [d, 2] of centred points [P, d], and what part of the variance each explains."""
     values, vectors = np.linalg.eigh((standard * weights[:, None]).T @ standard)
     # A descriptor of one number has one axis; the other stays empty.
-    wide = np.zeros((len(centre), 2))
-    wide[:, : min(2, len(values))] = vectors[:, ::-1][:, :2]
-    largest = wide[np.abs(wide).argmax(axis=0), [0, 1]]
-    wide *= np.where(largest < 0, -1.0, 1.0)
+    count = min(2, len(values))
+    axes = np.zeros((standard.shape[1], 2))
+    axes[:, :count] = vectors[:, ::-1][:, :count]
+    largest = axes[np.abs(axes).argmax(axis=0), [0, 1]]
+    axes *= np.where(largest < 0, -1.0, 1.0)
     shares = np.zeros(2)
     total = float(values.sum())
     if total > 0:
-        shares[: min(2, len(values))] = np.clip(values[::-1][:2] / total, 0, 1)
-    return wide, (_told(shares[0]), _told(shares[1])), centre, scale
+        shares[:count] = np.clip(values[::-1][:count] / total, 0, 1)
+    return axes, (_told(shares[0]), _told(shares[1]))
 
 
 def _told(value: float) -> float:

@@ -24,7 +24,7 @@ _FAR_QUANTILE = 0.99
 _FAR_AT_LEAST = 2.0
 # Directions in which known environments hardly differ would make noise look new.
 _LEAST_RELATIVE_SCALE = 0.02
-_LEAST_SCALE = 1e-4
+_LEAST_SCALE = 1e-3
 _LEAST_UNIT = 1e-3
 _BLOCK = 512
 _BINS_PER_DECADE = 10
