@@ -7,12 +7,18 @@ from pathlib import Path
 import deepmd.pt.infer.deep_eval  # noqa: F401
 import torch
 from deepmd.infer import DeepPot
+from deepmd.pt.utils.env import DEVICE
 from frames.frame import Frame
 
 from dpa.batches import Batch, Gathered, Prediction, UnknownElement, batches
 from dpa.checkpoint import branches
 
-__all__ = ["Batch", "Prediction", "Predictor", "UnknownBranch", "UnknownElement", "branches"]
+__all__ = ["Batch", "Prediction", "Predictor", "UnknownBranch", "UnknownElement", "branches", "device"]
+
+
+def device() -> str:
+    """Where deepmd computes in this process, e.g. 'cpu', 'cuda:0'."""
+    return str(DEVICE)
 
 
 class UnknownBranch(ValueError):

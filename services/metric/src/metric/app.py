@@ -8,6 +8,7 @@ from kit.service import Foundation
 from kit.work import work_folder
 
 from metric.handlers import Handlers
+from metric.judging import Judge
 from metric.models import RegistryModels
 from metric.prediction import PredictionProcess
 from metric.service import Metric
@@ -24,9 +25,10 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             channel(settings.registry_address, settings.registry_token) as registry,
         ):
             models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
-            metric = Metric(
-                Store(), models, predictions, base.blobs, folder, settings.limits(), settings.max_frames, settings.seed
-            )
+            judge = Judge(models, predictions, base.blobs, folder)
+            metric = Metric(Store(), models, judge, base.blobs, settings.run_settings())
             handlers = Handlers(base.database, metric)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
+            # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
+            base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)
             yield

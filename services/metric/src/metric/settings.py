@@ -8,6 +8,7 @@ from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
 from metric.domain.limits import Limits
+from metric.domain.run_settings import RunSettings
 
 
 class MetricSettings(ServiceSettings):
@@ -65,3 +66,7 @@ class MetricSettings(ServiceSettings):
 
     def limits(self) -> Limits:
         return Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
+
+    def run_settings(self) -> RunSettings:
+        """What a run that begins now is told."""
+        return RunSettings(self.limits(), self.max_frames, self.seed)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å."""
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å; `device` is where, e.g. 'cpu'."""
 
     energy: FloatArray
     forces: list[FloatArray]
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

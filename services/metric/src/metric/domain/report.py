@@ -1,7 +1,7 @@
 """One judgement of a dataset, from its survey and the model's predictions to the numbers of a MetricReport."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,9 @@ from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
 
 from metric.domain.coverage import BranchJudgement, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.frame_verdicts import frame_verdicts
 from metric.domain.limits import Limits
+from metric.domain.pairs import in_order, pairs_of_formulas
 from metric.domain.plausibility import Agreement, Candidate, judge_labels
 from metric.domain.survey import Survey, Surveyed
 from metric.domain.verdict import Judged, Outcome, new, outcome, sound
@@ -23,10 +25,11 @@ _DECADES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the judged model is: its version and branches."""
+    """What the judged model is: its version and branches, and the pairs of elements in its training data."""
 
     version: str
     branches: tuple[BranchManifest, ...]
+    pairs: frozenset[str] = frozenset()
 
     @property
     def elements(self) -> frozenset[str]:
@@ -47,6 +50,7 @@ class Judgement:
     nearest: BranchJudgement | None
     energy_shift_ev: dict[str, float]
     new_elements: tuple[str, ...]
+    new_element_pairs: tuple[str, ...]
     agreement: Agreement | None
     parity: tuple[Parity, ...]
     histogram: Histogram | None
@@ -62,8 +66,11 @@ def judge(
     predictions: Sequence[Prediction],
     limits: Limits,
     seed: int,
+    pairs: frozenset[str] = frozenset(),
 ) -> Judgement:
     """`sampled` and `frames` are the predicted frames in the same order; `predictions` one a branch of `model`.
+
+    `pairs` are those of the dataset as ingest told them; empty: those of its compositions.
 
     Frames that failed a check are held against the model for their labels only: they are neither
     covered nor useful.
@@ -97,17 +104,15 @@ def judge(
         nearest=near,
         energy_shift_ev=_shift(judged, kept, near) if near is not None else {},
         new_elements=new_elements if model is not None else survey.elements,
+        new_element_pairs=in_order(
+            (pairs or pairs_of_formulas(survey.records.formulas)) - (model.pairs if model is not None else frozenset())
+        ),
         agreement=agreement,
         parity=parity(kept, near, seed) if near is not None else (),
         histogram=log_histogram(near.max_force_errors, near.coverage.threshold_ev_per_angstrom) if near else None,
-        verdicts=_verdicts(survey, judged, near),
+        verdicts=frame_verdicts(survey, judged, kept, near, everything=sound_result.passed),
         failed_frames=survey.failed,
     )
-
-
-def settings_of(limits: Limits, seed: int, max_frames: int) -> dict[str, float]:
-    """What a report keeps so that the run can be repeated."""
-    return {**asdict(limits), "seed": float(seed), "max_frames": float(max_frames)}
 
 
 def _candidates(model: Known, predictions: Sequence[Prediction]) -> list[Candidate]:
@@ -125,31 +130,6 @@ def _shift(judged: Sequence[Surveyed], frames: Sequence[Frame], near: BranchJudg
     """Fitted on training frames: held-out ones must not help a branch that they will be used to judge."""
     rows = [position for position, one in enumerate(judged) if one.split == "train"] or list(range(len(frames)))
     return energy_shift([frames[position] for position in rows], near.prediction.energy[rows])
-
-
-def _verdicts(survey: Survey, judged: Sequence[Surveyed], near: BranchJudgement | None) -> tuple[FrameVerdict, ...]:
-    """Of every failed frame and every judged frame, in the order of the dataset."""
-    position = {id(one): number for number, one in enumerate(judged)}
-    verdicts = []
-    for one in survey.frames:
-        number = position.get(id(one))
-        if number is None and not one.failed:
-            continue
-        verdict: Literal["covered", "useful", "failed"] = "failed" if one.failed else "useful"
-        error = None
-        if number is not None and near is not None:
-            error = float(near.max_force_errors[number])
-            verdict = "covered" if near.covered[number] else "useful"
-        verdicts.append(
-            FrameVerdict(
-                split=one.split,
-                index=one.index,
-                verdict=verdict,
-                max_force_error_ev_per_angstrom=error,
-                rules=tuple(finding.result() for finding in one.findings),
-            )
-        )
-    return tuple(verdicts)
 
 
 def parity(frames: Sequence[Frame], near: BranchJudgement, seed: int) -> tuple[Parity, ...]:

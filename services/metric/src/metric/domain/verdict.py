@@ -21,6 +21,7 @@ _REMEDIES = {
     "forces of all atoms",
     checks.ENERGY_OUTLIER: "leave out calculations that did not converge or ended in another electronic state",
     checks.VIRIAL_SYMMETRY: "check how the virial was read, or upload without it",
+    checks.SCF_CONVERGED: "run the calculations on until the self-consistency converges, or leave them out",
 }
 _LABEL_REMEDY = "Correct the labels and upload a new version; nothing else has to change."
 
