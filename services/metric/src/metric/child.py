@@ -94,4 +94,6 @@ class _Loaded:
         if job.branch not in self._branches:
             self._branches[job.branch] = self.warm().Predictor(job.model, job.branch)
         found = self._branches[job.branch].predict(job.frames)
-        return Prediction(energy=found.energy, forces=list(found.forces), device=self.warm().device())
+        return Prediction(
+            energy=found.energy, forces=list(found.forces), device=self.warm().device(), virial=list(found.virial)
+        )

@@ -58,10 +58,32 @@ class MetricSettings(ServiceSettings):
         default=0.2, ge=0, le=1, description="plausible-labels: correlation of forces below this says unrelated"
     )
     sign_correlation: float = Field(
-        default=0.3, ge=0, le=1, description="plausible-labels: least |correlation| to say that the sign is turned"
+        default=0.6, ge=0, le=1, description="plausible-labels: least |correlation| to say that the sign is turned"
     )
     unit_correlation: float = Field(
-        default=0.5, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong unit"
+        default=0.8, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong unit"
+    )
+    partly_known_correlation: float = Field(
+        default=0.9, ge=0, le=1, description="plausible-labels: the same for either, beside elements new to the branch"
+    )
+    consistent_steps: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="consistent-labels: least part of nearly equal frames whose energies differ "
+        "by the work of their forces",
+    )
+    long_bond_ratio: float = Field(
+        default=1.6, gt=1, description="plausible-lengths: closest atoms beyond this part of the sum of covalent radii"
+    )
+    energy_correlation: float = Field(
+        default=0.8, ge=0, le=1, description="plausible-energies: least |correlation| to name a wrong sign or unit"
+    )
+    virial_correlation: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="plausible-virials: least |correlation| to name a wrong sign; a unit needs 0.8",
     )
 
     def limits(self) -> Limits:

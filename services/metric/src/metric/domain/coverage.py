@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å; `device` is where, e.g. 'cpu'."""
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å; `device` is where, e.g. 'cpu'.
+
+    virial  one float64 [3, 3] a frame, eV; None: not predicted
+    """
 
     energy: FloatArray
     forces: list[FloatArray]
     device: str = "cpu"
+    virial: list[FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
