@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from frames.frame import Frame
 from known_cases import (
     BOHR,
     HARTREE,
@@ -17,6 +18,7 @@ from known_cases import (
     frames_shuffled,
     hottest,
     joined,
+    labels_shuffled,
     lopsided,
     mistyped,
     one_bad,
@@ -38,8 +40,13 @@ PASSED, COVERED, NOT_SOUND = "passed", "covered", "not-sound"
 ATOMIC_UNITS = scaled(energy=1 / HARTREE, forces=BOHR / HARTREE, lengths=1 / BOHR, virial=1 / HARTREE)
 
 
-def _cold(frame):  # type: ignore[no-untyped-def]
+def _cold(frame: Frame) -> Frame:
     return replace(frame, forces=0 * frame.forces)
+
+
+def _stress(frame: Frame) -> Frame:
+    assert frame.virial is not None
+    return replace(frame, virial=frame.virial / volume(frame))
 
 
 KNOWN = (
@@ -61,10 +68,12 @@ KNOWN = (
     Case("si-two-frames", "two frames", first(silicon, 2), COVERED),
     Case("water-own", "frames between those of the trajectory that the model learned", water, COVERED,
          settings=WATER_LIMITS),
-    Case("water-no-drift", "the same less their net force, under the usual limits", each(water, without_drift), COVERED),
+    Case("water-no-drift", "the same less their net force, under the usual limits", each(water, without_drift),
+         COVERED),
     Case("si-and-water", "12 frames of silicon, 12 of water", joined((silicon, 12), (water, 12)), COVERED,
          settings=WATER_LIMITS),
-    Case("si-few-new", "57 frames of silicon and 3 of SiC: 95 % covered", joined((turned(silicon, 57), 57), (carbide, 3)),
+    Case("si-few-new", "57 frames of silicon and 3 of SiC: 95 % covered", joined((turned(silicon, 57), 57), (carbide,
+         3)),
          COVERED),
 )  # fmt: skip
 
@@ -82,7 +91,8 @@ NEW = (
     Case("si-compressed", "silicon at 62 to 72 % of its volume", computed("si-compressed"), PASSED),
     Case("si-stretched", "silicon at 135 to 150 % of its volume", computed("si-stretched"), PASSED),
     Case("si-hot", "silicon with displacements of σ 0.3 Å, near melting", computed("si-hot"), PASSED),
-    Case("si-vacancy", "silicon with one atom of eight missing", computed("si-vacancy"), PASSED),
+    Case("si-vacancy", "silicon with one atom of eight missing", computed("si-vacancy"), PASSED,
+         miss="12 held-out frames leave the branch a loose threshold, 1.24 eV/Å: its errors here are smaller"),
     Case("sio2", "SiO2: elements known, their bond not", computed("sio2"), PASSED),
 )  # fmt: skip
 
@@ -106,7 +116,8 @@ FRAMES = (
     Case("virial-lopsided", "virials that are not symmetric", each(silicon, lopsided), NOT_SOUND, "virial-symmetry",
          "virial"),
     Case("unconverged-10-percent", "a tenth of the frames did not converge",
-         each(turned(silicon, 100), lambda f: replace(f, converged=False), 0.1), NOT_SOUND, "scf-converged", "converge"),
+         each(turned(silicon, 100), lambda f: replace(f, converged=False), 0.1), NOT_SOUND, "scf-converged",
+         "converge"),
     Case("unconverged-3-percent", "3 of 100 frames did not converge",
          each(turned(silicon, 100), lambda f: replace(f, converged=False), 0.03), COVERED, failed_frames=3),
 )  # fmt: skip
@@ -147,26 +158,30 @@ LABELS = (
          "shuffled"),
     Case("si-atoms-shuffled", "forces of each frame on the wrong atoms", each(silicon, atoms_shuffled), NOT_SOUND,
          FORCES, "shuffled"),
+    Case("si-labels-shuffled", "each frame with forces and energy of another", labels_shuffled(silicon), NOT_SOUND,
+         TOGETHER, "shuffled"),
     Case("si-half-shuffled", "half of the frames with the forces of others", frames_shuffled(silicon, 0.5), NOT_SOUND,
          TOGETHER, "shuffled"),
     Case("si-two-references", "13.6 eV added to every second frame", each(silicon, shifted(per_frame=13.6), 0.5),
          NOT_SOUND, TOGETHER, "two references"),
     Case("si-two-references-1-ev", "1 eV/atom added to every second frame", each(silicon, shifted(per_atom=1), 0.5),
          NOT_SOUND, TOGETHER, "two references"),
-    Case("si-two-references-third", "1 eV/atom added to a third of the frames", each(silicon, shifted(per_atom=1), 1 / 3),
+    Case("si-two-references-third", "1 eV/atom added to a third of the frames", each(silicon, shifted(per_atom=1),
+         1 / 3),
          NOT_SOUND, TOGETHER, "two references"),
     Case("si-no-forces", "all forces zero", each(silicon, _cold), NOT_SOUND, FORCES, "forces are zero"),
-    Case("si-no-cell", "the cell was lost", each(silicon, lambda f: replace(f, cell=None, virial=None)), NOT_SOUND, "",
-         ""),
+    Case("si-no-cell", "the cell was lost", each(silicon, lambda f: replace(f, cell=None, virial=None)), NOT_SOUND,
+         miss="a cluster is a structure too, and its labels fit its positions"),
     Case("si-virial-sign", "virials with the sign turned", each(silicon, scaled(virial=-1)), NOT_SOUND, VIRIALS,
          "wrong sign"),
     Case("si-stress", "stresses in eV/Å³ for virials",
-         each(silicon, lambda f: replace(f, virial=f.virial / volume(f))), NOT_SOUND, VIRIALS, "eV/Å³"),
+         each(silicon, _stress), NOT_SOUND, VIRIALS, "eV/Å³"),
     Case("si-virial-ha", "virials in hartree", each(silicon, scaled(virial=1 / HARTREE)), NOT_SOUND, VIRIALS,
          "hartree"),
     Case("water-sign", "water: forces with the sign turned", each(water, scaled(forces=-1)), NOT_SOUND, FORCES,
          "sign is turned", WATER_LIMITS),
-    Case("water-ha-bohr", "water: forces in hartree/bohr", each(water, scaled(forces=BOHR / HARTREE)), NOT_SOUND, FORCES,
+    Case("water-ha-bohr", "water: forces in hartree/bohr", each(water, scaled(forces=BOHR / HARTREE)), NOT_SOUND,
+         FORCES,
          "hartree/bohr", WATER_LIMITS),
     Case("water-energy-ha", "water: energies in hartree", each(water, scaled(energy=1 / HARTREE)), NOT_SOUND, ENERGIES,
          "hartree", WATER_LIMITS),
@@ -180,7 +195,18 @@ LABELS = (
          "bohr", WATER_LIMITS),
     Case("water-two-references", "water: 1 eV added to every second frame", each(water, shifted(per_frame=1), 0.5),
          NOT_SOUND, TOGETHER, "two references", WATER_LIMITS),
-    Case("water-swapped", "water: H and O exchanged", each(water, swapped(1, 8)), NOT_SOUND, "", "", WATER_LIMITS),
+    Case("water-swapped", "water: H and O exchanged", each(water, swapped(1, 8)), NOT_SOUND, settings=WATER_LIMITS,
+         miss="a structure of known elements as the model has never seen it"),
+    Case("water-energy-sign", "water: energies with the sign turned", each(water, scaled(energy=-1)), NOT_SOUND,
+         ENERGIES,
+         "sign of the energies", WATER_LIMITS),
+    Case("water-ev-bohr", "water: forces in eV/bohr", each(water, scaled(forces=BOHR)), NOT_SOUND, TOGETHER, "per bohr",
+         WATER_LIMITS),
+    Case("water-no-forces", "water: all forces zero", each(water, _cold), NOT_SOUND, FORCES, "forces are zero",
+         WATER_LIMITS),
+    Case("water-atomic-units", "water: everything in atomic units", each(water, ATOMIC_UNITS), NOT_SOUND, LENGTHS,
+         "bohr",
+         WATER_LIMITS),
     Case("water-virial-sign", "water: virials with the sign turned", each(water, scaled(virial=-1)), NOT_SOUND, VIRIALS,
          "wrong sign", WATER_LIMITS),
 )  # fmt: skip
@@ -188,7 +214,8 @@ LABELS = (
 NEW_LABELS = (
     Case("sic-sign", "SiC: forces with the sign turned", each(carbide, scaled(forces=-1)), NOT_SOUND, TOGETHER,
          "opposite signs"),
-    Case("sic-ha-bohr", "SiC: forces in hartree/bohr", each(carbide, scaled(forces=BOHR / HARTREE)), NOT_SOUND, TOGETHER,
+    Case("sic-ha-bohr", "SiC: forces in hartree/bohr", each(carbide, scaled(forces=BOHR / HARTREE)), NOT_SOUND,
+         TOGETHER,
          "hartree/bohr"),
     Case("sic-ev-bohr", "SiC: forces in eV/bohr", each(carbide, scaled(forces=BOHR)), NOT_SOUND, TOGETHER, "per bohr"),
     Case("sic-energy-ha", "SiC: energies in hartree", each(carbide, scaled(energy=1 / HARTREE)), NOT_SOUND, TOGETHER,
@@ -205,11 +232,17 @@ NEW_LABELS = (
          NOT_SOUND, TOGETHER, "shuffled"),
     Case("sic-two-references", "SiC: 1 eV/atom added to every second frame", each(carbide, shifted(per_atom=1), 0.5),
          NOT_SOUND, TOGETHER, "two references"),
+    Case("sic-labels-shuffled", "SiC: each frame with forces and energy of another",
+         labels_shuffled(carbide), NOT_SOUND, TOGETHER, "shuffled"),
+    Case("sic-virial-sign", "SiC: virials with the sign turned", each(carbide, scaled(virial=-1)), NOT_SOUND,
+         miss="the work of the strain is small beside that of the forces, and no model knows carbon"),
     Case("sic-no-forces", "SiC: all forces zero", each(carbide, _cold), NOT_SOUND, TOGETHER, "forces are zero"),
     Case("sic-bohr", "SiC: positions and cells in bohr", each(carbide, scaled(lengths=1 / BOHR)), NOT_SOUND, LENGTHS,
          "bohr"),
-    Case("sic-atomic-units", "SiC: everything in atomic units", each(carbide, ATOMIC_UNITS), NOT_SOUND, LENGTHS, "bohr"),
-    Case("first-sign", "no model yet: forces with the sign turned", each(silicon, scaled(forces=-1)), NOT_SOUND, TOGETHER,
+    Case("sic-atomic-units", "SiC: everything in atomic units", each(carbide, ATOMIC_UNITS), NOT_SOUND, LENGTHS,
+         "bohr"),
+    Case("first-sign", "no model yet: forces with the sign turned", each(silicon, scaled(forces=-1)), NOT_SOUND,
+         TOGETHER,
          "opposite signs", with_model=False),
     Case("sic-hartree", "SiC: energies in hartree and forces in hartree/Å",
          each(carbide, scaled(energy=1 / HARTREE, forces=1 / HARTREE)), NOT_SOUND,

@@ -5,7 +5,7 @@ tests/data/known-cases (see there). `miss` marks what the metric is known not to
 """
 
 import lzma
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from io import StringIO
@@ -125,6 +125,22 @@ def frames_shuffled(source: Callable[[], Frames], part: float = 1.0) -> Callable
         chosen = np.random.default_rng(1).permutation(len(frames))[: round(part * len(frames))]
         moved = dict(zip(chosen.tolist(), np.roll(chosen, 1).tolist(), strict=True))
         return [replace(frame, forces=frames[moved.get(n, n)].forces) for n, frame in enumerate(frames)]
+
+    return made
+
+
+def labels_shuffled(source: Callable[[], Frames]) -> Callable[[], Frames]:
+    """Each frame has forces, energy and virial of another one."""
+
+    def made() -> Frames:
+        frames = source()
+        order = np.random.default_rng(2).permutation(len(frames))
+        moved = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+        others = [frames[moved[number]] for number in range(len(frames))]
+        return [
+            replace(frame, energy=other.energy, forces=other.forces, virial=other.virial)
+            for frame, other in zip(frames, others, strict=True)
+        ]
 
     return made
 

@@ -43,7 +43,9 @@ class MetricSettings(ServiceSettings):
     )
     net_force_warn_mev_per_angstrom: float = Field(default=1, gt=0, description="net-force: warn above")
     energy_fail_ev_per_atom: float = Field(
-        default=1, gt=0, description="energy-outlier: fail above, residual of the robust fit on composition"
+        default=1,
+        gt=0,
+        description="energy-outlier: fail above, residual of the robust fit on composition less what forces explain",
     )
     energy_warn_robust_z: float = Field(default=8, gt=0, description="energy-outlier: warn above, robust z")
     virial_fail_ratio: float = Field(default=1e-2, gt=0, description="virial-symmetry: fail above, ‖W − Wᵀ‖/‖W‖")
@@ -72,6 +74,12 @@ class MetricSettings(ServiceSettings):
         le=1,
         description="consistent-labels: least part of nearly equal frames whose energies differ "
         "by the work of their forces",
+    )
+    understood_correlation: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="plausible-labels: of energies, from which on forces may be called unrelated",
     )
     long_bond_ratio: float = Field(
         default=1.6, gt=1, description="plausible-lengths: closest atoms beyond this part of the sum of covalent radii"

@@ -60,20 +60,18 @@ def judge_consistency(frames: Sequence[Frame], limits: Limits) -> tuple[Consiste
     near = steps(frames)
     if not any(frame.forces.any() for frame in frames):
         return None, _no_forces([one for one in near if one.moved > _MOVED_ANGSTROM])
-    found = [one for one in near if abs(one.work) >= _SMALLEST_WORK_EV_PER_ATOM * one.natoms]
+    least = _SMALLEST_WORK_EV_PER_ATOM
+    found = [one for one in near if max(abs(one.force_work), abs(one.energy)) >= least * one.natoms and one.force_work]
     if len(found) < _FEWEST_STEPS:
         return None, None
-    energy, work = (np.array([getattr(one, name) for one in found]) for name in ("energy", "work"))
-    factor = _factor(energy, work)
-    agrees = _agree(energy, work)
-    seen = Consistency(len(found), factor, float(agrees.mean()), float(_agree(energy, factor * work).mean()))
+    seen = _measured(found)
     numbers = {
         "steps": float(seen.steps),
         "energy_over_work": seen.factor,
         "agreeing_steps": seen.agree,
         "at_least_agreeing_steps": limits.consistent_steps,
     }
-    told = _cause(seen, found, energy - work, limits)
+    told = _cause(seen, found, limits)
     sentence = told or (
         f"Energies and forces belong together: between {counted(seen.steps, 'pair')} of nearly equal frames the energy "
         f"changes by {significant(seen.factor)} times the work of the forces; {percent(seen.agree)} of the pairs agree."
@@ -81,9 +79,24 @@ def judge_consistency(frames: Sequence[Frame], limits: Limits) -> tuple[Consiste
     return seen, RuleResult(rule=CONSISTENT_LABELS, passed=told is None, sentence=sentence, numbers=numbers)
 
 
+def _measured(found: Sequence[Step]) -> Consistency:
+    """Virials may have the unit of the forces or that of the energies: what fits better is believed."""
+    energy, force_work, strain_work = (
+        np.array([getattr(one, name) for one in found]) for name in ("energy", "force_work", "strain_work")
+    )
+    agree = float(_agree(energy, force_work + strain_work).mean())
+    fits = []
+    for left, right in ((energy, force_work + strain_work), (energy - strain_work, force_work)):
+        factor = _factor(left, right)
+        fits.append((float(_agree(left, factor * right).mean()), factor))
+    scaled, factor = max(fits, key=lambda fit: fit[0])
+    return Consistency(len(found), factor, agree, scaled)
+
+
 def _factor(energy: FloatArray, work: FloatArray) -> float:
     """Of smallest absolute deviation: the median of energy/work, weighted by the size of the work."""
-    ratio, weight = energy / work, np.abs(work)
+    moving = work != 0
+    ratio, weight = energy[moving] / work[moving], np.abs(work[moving])
     order = np.argsort(ratio)
     total = np.cumsum(weight[order])
     return float(ratio[order][int(np.searchsorted(total, total[-1] / 2))])
@@ -95,7 +108,7 @@ def _agree(energy: FloatArray, work: FloatArray) -> NDArray[np.bool_]:
     return found
 
 
-def _cause(seen: Consistency, found: Sequence[Step], excess: FloatArray, limits: Limits) -> str | None:
+def _cause(seen: Consistency, found: Sequence[Step], limits: Limits) -> str | None:
     """What is wrong, in words; None: nothing."""
     same_unit = 1 / _SAME_UNIT < seen.factor < _SAME_UNIT
     if seen.agree >= limits.consistent_steps and same_unit:
@@ -103,7 +116,7 @@ def _cause(seen: Consistency, found: Sequence[Step], excess: FloatArray, limits:
     between = f"between {counted(seen.steps, 'pair')} of nearly equal frames"
     if seen.agree_scaled >= limits.consistent_steps and not same_unit:
         return _scaled(seen, max(one.natoms for one in found), between)
-    shift = _common_shift(excess, found)
+    shift = _common_shift(found)
     if shift is not None:
         return (
             f"The energies come from two references: {between}, {percent(1 - seen.agree)} differ by "
@@ -140,10 +153,10 @@ def _near(value: float, factor: float) -> bool:
     return factor / _FACTOR_TOLERANCE < value < factor * _FACTOR_TOLERANCE
 
 
-def _common_shift(excess: FloatArray, found: Sequence[Step]) -> float | None:
+def _common_shift(found: Sequence[Step]) -> float | None:
     """eV, if what the forces do not explain is the same wherever it is; None otherwise."""
-    work = np.array([one.work for one in found])
-    odd = np.abs(excess)[~_agree(excess + work, work)]
+    energy, work = np.array([one.energy for one in found]), np.array([one.work for one in found])
+    odd = np.abs(energy - work)[~_agree(energy, work)]
     if len(odd) < _FEWEST_STEPS // 2:
         return None
     shift = float(np.median(odd))

@@ -37,7 +37,8 @@ def judge_all(
     seen, consistency = judge_consistency(frames, limits)
     belong = seen is not None and consistency is not None and consistency.passed
     found, forces = judge_labels(frames, candidates, limits, consistent=belong)
-    energies = judge_energies(frames, candidates, found, limits)
+    factor = seen.factor if seen is not None and seen.agree_scaled >= limits.consistent_steps else None
+    energies = judge_energies(frames, candidates, found, limits, factor)
     virials = judge_virials(frames, candidates, found, limits)
     definite = [one for one in (forces, energies, virials) if one is not None and not one.passed]
     if lengths is not None and not lengths.passed:

@@ -18,6 +18,8 @@ _FARTHEST_RATIO = 3.0
 _MOST_FRAMES = 100
 _MOST_ATOMS = 1000
 _ALIKE = 0.9
+_SHORTEST_BOND = 0.75
+_BOHR_ANGSTROM = 0.529177
 
 
 def judge_lengths(too_close: FloatArray, frames: Sequence[Frame], limits: Limits) -> RuleResult | None:
@@ -29,8 +31,9 @@ def judge_lengths(too_close: FloatArray, frames: Sequence[Frame], limits: Limits
     Single atoms and noble gases have no bonds; nothing is said where those are all.
     """
     short = np.isfinite(too_close)
-    if short.mean() >= _ALIKE:
-        middle = float(np.median(too_close[short]))
+    middle = float(np.median(too_close[short])) if short.any() else 0.0
+    # Nearer still, atoms overlap: then no unit is to blame.
+    if short.mean() >= _ALIKE and middle > _SHORTEST_BOND * _BOHR_ANGSTROM:
         measured = _measured(middle)
         sentence = (
             f"All bonds are too short: {measured}, as when Å are multiplied by 0.529 (bohr to Å) once too often. Check "

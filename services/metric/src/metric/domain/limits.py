@@ -23,6 +23,7 @@ class Limits:
     sign_correlation: float
     unit_correlation: float
     partly_known_correlation: float
+    understood_correlation: float
     consistent_steps: float
     long_bond_ratio: float
     energy_correlation: float

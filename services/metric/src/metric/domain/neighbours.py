@@ -19,18 +19,24 @@ _NEAREST = 4
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From frame `first` to frame `second`: the energy between them as reported, and as their forces tell it, eV.
+    """From frame `first` to frame `second`: the energy between them as reported, and as forces and virials tell it, eV.
 
-    work = −½ Σ (F_a + F_b)·Δx − ½ (W_a + W_b):ε, exact for harmonic motion; `moved` is the largest displacement of
-    an atom, Å; `natoms` are those of one frame.
+    force_work   −½ Σ (F_a + F_b)·Δx, exact for harmonic motion
+    strain_work  −½ (W_a + W_b):ε
+    moved        the largest displacement of an atom, Å; `natoms` are those of one frame
     """
 
     first: int
     second: int
     energy: float
-    work: float
+    force_work: float
+    strain_work: float
     moved: float
     natoms: int
+
+    @property
+    def work(self) -> float:
+        return self.force_work + self.strain_work
 
 
 def steps(frames: Sequence[Frame]) -> list[Step]:
@@ -99,7 +105,8 @@ def _step(frames: Sequence[Frame], first: int, second: int) -> Step | None:
         strain_work = -0.5 * float(np.sum((one.virial + other.virial) * strain))
     elif size > _UNKNOWN_STRAIN:
         return None
-    if force_work and abs(strain_work) > _STRAIN_SHARE * abs(force_work):
+    energy = other.energy - one.energy
+    if abs(strain_work) > _STRAIN_SHARE * max(abs(force_work), abs(energy)):
         return None
     farthest = float(np.linalg.norm(moved, axis=1).max())
-    return Step(first, second, other.energy - one.energy, force_work + strain_work, farthest, one.natoms)
+    return Step(first, second, energy, force_work, strain_work, farthest, one.natoms)

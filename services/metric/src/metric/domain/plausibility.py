@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from contracts.base import RuleResult
-from frames.frame import FloatArray, Frame
+from frames.align import align_energies
+from frames.frame import FloatArray, Frame, element_counts
 
 from metric.domain.coverage import Prediction
 from metric.domain.limits import Limits
@@ -14,10 +15,12 @@ from metric.domain.words import significant
 PLAUSIBLE_LABELS = "plausible-labels"
 
 _FEWEST_COMPONENTS = 30
+_FEWEST_FRAMES = 8
 _FACTOR_TOLERANCE = 1.3
 # A model that meets an element for the first time is right about the direction more than about the size.
 _SIGN_TOLERANCE = 3.0
 _CLEARLY = 3.0
+_SIZE_TOLERANCE = 1.4
 _HARTREE_EV = 27.211386
 _HARTREE_PER_BOHR_EV_PER_ANGSTROM = 51.422067
 
@@ -76,8 +79,9 @@ def judge_labels(
 
     A sign or a unit is named only where the agreement is clear apart from it; beside elements that the branch has
     never met, only where it is nearly perfect: correct forces of new chemistry often run against what a model
-    makes of them. "Unrelated" is said only of frames all of whose elements one branch knows, and of forces above
-    that branch's own error: data is not at fault for being new, nor relaxed structures for having no forces.
+    makes of them. "Unrelated" is said only where the branch shows by the energies that it understands the structures,
+    all of whose elements it knows, and of forces above its own error: data is not at fault for being new, nor relaxed
+    structures for having no forces.
     `consistent`: energies and forces were found to belong together, so neither order nor sign is wrong.
     No rule result: nothing to hold against.
     """
@@ -94,7 +98,7 @@ def judge_labels(
         told = max(familiar, key=_strength)
         diagnosis = _sign_or_unit(told, limits, consistent)
         if diagnosis is None and not consistent and told.correlation < limits.correlation_floor and told.matters:
-            diagnosis = _unrelated(told, limits)
+            diagnosis = _unrelated(told, limits) if _understood(frames, candidates, told, limits) else None
     if diagnosis is None and _strength(best) >= limits.partly_known_correlation:
         told, diagnosis = best, _sign_or_unit(best, limits, consistent)
     numbers = {"slope": told.slope, "correlation": told.correlation, "force_components": float(told.components)}
@@ -132,6 +136,36 @@ def _missing(frames: Sequence[Frame], candidate: Candidate) -> str | None:
         f"All forces are zero, where branch {candidate.name} expects {significant(size)} eV/Å (root mean square): they "
         f"were not computed, or not read."
     )
+
+
+def energy_agreement(frames: Sequence[Frame], candidate: Candidate) -> Agreement | None:
+    """Reported against predicted energies per atom, less what composition explains, on elements that it knows."""
+    known = _known(frames, candidate)
+    if not known:
+        return None
+    chosen = [frames[one] for one in known]
+    reported = _within_composition(chosen, np.array([frame.energy for frame in chosen]))
+    return agreement(
+        candidate.name, reported, _within_composition(chosen, candidate.prediction.energy[known]), _FEWEST_FRAMES
+    )
+
+
+def _within_composition(frames: Sequence[Frame], energies: FloatArray) -> FloatArray:
+    counts = element_counts(frames)
+    return np.asarray(align_energies(counts, energies).residual / counts.sum(axis=1), dtype=np.float64)
+
+
+def _understood(frames: Sequence[Frame], candidates: Sequence[Candidate], forces: Agreement, limits: Limits) -> bool:
+    """The branch predicts energies very well and forces of the right size: what it does not predict is their order."""
+    candidate = next(one for one in candidates if one.name == forces.branch)
+    energies, known = energy_agreement(frames, candidate), _known(frames, candidate)
+    if energies is None or energies.correlation < limits.understood_correlation:
+        return False
+    reported, predicted = (
+        float(np.sqrt(np.mean(np.concatenate([one.ravel() for one in side]) ** 2)))
+        for side in ([frames[one].forces for one in known], [candidate.prediction.forces[one] for one in known])
+    )
+    return 1 / _SIZE_TOLERANCE < reported / predicted < _SIZE_TOLERANCE
 
 
 def _compare(frames: Sequence[Frame], candidate: Candidate, which: Collection[int] | range) -> Agreement | None:
@@ -178,7 +212,7 @@ def _sign_or_unit(found: Agreement, limits: Limits, consistent: bool) -> str | N
 
 def _unrelated(found: Agreement, limits: Limits) -> str:
     return (
-        f"The forces look unrelated to the structures, as when atoms or frames were shuffled: on elements that branch "
-        f"{found.branch} knows their correlation with its prediction is {found.correlation:.2f}, "
-        f"and {limits.correlation_floor:g} is the least to be expected."
+        f"The forces look unrelated to the structures, as when atoms or frames were shuffled: branch {found.branch} "
+        f"predicts the energies well, but the correlation of its forces with these is {found.correlation:.2f}, and "
+        f"{limits.correlation_floor:g} is the least to be expected."
     )

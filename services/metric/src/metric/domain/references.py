@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from contracts.base import RuleResult
-from frames.align import align_energies
-from frames.frame import FloatArray, Frame, element_counts
+from frames.frame import FloatArray, Frame
 
 from metric.domain.limits import Limits
-from metric.domain.plausibility import Agreement, Candidate, agreement
+from metric.domain.plausibility import Agreement, Candidate, agreement, energy_agreement
 
 PLAUSIBLE_ENERGIES = "plausible-energies"
 PLAUSIBLE_VIRIALS = "plausible-virials"
@@ -18,37 +17,42 @@ _BELIEVED_CORRELATION = 0.8
 _BELIEVED_SLOPE = (0.5, 2.0)
 # Small models flatten energies: a factor below this says nothing.
 _LEAST_FACTOR = 5.0
-_FACTOR_TOLERANCE = 1.3
+_FACTOR_TOLERANCE = 1.15
+_SLOPE_TOLERANCE = 2.0
 _UNIT_CORRELATION = 0.8
-_FEWEST_FRAMES = 8
 _HARTREE_EV = 27.211386
+_ENERGY_UNITS: tuple[tuple[float, str], ...] = (
+    (1 / _HARTREE_EV, "hartree that were taken for eV"),
+    (2 / _HARTREE_EV, "rydberg that were taken for eV"),
+    (_HARTREE_EV, "eV that were multiplied by 27.2 (hartree to eV) once too often"),
+)
 _KBAR_PER_EV_CUBIC_ANGSTROM = 1602.1766
 
 
 def judge_energies(
-    frames: Sequence[Frame], candidates: Sequence[Candidate], forces: Agreement | None, limits: Limits
+    frames: Sequence[Frame],
+    candidates: Sequence[Candidate],
+    forces: Agreement | None,
+    limits: Limits,
+    factor: float | None = None,
 ) -> RuleResult | None:
     """Sign and unit of energies per atom, less what composition explains; None: nothing to hold against.
 
     Levels of theory differ by a shift of each element, never by a factor of five: only such a factor is named.
+    `factor`: by how much energies change for the work of the forces, where that is known: forces that agree with
+    the branch make it the exact unit, and small models flatten energies.
     """
     believed = _believed(frames, candidates, forces)
     if believed is None:
         return None
     candidate, known = believed
-    chosen = [frames[one] for one in known]
-    found = agreement(
-        candidate.name,
-        _within_composition(chosen, np.array([frame.energy for frame in chosen])),
-        _within_composition(chosen, candidate.prediction.energy[known]),
-        fewest=_FEWEST_FRAMES,
-    )
+    found = energy_agreement(frames, candidate)
     if found is None:
         return None
     told = None
     measured = f"branch {found.branch}; slope {found.slope:.3g}, correlation {found.correlation:.2f}"
     if abs(found.correlation) >= limits.energy_correlation:
-        told = _energy_cause(found, chosen, measured)
+        told = _energy_cause(found, [frames[one] for one in known], factor, measured)
     sentence = told or f"Reported against predicted energies ({measured}): nothing says a wrong sign or unit."
     return RuleResult(rule=PLAUSIBLE_ENERGIES, passed=told is None, sentence=sentence, numbers=_numbers(found))
 
@@ -94,28 +98,16 @@ def _believed(
     return (candidate, known) if known else None
 
 
-def _within_composition(frames: Sequence[Frame], energies: FloatArray) -> FloatArray:
-    counts = element_counts(frames)
-    return np.asarray(align_energies(counts, energies).residual / counts.sum(axis=1), dtype=np.float64)
-
-
-def _energy_cause(found: Agreement, frames: Sequence[Frame], measured: str) -> str | None:
-    size = abs(found.slope)
+def _energy_cause(found: Agreement, frames: Sequence[Frame], factor: float | None, measured: str) -> str | None:
+    size, tolerance = (abs(found.slope), _SLOPE_TOLERANCE) if factor is None else (abs(factor), _FACTOR_TOLERANCE)
     turned = " Their sign is turned too." if found.slope < 0 else ""
-    atoms = {frame.natoms for frame in frames}
-    causes = []
-    if _near(size, 1 / _HARTREE_EV):
-        causes.append("hartree that were taken for eV")
-    if _near(size, 2 / _HARTREE_EV):
-        causes.append("rydberg that were taken for eV")
-    if len(atoms) == 1 and min(atoms) >= _LEAST_FACTOR and _near(size, 1 / min(atoms)):
-        causes.append("energies per atom where those of the whole structure are meant")
-    if _near(size, _HARTREE_EV):
-        causes.append("eV that were multiplied by 27.2 (hartree to eV) once too often")
-    if causes:
-        return f"The energies have another unit: they look like {', or '.join(causes)} ({measured}).{turned}"
     if size > _LEAST_FACTOR or size < 1 / _LEAST_FACTOR:
-        return f"The energies have another unit than the forces, which agree ({measured}).{turned}"
+        units = [text for unit, text in _ENERGY_UNITS if _near(size, unit, tolerance)]
+        atoms = {frame.natoms for frame in frames}
+        if len(atoms) == 1 and _near(size, 1 / min(atoms), tolerance):
+            units.append("energies per atom where those of the whole structure are meant")
+        looks = f"they look like {', or '.join(units)}" if units else "they do not match the forces, which agree"
+        return f"The energies have another unit: {looks} ({measured}).{turned}"
     if found.slope < 0:
         return f"The sign of the energies is turned: they rise where they should fall ({measured})."
     return None
@@ -131,12 +123,12 @@ def _virial_cause(slope: float, volume: float, measured: str) -> str | None:
     if 1 / _LEAST_FACTOR < slope < _LEAST_FACTOR:
         return None
     looks = [f"they look like {'virials' if unit == 'hartree' else 'stresses'} in {unit}" for unit, factor in
-             stresses.items() if _near(slope, factor)]  # fmt: skip
+             stresses.items() if _near(slope, factor, _FACTOR_TOLERANCE)]  # fmt: skip
     return f"The virials are not in eV: {', or '.join(looks) or 'their unit is another'} ({measured})."
 
 
-def _near(value: float, factor: float) -> bool:
-    return factor / _FACTOR_TOLERANCE < value < factor * _FACTOR_TOLERANCE
+def _near(value: float, factor: float, tolerance: float) -> bool:
+    return factor / tolerance < value < factor * tolerance
 
 
 def _natoms(frames: Sequence[Frame], which: Sequence[int]) -> FloatArray:
