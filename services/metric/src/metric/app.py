@@ -10,6 +10,7 @@ from kit.work import work_folder
 from metric.handlers import Handlers
 from metric.judging import Judge
 from metric.models import RegistryModels
+from metric.pictures.png import font_files
 from metric.prediction import PredictionProcess
 from metric.service import Metric
 from metric.settings import MetricSettings
@@ -18,7 +19,9 @@ from metric.store import Store
 
 @asynccontextmanager
 async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> AsyncIterator[None]:
-    """Wire the service; it consumes and predicts until the block is left."""
+    """Wire the service; it consumes and predicts until the block is left. Raises NoFonts."""
+    # Better no service than one that judges and then cannot draw.
+    font_files()
     with work_folder(settings.work_folder) as folder:
         async with (
             PredictionProcess(settings.prediction_threads, settings.prediction_timeout_seconds) as predictions,

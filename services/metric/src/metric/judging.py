@@ -28,7 +28,7 @@ from metric.domain.sampling import sample_by_group
 from metric.domain.survey import Survey, Surveyed, survey
 from metric.domain.table import by_position, table
 from metric.fetch import artifact
-from metric.pictures.gallery import pictures
+from metric.pictures.gallery import pictures, with_png
 from metric.tables import write_tables
 
 log = get_logger(__name__)
@@ -150,7 +150,7 @@ class Judge:
     ) -> tuple[MetricReport, BlobRef]:
         """The report with its tables and pictures, and where it is."""
         tables = await self._store_tables(run_id, found, report)
-        images = await asyncio.to_thread(pictures, report, manifest)
+        images = await asyncio.to_thread(lambda: with_png(pictures(report, manifest)))
         drawn = {name: await self._put(run_id, name, data) for name, data in images.items()}
         complete = report.model_copy(update={"pictures": drawn, "tables": tables})
         return complete, await self._put(run_id, "report.json", complete.model_dump_json().encode())

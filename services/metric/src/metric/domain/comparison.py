@@ -119,6 +119,8 @@ def _compared(report: MetricReport) -> dict[str, Any]:
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
+            if key == "index" and "split" in value:
+                continue  # part of the name
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
