@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import demo_data
 import reference_model
+from case_list import CASES, GROUPS
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
 from kit.blobs import Blobs
 from known_cases import Case
@@ -17,7 +18,17 @@ from metric.prediction import PredictionProcess
 from metric.settings import MetricSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "verdicts.md"
-HEADER = "| case | dataset | expected | verdict | spoken by | covered |\n|---|---|---|---|---|---|\n"
+HEADER = "| case | dataset | expected | verdict | covered | what the contributor reads |\n|---|---|---|---|---|---|\n"
+INTRODUCTION = """# Verdicts on known cases
+
+Every case is a dataset whose right verdict is known beforehand: real DFT calculations made for this project, and what
+goes wrong with labels on their way. The judge is the metric service's own (survey, sample, prediction process, verdict)
+with the reference model of `tests/data/reference-model`: two branches, `silicon` and `water`, trained on the demo's
+data. Written by `python tests/support/verdicts.py`; `tests/integration/metric/test_metric_verdicts.py` judges every
+case anew and compares.
+
+"""
+FIELDS = re.compile(r"^\| (\S+) \| (.*?) \| (\S+) \| \**([a-z-]+)\** \| ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,35 @@ class Found:
             and case.says in self.sound
             and case.failed_frames in (None, self.failed_frames)
         )
+
+
+def document(found: Sequence[Found]) -> str:
+    """The page: what was expected and what came out, with the sentence that decided."""
+    by_name = {one.case.name: one for one in found}
+    right = sum(one.outcome == one.case.expected for one in found)
+    parts = [
+        INTRODUCTION,
+        f"{right} of {len(found)} ({100 * right / len(found):.0f} %) come out as they should. Those that do not, in bold, "
+        f"are known and explained below the tables.\n",
+    ]
+    for title, cases in GROUPS.items():
+        parts += [f"\n## {title}\n\n", HEADER, *(_row(by_name[case.name]) for case in cases)]
+    parts.append("\n## What is not seen\n\n")
+    parts += [f"- `{case.name}` ({case.what}): {case.miss}.\n" for case in CASES if case.miss]
+    return "".join(parts)
+
+
+def table(text: str) -> dict[str, tuple[str, str, str]]:
+    """Case → dataset, expected and found verdict, as the page has them."""
+    return {name: (what, expected, outcome) for name, what, expected, outcome in FIELDS.findall(text)}
+
+
+def _row(one: Found) -> str:
+    case = one.case
+    outcome = one.outcome if one.outcome == case.expected else f"**{one.outcome}**"
+    sentence = one.sound if one.outcome == "not-sound" else one.new
+    covered = f"{100 * one.coverage:.0f} %" if one.outcome != "not-sound" else "–"
+    return f"| {case.name} | {case.what} | {case.expected} | {outcome} | {covered} | {sentence} |\n"
 
 
 class ReferenceModels:
@@ -91,3 +131,16 @@ async def _judged(judge: Judge, models: ReferenceModels, blobs: Blobs, folder: P
         coverage=report.coverage,
         failed_frames=judgement.failed_frames,
     )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        found = asyncio.run(judge_cases(CASES, Path(name)))
+    for one in found:
+        if not one.right:
+            print(f"{one.case.name}: {one.outcome}, {', '.join(one.rules)}: {one.sound} {one.new}")
+    DOCUMENT.write_text(document(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from metric.domain.neighbours import Step, steps
 from metric.domain.words import counted, percent, significant
 
 CONSISTENT_LABELS = "consistent-labels"
+VIRIAL_SIGN = "virial-sign"
 
 _FEWEST_STEPS = 10
 # Smaller differences of energy are those of how tightly a calculation was converged.
@@ -26,6 +27,9 @@ _SAME_UNIT = 1.5
 _SAME_SHIFT_WITHIN = 0.2
 _MOSTLY = 0.9
 _MOVED_ANGSTROM = 0.01
+_STRAIN_FELT = 0.1
+_CLEARLY_LESS = 0.5
+_MOST_STEPS = 0.7
 
 _HARTREE_EV = 27.211386
 _BOHR_ANGSTROM = 0.529177
@@ -178,3 +182,30 @@ def _no_forces(moved: Sequence[Step]) -> RuleResult | None:
     )
     numbers = {"steps": float(len(moved)), "energy_change_ev_per_atom": change}
     return RuleResult(rule=CONSISTENT_LABELS, passed=False, sentence=sentence, numbers=numbers)
+
+
+def judge_strain(frames: Sequence[Frame]) -> RuleResult | None:
+    """The sign of virials, from pairs of frames whose cells differ: which sign explains the energies better?
+
+    Nothing where the work of the strain is too small beside that of the forces to tell.
+    """
+    felt = [one for one in steps(frames) if abs(one.strain_work) > _STRAIN_FELT * abs(one.force_work)]
+    if len(felt) < _FEWEST_STEPS:
+        return None
+    missing = np.array([one.energy - one.force_work for one in felt])
+    strain = np.array([one.strain_work for one in felt])
+    right, turned = np.abs(missing - strain), np.abs(missing + strain)
+    numbers = {
+        "steps": float(len(felt)),
+        "unexplained_ev": float(right.mean()),
+        "unexplained_with_the_other_sign_ev": float(turned.mean()),
+    }
+    wrong = turned.sum() < _CLEARLY_LESS * right.sum() and (turned < right).mean() >= _MOST_STEPS
+    between = f"between {counted(len(felt), 'pair')} of nearly equal frames"
+    sentence = f"The sign of the virials is right as far as energies tell, {between}."
+    if wrong:
+        sentence = (
+            f"The virials have the wrong sign (a virial is −volume × stress): {between} the energies change as virials "
+            f"of the other sign say. Correct them, or upload without virials."
+        )
+    return RuleResult(rule=VIRIAL_SIGN, passed=not wrong, sentence=sentence, numbers=numbers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contracts.base import RuleResult
 from frames.frame import FloatArray, Frame
 
-from metric.domain.consistency import judge_consistency
+from metric.domain.consistency import judge_consistency, judge_strain
 from metric.domain.lengths import judge_lengths
 from metric.domain.limits import Limits
 from metric.domain.plausibility import Agreement, Candidate, judge_labels
@@ -39,7 +39,8 @@ def judge_all(
     found, forces = judge_labels(frames, candidates, limits, consistent=belong)
     factor = seen.factor if seen is not None and seen.agree_scaled >= limits.consistent_steps else None
     energies = judge_energies(frames, candidates, found, limits, factor)
-    virials = judge_virials(frames, candidates, found, limits)
+    # Without forces and energies that fit, nothing can be said of what the strain adds to them.
+    virials = judge_virials(frames, candidates, found, limits) or (judge_strain(frames) if belong else None)
     definite = [one for one in (forces, energies, virials) if one is not None and not one.passed]
     if lengths is not None and not lengths.passed:
         against = [lengths]
