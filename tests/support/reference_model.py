@@ -4,6 +4,7 @@
 of the files `demo_data` reads.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -72,37 +73,46 @@ async def publish(blobs: Blobs, folder: Path) -> BlobRef:
 
 async def store_dataset(blobs: Blobs, folder: Path, branch: str) -> tuple[DatasetManifest, BlobRef]:
     """A branch's frames and their DatasetManifest, with its reference."""
-    splits = {"train": training_frames(branch), "held-out": held_out_frames(branch)}
-    data = {}
-    for split, frames in splits.items():
-        path = folder / f"{branch}-{split}.lmdb"
-        write(path, frames)
-        data[split] = await blobs.put_file(f"datasets/{branch}/{split}.mdb", path / DATA_FILE)
-    described = _described(branch, data["train"], data["held-out"])
-    return described, await blobs.put_model(f"datasets/{branch}/manifest.json", described)
+    train, held_out = training_frames(branch), held_out_frames(branch)
+    return await store_frames(blobs, folder, branch, dataset_ref(branch), train, held_out, _THEORY[branch])
 
 
-def _described(branch: str, train: BlobRef, held_out: BlobRef) -> DatasetManifest:
-    known, unknown = training_frames(branch), held_out_frames(branch)
-    frames = [*known, *unknown]
-    return DatasetManifest(
-        dataset=dataset_ref(branch),
+async def store_frames(
+    blobs: Blobs,
+    folder: Path,
+    name: str,
+    ref: DatasetRef,
+    train: Sequence[Frame],
+    held_out: Sequence[Frame],
+    theory: LevelOfTheory,
+) -> tuple[DatasetManifest, BlobRef]:
+    """What ingest leaves behind of a dataset, with the reference of its manifest."""
+    data: dict[str, BlobRef] = {}
+    for split, part in (("train", train), ("held-out", held_out)):
+        if part:
+            path = folder / f"{name}-{split}.lmdb"
+            write(path, part)
+            data[split] = await blobs.put_file(f"datasets/{name}/{split}.mdb", path / DATA_FILE)
+    frames = [*train, *held_out]
+    described = DatasetManifest(
+        dataset=ref,
         content_sha256=content_sha256(frame_hash(frame) for frame in frames),
-        train=train,
-        held_out=held_out,
+        train=data.get("train"),
+        held_out=data["held-out"],
         frames=len(frames),
-        train_frames=len(known),
-        held_out_frames=len(unknown),
+        train_frames=len(train),
+        held_out_frames=len(held_out),
         duplicate_frames=0,
         atoms=sum(frame.natoms for frame in frames),
         elements=tuple(sorted({symbol for frame in frames for symbol in frame.symbols})),
         compositions=(),
-        has_virial=True,
-        level_of_theory=_THEORY[branch],
-        format="extxyz" if branch == "water" else "qe/pw/scf",
+        has_virial=all(frame.virial is not None for frame in frames),
+        level_of_theory=theory,
+        format="deepmd/lmdb",
         set_aside=(),
         energy_per_atom_ev=_NO_HISTOGRAM,
         force_component_ev_per_angstrom=_NO_HISTOGRAM,
         preview=(),
         versions={},
     )
+    return described, await blobs.put_model(f"datasets/{name}/manifest.json", described)

@@ -9,6 +9,7 @@ import reference_model
 from contracts.artifacts import BranchManifest
 from frames.errors import max_force_error
 from frames.frame import FloatArray, Frame
+from known_cases import DATA, extxyz
 from metric.domain.coverage import Prediction, judge_branch
 from metric.prediction import PredictionProcess
 
@@ -31,7 +32,7 @@ def picked(prediction: Prediction, rows: Any) -> Prediction:
 async def test_held_out_frames_cover_one_another(name: str) -> None:
     branch = next(one for one in reference_model.manifest().branches if one.name == name)
     # Drawn like the training data, but by other random numbers; other steps of the same run.
-    fresh = demo_data.load(demo_data.MORE_SILICON) if name == "silicon" else demo_data.load(demo_data.MORE_WATER)
+    fresh = demo_data.load(demo_data.MORE_SILICON) if name == "silicon" else extxyz(DATA / "water-more.extxyz.xz")
     frames = [*reference_model.held_out_frames(name), *fresh]
     async with PredictionProcess(threads=1, timeout_seconds=240) as predictions:
         predicted = await predictions.predict(reference_model.RELEASE, name, frames)

@@ -10,10 +10,10 @@ values (
 on conflict (event_id) do nothing
 
 -- name: open_try
--- The run of an event, locked until the transaction ends, with one more try that has not ended; a run of before
--- manifests were kept gets its own.
+-- The run of an event, locked until the transaction ends, with one more try that has not ended unless it is finished;
+-- a run of before manifests were kept gets its own.
 update runs
-set open_tries = open_tries + 1,
+set open_tries = case when finished is null then open_tries + 1 else 0 end,
     dataset_manifest = coalesce(dataset_manifest, %(dataset_manifest)s),
     dataset_content_sha256 = coalesce(dataset_content_sha256, %(content_sha256)s)
 where event_id = %(event_id)s

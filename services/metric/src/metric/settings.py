@@ -54,7 +54,9 @@ class MetricSettings(ServiceSettings):
     )
     net_force_warn_mev_per_angstrom: float = Field(default=1, gt=0, description="net-force: warn above")
     energy_fail_ev_per_atom: float = Field(
-        default=1, gt=0, description="energy-outlier: fail above, residual of the robust fit on composition"
+        default=1,
+        gt=0,
+        description="energy-outlier: fail above, residual of the robust fit on composition less what forces explain",
     )
     energy_warn_robust_z: float = Field(default=8, gt=0, description="energy-outlier: warn above, robust z")
     virial_fail_ratio: float = Field(default=1e-2, gt=0, description="virial-symmetry: fail above, ‖W − Wᵀ‖/‖W‖")
@@ -69,10 +71,38 @@ class MetricSettings(ServiceSettings):
         default=0.2, ge=0, le=1, description="plausible-labels: correlation of forces below this says unrelated"
     )
     sign_correlation: float = Field(
-        default=0.3, ge=0, le=1, description="plausible-labels: least |correlation| to say that the sign is turned"
+        default=0.6, ge=0, le=1, description="plausible-labels: least |correlation| to say that the sign is turned"
     )
     unit_correlation: float = Field(
-        default=0.5, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong unit"
+        default=0.8, ge=0, le=1, description="plausible-labels: least |correlation| to name a wrong unit"
+    )
+    partly_known_correlation: float = Field(
+        default=0.9, ge=0, le=1, description="plausible-labels: the same for either, beside elements new to the branch"
+    )
+    consistent_steps: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="consistent-labels: least part of nearly equal frames whose energies differ "
+        "by the work of their forces",
+    )
+    understood_correlation: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="plausible-labels: of energies, from which on forces may be called unrelated",
+    )
+    long_bond_ratio: float = Field(
+        default=1.6, gt=1, description="plausible-lengths: closest atoms beyond this part of the sum of covalent radii"
+    )
+    energy_correlation: float = Field(
+        default=0.8, ge=0, le=1, description="plausible-energies: least |correlation| to name a wrong sign or unit"
+    )
+    virial_correlation: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="plausible-virials: least |correlation| to name a wrong sign; a unit needs 0.8",
     )
 
     def limits(self) -> Limits:

@@ -36,7 +36,7 @@ class Store:
         if row is None:
             raise LookupError(f"the run of event {event_id} vanished inside its own transaction")
         pinned = _model(row["model_version"], row["model_manifest"])
-        died = row["open_tries"] - 1
+        died = max(row["open_tries"] - 1, 0)
         return Run(row["run_id"], pinned, finished=row["finished"] is not None, died=died), added == 1
 
     async def end_tries(self, connection: Connection, run_id: UUID) -> None:
