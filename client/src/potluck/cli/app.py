@@ -1,4 +1,4 @@
-"""All commands in one application, and how it ends."""
+"""All commands in one application, those of other packages included, and how it ends."""
 
 import os
 import sys
@@ -8,10 +8,12 @@ import typer
 
 from potluck.cli import account, browse, contribute
 from potluck.cli.output import print_error
+from potluck.cli.plugins import CommandGroup
 from potluck.errors import PotluckError
 
 app = typer.Typer(
     name="potluck",
+    cls=CommandGroup,
     help="Everyone brings a DFT dataset, everyone takes home the model that all of it trained.",
     no_args_is_help=True,
     add_completion=False,
