@@ -18,6 +18,7 @@ from gateway_examples import (
     finished,
     metric_started,
     passed,
+    place,
     progress,
     published,
     queued,
@@ -378,10 +379,10 @@ async def test_a_stream_resumes_where_it_broke(site: Site, mei: Member, outside:
         missed = await take(events, 4)
         assert [int(event.id) for event in missed] == [int(last) + number for number in (1, 2, 3, 4)]
         assert all(event.event == "update" for event in missed)
-        (place,) = await take(events, 1)
-        assert place.id == ""
-        assert place.data == {"queue": None}
-    assert merged([*seen, *missed, place]) == await view(site, dataset)
+        (now,) = await take(events, 1)
+        assert now.id == ""
+        assert now.data == {"queue": None, "reading": None}
+    assert merged([*seen, *missed, now]) == await view(site, dataset)
     for unknown in ("999999", "abc", ""):
         async with watching(site, dataset, unknown) as events:
             assert (await take(events, 1))[0].event == "snapshot"
@@ -395,7 +396,7 @@ async def test_places_in_the_queue_are_told_without_an_id(site: Site, mei: Membe
         await handled(site, outside, rejected(first))
         (event,) = await take(events, 1)
         assert event.id == ""
-        assert event.data == {"queue": {"line": "check", "position": 1, "ahead": 0}}
+        assert event.data["queue"] == place("check", 1)
 
 
 async def test_watchers_of_another_replica_see_the_same(
