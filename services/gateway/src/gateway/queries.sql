@@ -169,21 +169,22 @@ select round_id, branch, step, energy_rmse_mev_per_atom, force_rmse_mev_per_angs
 from curve_points where round_id = any(%(round_ids)s) order by round_id, branch, step;
 
 -- name: lines
--- Who waits, in the order of being served: for the check by time of validation, behind them what is still being read
--- by time of upload; for training by time of passing. What is held up on our side has no place and is in nobody's way.
+-- Who waits, in the order of being served: for the check what a worker has taken, then by time of validation, behind
+-- them what is still being read by time of upload; for training by time of passing. What is held up on our side has no
+-- place and is in nobody's way.
 with waiting as (
     select c.dataset_id, c.version, d.name, d.private, d.owner_id, c.state, c.held_up is not null as held_up,
            case when c.state = 'passed' then 'train' else 'check' end as line,
            c.state = 'uploaded' as unread,
            coalesce(case when c.state = 'passed' then c.metric_at when c.state <> 'uploaded' then c.validated_at end,
                     d.created) as since,
-           case when c.state = 'checking' then c.metric_started_at end as started,
+           case when c.state = 'checking' then coalesce(c.metric_started_at, c.last_event) end as started,
            (c.validated ->> 'frames')::int as frames
     from contributions c join datasets d using (dataset_id, version)
     where c.state in ('uploaded', 'validated', 'checking', 'passed')
 )
 select *, case when not held_up then row_number() over (
-    partition by line, held_up order by unread, since, dataset_id
+    partition by line, held_up order by started is null, unread, since, dataset_id
 ) end as position
 from waiting
 order by line, position nulls last, since, dataset_id;

@@ -68,10 +68,10 @@ def duration(seconds: float) -> str:
 
 
 def waiting(low: float, high: float) -> str:
-    """A range of seconds: '20–50 s', '2–5 min', '1.5–3 h'; from nothing on '≤ 50 s'."""
+    """A range of seconds: '20–50 s', '2–5 min', '1.5–3 h'; its end alone where it begins now: '50 s'."""
     unit, seconds = ("s", 1) if high < 90 else ("min", 60) if high < 5400 else ("h", 3600)
     first, last = (f"{value / seconds:.1f}".removesuffix(".0") for value in (low, high))
-    return f"{first}–{last} {unit}" if low > 0 else f"≤ {last} {unit}"
+    return f"{first}–{last} {unit}" if low > 0 else f"{last} {unit}"
 
 
 _UNITS = (

@@ -112,7 +112,8 @@ function showReading(reading: Reading): void {
 function showWaiting(place: QueuePlace): void {
   const { eta_low_seconds: low, eta_high_seconds: high } = place;
   document.querySelectorAll<HTMLElement>("[data-eta]").forEach((words) => {
-    words.textContent = low === null || high === null ? "" : (words.dataset.about ?? "").replace("{range}", waiting(low, high));
+    const template = (low ? words.dataset.about : words.dataset.within) ?? "";
+    words.textContent = low === null || high === null ? "" : template.replace("{range}", waiting(low, high));
   });
 }
 
