@@ -109,6 +109,10 @@ def test_the_dry_run_says_what_to_install() -> None:
     )  # fmt: skip
     assert ended.returncode == 1
     assert 'pip install "potluck[check]"' in ended.stderr
+    helped = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False, env={"COLUMNS": "200"}
+    )
+    assert 'Needs: pip install "potluck[check]"' in helped.stdout
 
 
 def test_nothing_is_looked_for_when_one_of_ours_is_called() -> None:

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from potluck.errors import PotluckError
@@ -52,7 +53,8 @@ class CommandGroup(TyperGroup):
         plugin = self._plugins.get(cmd_name)
         if plugin is None and cmd_name not in EXTRAS:
             return None
-        return TyperCommand(cmd_name, help=_summary(cmd_name, plugin))
+        # Square brackets are markup to the page of help.
+        return TyperCommand(cmd_name, help=escape(_summary(cmd_name, plugin)))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name = args[0]
