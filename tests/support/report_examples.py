@@ -34,10 +34,11 @@ DISTANCE = RuleResult(
     numbers={"smallest_of_covalent_radii": 0.91, "fails_below_of_covalent_radii": 0.5},
 )
 SCF = RuleResult(
-    rule="scf-convergence",
-    passed=True,
+    rule="scf-converged",
+    passed=False,
+    unknown=True,
     sentence="The files of 10 frames do not tell whether the SCF converged.",
-    numbers={"unknown_frames": 10.0},
+    numbers={"failed_frames": 0.0, "unknown_frames": 10.0},
 )
 CHECKS = (FORCE_CAP, DISTANCE, NET_FORCE, SCF)
 

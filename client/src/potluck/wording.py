@@ -192,7 +192,7 @@ def rerun(one: Rerun) -> str:
     if one.state == "running":
         return "the run is being repeated"
     if one.state == "failed":
-        return f"the run could not be repeated, which is on the server's side; the verdict stands: {one.sentence}"
+        return "the run could not be repeated; the verdict stands" + (f": {one.sentence}" if one.sentence else "")
     if one.same:
         return f"the same verdict and the same {one.numbers:,} numbers"
     if one.outcome_before != one.outcome_after:

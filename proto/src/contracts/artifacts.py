@@ -105,11 +105,20 @@ class FrameVerdict(Frozen):
     verdict: Literal["covered", "useful", "suspect", "failed"] = Field(
         description="suspect: a rule warned; it is trained on all the same. failed: a rule set it aside"
     )
+    covered: bool | None = Field(
+        default=None, description="by the nearest branch, whether suspect or not; none: not held against it"
+    )
     max_force_error_ev_per_angstrom: float | None = Field(default=None, description="max over atoms of ‖ΔF‖")
+    energy_error_mev_per_atom: float | None = Field(
+        default=None, description="zero-shot, predicted less DFT after one shift an element"
+    )
     descriptor_distance: float | None = Field(
         default=None, description="nearest-neighbour distance in units of that among training frames"
     )
-    rules: tuple[RuleResult, ...] = Field(default=(), description="rules that failed or warned, only those")
+    rules: tuple[RuleResult, ...] = Field(
+        default=(),
+        description="rules that failed or warned, only those; empty for failed frames after the first thousand",
+    )
 
 
 class BranchCoverage(Frozen):
@@ -202,7 +211,10 @@ class MetricReport(Frozen):
     force_correlation: float | None = None
     parity: tuple[Parity, ...]
     max_force_error_histogram: Histogram | None
-    verdicts: tuple[FrameVerdict, ...]
+    verdicts: tuple[FrameVerdict, ...] = Field(
+        description="of every judged and every failed frame; of a dataset that is not sound the first 10,000 failed "
+        "ones. `tables` have all frames"
+    )
     pictures: dict[str, BlobRef] = Field(description="name → SVG or PNG, e.g. 'parity-force.svg'")
     settings: dict[str, float]
     versions: dict[str, str]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from contracts.base import BlobRef, DatasetRef, Overlap
-from contracts.events import MetricRerunRequested
+from contracts.events import MetricRerunFinished, MetricRerunRequested
 from contracts.topology import DEAD_LETTER_STREAM
 from gateway_bench import Member, Outside, Site, eventually
 from gateway_examples import passed, read_closely, report, rerun_finished, validated
@@ -55,7 +55,7 @@ async def test_the_report_the_tables_and_what_pages_show(site: Site, mei: Member
     assert metric["pictures"] == {"map.svg": path(dataset, "/pictures/map.svg")}
     assert metric["tables"] == {"frames.csv": path(dataset, "/tables/frames.csv")}
     shown = metric["report"]
-    assert [one["rule"] for one in shown["checks"]] == ["force-cap", "min-distance", "net-force", "scf-convergence"]
+    assert [one["rule"] for one in shown["checks"]] == ["force-cap", "min-distance", "net-force", "scf-converged"]
     assert [(one["index"], one["verdict"]) for one in shown["frames"]] == [
         (3, "failed"),
         (7, "suspect"),
@@ -248,4 +248,16 @@ async def test_a_repetition_that_metric_gave_up_holds_nothing_up(site: Site, mei
     await eventually(given_up)
     now = await until(site, dataset, held_up=None, state="passed")
     assert now["reruns"][0]["id"] == made["id"]
-    assert (await mei.request("POST", path(dataset, "/metric/reruns"))).status_code == 201
+    again = await mei.request("POST", path(dataset, "/metric/reruns"))
+    assert again.status_code == 201
+    gone = MetricRerunFinished(
+        dataset=dataset,
+        rerun_id=again.json()["id"],
+        run_id=request.run_id,
+        repeated=False,
+        same=False,
+        sentence="The model that judged it is gone.",
+    )
+    await handled(site, outside, gone)
+    newest = (await view(site, dataset))["reruns"][0]
+    assert (newest["state"], newest["sentence"]) == ("failed", gone.sentence)

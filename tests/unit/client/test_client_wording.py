@@ -124,7 +124,7 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
             ),
             "the same verdict, but not the same numbers: 2 differ",
         ),
-        (Rerun(id="r", state="failed", sentence="no model"), "on the server's side; the verdict stands: no model"),
+        (Rerun(id="r", state="failed", sentence="no model"), "could not be repeated; the verdict stands: no model"),
     ],
 )
 def test_what_came_of_a_repetition(one: Rerun, words: str) -> None:

@@ -187,6 +187,11 @@ def test_a_number_of_a_rule_has_its_unit(name: str, value: float, expected: tupl
     assert words.quantity(name, value) == expected
 
 
+def test_the_numbers_of_a_rule_begin_with_what_was_found() -> None:
+    numbers = {"failed_frames": 0.0, "fails_above_ev_per_angstrom": 50.0, "largest_ev_per_angstrom": 63.2}
+    assert [label for label, _ in words.quantities(numbers)] == ["largest", "fails above", "failed frames"]
+
+
 def test_pictures_to_look_at_are_drawn_not_copied() -> None:
     names = ["novelty.png", "novelty.svg", "parity-force.png", "parity-force.svg"]
     assert words.in_reading_order(names) == ["parity-force.svg", "novelty.svg"]

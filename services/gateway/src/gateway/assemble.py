@@ -110,14 +110,16 @@ def overlapping(rows: Iterable[Row]) -> list[UUID]:
 def rerun_view(row: Row) -> views.RerunView:
     """Of a row of `reruns`."""
     told = row["finished"] or {}
-    state = "done" if told else "failed" if row["failed"] else "running"
+    # Either metric said that it cannot be repeated, and why, or it gave the request up.
+    failed = row["failed"] is not None or not told.get("repeated", True)
+    state = "failed" if failed else "done" if told else "running"
     facts = {
         "id": row["rerun_id"],
         "run_id": row["run_id"],
         "state": state,
         "requested": row["requested"],
         "finished": row["finished_at"],
-        "sentence": told.get("sentence") or row["failed"] or "",
+        "sentence": told.get("sentence", ""),
     }
     return views.RerunView.model_validate(told | facts)
 

@@ -1,7 +1,7 @@
 """Numbers, times and text as people read them: the filters of the templates."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -81,6 +81,7 @@ _UNITS = (
     ("_mev_per_atom", "meV/atom"),
     ("_ev_per_atom", "eV/atom"),
     ("_of_covalent_radii", "× Σ r"),
+    ("_cubic_angstrom", "Å³"),
     ("_angstrom", "Å"),
     ("_seconds", "s"),
     ("_percent", "%"),
@@ -98,6 +99,15 @@ def quantity(name: str, value: float) -> tuple[str, str]:
         if name.endswith(suffix):
             return name.removesuffix(suffix).replace("_", " "), f"{number} {unit}".rstrip()
     return name.replace("_", " "), number
+
+
+def quantities(numbers: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What was found, then its limits, then how many frames."""
+
+    def place(name: str) -> tuple[bool, bool, str]:
+        return name.endswith("_frames"), name.startswith(("fails_", "warns_")), name
+
+    return [quantity(name, numbers[name]) for name in sorted(numbers, key=place)]
 
 
 def day(when: datetime) -> Markup:
@@ -157,7 +167,7 @@ FILTERS = {
     "bytes": size,
     "duration": duration,
     "waiting": lambda place: waiting(place.eta_low_seconds, place.eta_high_seconds),
-    "quantities": lambda numbers: [quantity(name, value) for name, value in sorted(numbers.items())],
+    "quantities": quantities,
     "day": day,
     "moment": moment,
     "path": path,
