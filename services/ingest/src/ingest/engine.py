@@ -49,6 +49,8 @@ __all__ = ["LIGHT_IMPORTS", "PARSER_IMPORTS", "Engine", "Request", "read_catalog
 LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
 _OTHER_FORMATS_NOTED = 20
 _LONGEST_SENTENCE = 500
+# A record takes whole pages when it is long, and counts the atoms of every element.
+_LMDB_BYTES_A_FRAME = 8192
 _LARGEST_FINDING = 512 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
 
@@ -245,7 +247,7 @@ class Engine:
         ]
         spools = [one.spooled[0] for one in reports]
         size = sum(path.stat().st_size for path in spools)
-        limits = self._limits(2 * size + 64 * MEBIBYTE)
+        limits = self._limits(2 * size + _LMDB_BYTES_A_FRAME * selection.frames + 64 * MEBIBYTE)
         job = Job(
             "ingest.confined.assembling:run",
             {
@@ -254,7 +256,7 @@ class Engine:
                 "largest_force": max(one.largest_force for one in calculations),
             },
             # LMDB maps its whole files, doubling as they grow.
-            Limits(limits.memory_bytes + 6 * size, limits.cpu_seconds, limits.file_bytes),
+            Limits(limits.memory_bytes + 3 * limits.file_bytes, limits.cpu_seconds, limits.file_bytes),
             self.settings.child_wall_seconds,
             inputs=(marks, *spools),
             outputs=(report.path, answer),
