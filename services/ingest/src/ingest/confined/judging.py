@@ -78,7 +78,7 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
     volume = None if cell is None else np.linalg.det(cell)
     if volume is not None and abs(volume) < _SMALLEST_CELL:
         raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
-    if cell is not None and volume < 0:
+    if cell is not None and volume is not None and volume < 0:
         # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
         cell = cell[[0, 2, 1]]
     energy = _shaped(raw.energy, None, "energy")
