@@ -1,7 +1,7 @@
 """Our own readers give dpdata's numbers, frame by frame, wherever dpdata reads the file rightly."""
 
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dpdata
@@ -110,12 +110,12 @@ def test_generated_files(name: str, seed: int, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     for archive in DEMO.glob("*-qe-pbe.tar.xz"):
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-    yield folder
+    return folder
 
 
 def test_real_outputs_of_pw(demo: Path) -> None:
