@@ -24,7 +24,7 @@ from outputs import (
     sqm,
     vasp,
     xyz,
-)  # fmt: skip
+)
 from outputs.generator import Generator
 
 _PROGRAMS: tuple[ModuleType, ...] = (

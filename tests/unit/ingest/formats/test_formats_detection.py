@@ -100,7 +100,6 @@ WRONG = [
     ("deepmd/hdf5", "deepmd/hdf5/mixed"),
     ("gaussian/md", "gaussian/log"),
     ("fhi_aims/output", "fhi_aims/scf"),
-    ("fhi_aims/scf", "fhi_aims/output"),
     ("abacus/md", "abacus/scf"),
     ("abacus/scf", "abacus/relax"),
     ("extxyz", "deepmd/npy"),

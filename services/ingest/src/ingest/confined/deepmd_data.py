@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from frames.frame import FloatArray
 
-from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, too_many_atoms
+from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
 
 _BLOCK_BYTES = 1 << 23
 _LONGEST_TYPE_MAP = 1000
@@ -50,6 +50,8 @@ def _frames(system: System) -> Iterator[Raw]:
 
 def _of_set(system: System, array: Callable[[str], Any]) -> Iterator[Raw]:
     natoms = len(system.types)
+    if natoms == 0:
+        raise no_atoms()
     if natoms > MOST_ATOMS:
         raise too_many_atoms(natoms)
     arrays = {name: array(name) for name in _SIZES}
@@ -65,7 +67,7 @@ def _of_set(system: System, array: Callable[[str], Any]) -> Iterator[Raw]:
         if values is not None and values.size != wanted:
             reason = f"{name} has {values.size} numbers where {count} frames of {natoms} atoms have"
             raise Unfit("wrong-shape", f"{reason} {wanted}", _EXPORT)
-    step = max(1, _BLOCK_BYTES // (8 * 9 * max(1, natoms)))
+    step = max(1, _BLOCK_BYTES // (8 * 9 * natoms))
     for start in range(0, count, step):
         end = min(count, start + step)
         block = {

@@ -22,6 +22,10 @@ class Unfit(Exception):
         self.rule, self.reason, self.remedy = rule, reason, remedy
 
 
+def no_atoms() -> Unfit:
+    return Unfit("no-atoms", "there are no atoms", "Check that the calculation is complete.")
+
+
 def too_many_atoms(natoms: int) -> Unfit:
     reason = f"{natoms:,} atoms in one frame; at most {MOST_ATOMS:,} are read"
     return Unfit("too-many-atoms", reason, "Cut smaller cells out of it and label those.")
@@ -63,7 +67,7 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
     """Checks labels, shapes and finiteness. Raises Unfit."""
     natoms = len(numbers)
     if natoms == 0:
-        raise Unfit("no-atoms", "there are no atoms", "Check that the calculation is complete.")
+        raise no_atoms()
     if natoms > MOST_ATOMS:
         raise too_many_atoms(natoms)
     if raw.energy is None:
@@ -75,12 +79,13 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
         raise Unfit("unconverged", "the self-consistency did not converge", SELF_CONSISTENT)
     coords = _shaped(raw.coords, natoms, "positions")
     cell = None if raw.cell is None else _shaped(raw.cell, 3, "cell")
-    volume = None if cell is None else np.linalg.det(cell)
-    if volume is not None and abs(volume) < _SMALLEST_CELL:
-        raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
-    if cell is not None and volume is not None and volume < 0:
-        # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
-        cell = cell[[0, 2, 1]]
+    if cell is not None:
+        volume = float(np.linalg.det(cell))
+        if abs(volume) < _SMALLEST_CELL:
+            raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
+        if volume < 0:
+            # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
+            cell = cell[[0, 2, 1]]
     energy = _shaped(raw.energy, None, "energy")
     return Frame(
         numbers=numbers,

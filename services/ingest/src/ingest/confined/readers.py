@@ -13,7 +13,7 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
-from ingest.confined.parsers import cp, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
+from ingest.confined.parsers import cp, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
 from ingest.confined.programs.spec import Convergence, FormatSpec
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
@@ -39,10 +39,11 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         try:
             first = next(read, None)
         except (LookupError, ValueError, AssertionError, RuntimeError):
-            # What our reader does not understand from the start, dpdata may; else its error is the one to tell.
-            pass
+            # What our reader does not understand from the start, dpdata may.
+            if calculation["format"] not in _DPDATA_TOO:
+                raise
         else:
-            yield from () if first is None else chain([first], read)
+            yield from () if first is None else chain((first,), read)
             return
     with lenient():
         yield from _by_dpdata(root, calculation, spec, files, texts)
@@ -115,6 +116,8 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "deepmd/npy/mixed": deepmd_data.of_folder,
     "deepmd/raw": deepmd_data.of_folder,
     "extxyz": extxyz.of_file,
+    "fhi_aims/output": fhi_aims.frames,
+    "fhi_aims/scf": fhi_aims.frames,
     "n2p2": n2p2.frames,
     "openmx/md": openmx.frames,
     "orca/spout": molecules.orca,
@@ -127,8 +130,13 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "vasp/outcar": outcar.frames,
     "vasp/xml": vasprun.frames,
 }
+# Where dpdata reads right, if more slowly.
+_DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
+    "abacus/md": corrections.volume_without_sign,
+    "abacus/relax": corrections.volume_without_sign,
+    "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
     "cp2kdata/e_f": corrections.cp2k_periodicity,
     "cp2kdata/md": corrections.cp2k_periodicity,
