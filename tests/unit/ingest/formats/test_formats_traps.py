@@ -23,6 +23,7 @@ from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 from ingest.confined.periodicity import settled
 from ingest.confined.reading import parse
 from outputs import GENERATORS, abacus, cp2k, fhi_aims, gaussian
+from outputs.units import BOHR, HARTREE, KBAR
 
 Examples = Callable[..., list[Frame]]
 ROWS = {one["name"]: one for one in formats()}
@@ -167,6 +168,47 @@ def test_cp2k_says_whether_it_is_periodic(said: str, periodic: bool, examples: E
     (tmp_path / "a.log").write_text(cp2k.head(one, "ENERGY_FORCE", said) + cp2k.step(one, forces=True))
     (found,) = good(tmp_path, "cp2kdata/e_f")
     assert (found.cell is not None) == periodic
+
+
+def test_single_points_of_cp2k_2024_2_and_later(examples: Examples, tmp_path: Path) -> None:
+    """Energy in [hartree], a table of forces of its own, stress in bar: cp2kdata knows none of them."""
+    (one,) = examples(1, 1)
+    text = cp2k.head(one, "ENERGY_FORCE").replace("CP2K version 2023.1", "CP2K version 2025.1")
+    text += "  *** SCF run converged in     9 steps ***\n\n"
+    text += f" ENERGY| Total FORCE_EVAL ( QS ) energy [hartree] {one.energy / HARTREE:33.15f}\n\n"
+    text += " FORCES| Atomic forces [hartree/bohr]\n FORCES|   Atom     x               y               z      |f|\n"
+    for number, (x, y, z) in enumerate(one.forces * BOHR / HARTREE, 1):
+        text += f" FORCES|{number:7d} {x:15.8E} {y:15.8E} {z:15.8E} {1.0:15.8E}\n"
+    text += " FORCES|    Sum  0.00000000E+00  0.00000000E+00  0.00000000E+00  0.00000000E+00\n\n"
+    text += " STRESS| Analytical stress tensor [bar]\n STRESS|             x         y         z\n"
+    assert one.virial is not None
+    assert one.cell is not None
+    for name, (x, y, z) in zip("xyz", one.virial / np.linalg.det(one.cell) / (1e-3 * KBAR), strict=True):
+        text += f" STRESS|      {name} {x:20.11E} {y:20.11E} {z:20.11E}\n"
+    (tmp_path / "a.log").write_text(text)
+    (found,) = good(tmp_path, "cp2kdata/e_f")
+    assert found.energy == pytest.approx(one.energy, abs=1e-6)
+    np.testing.assert_allclose(found.forces, one.forces, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(found.virial), one.virial, atol=1e-6)
+    edit(tmp_path / "a.log", r"\[hartree/bohr\]", "[kcal/mol/angstrom]")
+    assert refused(tmp_path, "cp2kdata/e_f").rule == "unknown-unit"
+
+
+def test_kinds_of_cp2k_are_their_elements(examples: Examples, tmp_path: Path) -> None:
+    GENERATORS["cp2kdata/e_f"].write(tmp_path, examples(1, 1))
+    edit(tmp_path / "output.log", "Atomic kind: C ", "Atomic kind: Ca_of_mine ")
+    assert good(tmp_path, "cp2kdata/e_f")[0].symbols == ["O", "H", "H", "Si", "C"]
+
+
+def test_a_single_point_of_cp2k_that_did_not_converge(examples: Examples, tmp_path: Path) -> None:
+    (one,) = examples(1, 1)
+    text = cp2k.head(one, "ENERGY_FORCE")
+    (tmp_path / "a.log").write_text(text + cp2k.step(one, forces=True, converged=False))
+    assert set_aside(tmp_path, "cp2kdata/e_f") == [(0, "unconverged")]
+    (tmp_path / "a.log").write_text(text + cp2k.step(one, forces=False) + "  **** PROGRAM ENDED AT\n")
+    (reason,) = read(tmp_path, "cp2kdata/e_f")
+    assert isinstance(reason, Unfit)
+    assert reason.rule == "no-forces"
 
 
 def test_a_slab_of_cp2k_without_vacuum_is_set_aside(examples: Examples, tmp_path: Path) -> None:

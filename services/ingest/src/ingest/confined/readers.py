@@ -13,7 +13,7 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
-from ingest.confined.parsers import cp, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
+from ingest.confined.parsers import cp, cp2k, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
 from ingest.confined.programs.spec import Convergence, FormatSpec
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
@@ -109,6 +109,7 @@ def _of_system(system: Any) -> Iterator[Raw]:
 # Readers of our own: dpdata's take quadratic time, load everything at once, or misread.
 _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "ase/traj": trajectories.frames,
+    "cp2kdata/e_f": cp2k.single_point,
     "deepmd/hdf5": deepmd_data.of_hdf5,
     "deepmd/hdf5/mixed": deepmd_data.of_hdf5,
     "deepmd/lmdb": deepmd_data.of_lmdb,
@@ -138,7 +139,6 @@ _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] 
     "abacus/relax": corrections.volume_without_sign,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
-    "cp2kdata/e_f": corrections.cp2k_periodicity,
     "cp2kdata/md": corrections.cp2k_periodicity,
     "dftbplus": corrections.cell_of_input,
 }

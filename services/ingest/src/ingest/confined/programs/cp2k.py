@@ -111,7 +111,6 @@ FORMATS = (
         content=_CONTENT,
         told_by="CP2K",
         theory=_theory,
-        converged=_steps,
         refuses=_refuses,
         signs=_SIGNS,
     ),
