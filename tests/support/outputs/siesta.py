@@ -33,7 +33,7 @@ def header(frame: Frame, run: str) -> str:
         f"initatom: Reading input for the pseudopotentials and atomic orbitals\n{named}\n"
         f"redata: Number of Atomic Species                      = {len(kinds):8d}\n"
         "redata: Mesh Cutoff                                  =   300.0000 Ry\n"
-        f"coor:   Number of atoms = {frame.natoms:6d} atoms\n"
+        f"initatomlists: Number of atoms, orbitals, and projectors: {frame.natoms:6d}   104   128\n"
     )
 
 

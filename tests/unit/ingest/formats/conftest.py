@@ -1,10 +1,18 @@
 """Frames for outputs to be written from."""
 
+import json
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from frames.frame import ATOMIC_NUMBERS, Frame
+from ingest.confined import finding, reading
+from ingest.confined.catalogue import formats
+
+ROWS = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in formats()]
 
 # Kinds in an order that no sorting gives, triclinic, nothing on a symmetric place.
 SYMBOLS = ("O", "H", "H", "Si", "C")
@@ -37,3 +45,22 @@ def _examples(count: int, seed: int, fixed_cell: bool = False) -> list[Frame]:
 def examples() -> Callable[..., list[Frame]]:
     """(count, seed, fixed_cell) → frames with nothing equal and nothing zero; their forces sum up to nothing."""
     return _examples
+
+
+def _parsed(root: Path, name: str) -> list[dict[str, Any]]:
+    found = finding.find(finding.Tree(root), next(row for row in ROWS if row.name == name))
+    calculations = [
+        {"number": number, "format": name, "files": list(one.files), "options": one.options, "multi": False}
+        for number, one in enumerate(found)
+    ]
+    report = BytesIO()
+    reading.parse({"tree": str(root), "calculations": calculations, "theory_every": 1}, [], [report, BytesIO()])
+    ends = [one for line in report.getvalue().splitlines() if "end" in (one := json.loads(line))]
+    assert len(ends) == len(found)
+    return ends
+
+
+@pytest.fixture(scope="session")
+def parsed() -> Callable[[Path, str], list[dict[str, Any]]]:
+    """(tree, format) → what the parsing child reports of each of its calculations."""
+    return _parsed

@@ -1,13 +1,18 @@
 """The catalogue holds each labeled format of dpdata and its plugins once, in words for people."""
 
 import inspect
+import re
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.artifacts import FormatInfo
 from dpdata.format import Format
+from frames.frame import Frame
+from ingest.confined import known
 from ingest.confined.catalogue import formats
 from ingest.confined.known import FORMATS
 from outputs import GENERATORS
@@ -73,3 +78,24 @@ def test_a_format_that_we_do_not_know_is_offered_all_the_same(monkeypatch: pytes
     found = {one["name"]: one for one in formats()}
     assert (found["plugin/of-tomorrow"]["title"], found["plugin/of-tomorrow"]["reads"]) == ("A plugin's words", "file")
     assert found["plugin/silent"]["title"] == "plugin/silent"
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_words_that_are_looked_for_first_are_in_whatever_the_pattern_finds(
+    name: str, tmp_path: Path, examples: Callable[..., list[Frame]]
+) -> None:
+    """Else a file would not be recognised that the pattern alone recognises."""
+    GENERATORS[name].write(tmp_path, examples(1, 1))
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        text = path.read_bytes()
+        for pattern in (spec.content for spec in known.FORMATS.values() if spec.content is not None):
+            words = known.needles(pattern)
+            if words and pattern.search(text):
+                assert any(word.lower() in text.lower() for word in words)
+
+
+def test_most_patterns_have_words_to_look_for() -> None:
+    patterns = {spec.content for spec in known.FORMATS.values() if spec.content is not None}
+    assert known.needles(re.compile(rb"(?m)^ *vasp\.[0-9]|^ *POTCAR: ")) == (b"vasp", b"POTCAR: ")
+    assert known.needles(re.compile(rb"\* *O *R *C *A *\*")) == ()
+    assert sum(not known.needles(pattern) and not pattern.pattern.startswith(rb"\A") for pattern in patterns) <= 1

@@ -108,8 +108,8 @@ def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
     if array.size != size:
         reason = f"{what}: {array.size} numbers where {size} are expected"
         raise Unfit("wrong-shape", reason, "Check that the calculation ran to its end and the file is complete.")
-    bad = int(np.size(array) - np.isfinite(array).sum())
-    if bad:
+    if not np.isfinite(array).all():
+        bad = int(size - np.isfinite(array).sum())
         remedy = "Leave this frame out, or repeat the calculation: it did not converge to numbers."
         raise Unfit("not-finite", f"{what}: {bad} of {size} numbers are NaN or infinite", remedy)
     return array if rows is None else array.reshape(rows, 3)

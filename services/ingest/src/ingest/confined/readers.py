@@ -13,8 +13,21 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
-from ingest.confined.parsers import cp, cp2k, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
-from ingest.confined.programs.spec import Convergence, FormatSpec
+from ingest.confined.parsers import (
+    cp,
+    cp2k,
+    cp2k_md,
+    fhi_aims,
+    molecules,
+    n2p2,
+    openmx,
+    outcar,
+    pw,
+    pwmat,
+    siesta,
+    vasprun,
+)
+from ingest.confined.programs.spec import Convergence
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
 
@@ -26,27 +39,37 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
-    files = paths(root, calculation)
-    spec = FORMATS.get(calculation["format"])
-    texts = [text for path in files for text in spec.texts(path)] if spec else []
-    if spec is not None and texts and (refusal := spec.refuses(texts)) is not None:
+    name, files = calculation["format"], paths(root, calculation)
+    texts = _texts(name, files)
+    if texts and (refusal := FORMATS[name].refuses(texts)) is not None:
         raise Unfit(*refusal)
-    if calculation["format"] != "extxyz":
+    own = _OWN.get(name)
+    if own is None:
+        yield from _by_dpdata(root, calculation, files, texts)
+        return
+    read = own(files)
+    try:
+        first = next(read, None)
+    except Unfit:
         _in_bytes_of_ascii(texts)
-    own = _OWN.get(calculation["format"])
-    if own is not None:
-        read = own(files)
-        try:
-            first = next(read, None)
-        except (LookupError, ValueError, AssertionError, RuntimeError):
-            # What our reader does not understand from the start, dpdata may.
-            if calculation["format"] not in _DPDATA_TOO:
-                raise
-        else:
-            yield from () if first is None else chain((first,), read)
-            return
-    with lenient():
-        yield from _by_dpdata(root, calculation, spec, files, texts)
+        raise
+    except (LookupError, ValueError, AssertionError, RuntimeError):
+        _in_bytes_of_ascii(texts)
+        # What our reader does not understand from the start, dpdata may.
+        if name not in _DPDATA_TOO:
+            raise
+        yield from _by_dpdata(root, calculation, files, texts)
+        return
+    if first is None:
+        _in_bytes_of_ascii(texts)
+    else:
+        yield from chain((first,), read)
+
+
+def _texts(name: str, files: list[Path]) -> list[Path]:
+    spec = FORMATS.get(name)
+    # Extended XYZ is read in any encoding.
+    return [text for path in files for text in spec.texts(path)] if spec and name != "extxyz" else []
 
 
 def _in_bytes_of_ascii(texts: list[Path]) -> None:
@@ -58,14 +81,16 @@ def _in_bytes_of_ascii(texts: list[Path]) -> None:
             raise Unfit("wrong-encoding", f"{path.name} is text in {encoding.upper()}", remedy)
 
 
-def _by_dpdata(
-    root: Path, calculation: dict[str, Any], spec: FormatSpec | None, files: list[Path], texts: list[Path]
-) -> Iterator[Raw]:
+def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path], texts: list[Path]) -> Iterator[Raw]:
+    name = calculation["format"]
+    spec = FORMATS.get(name)
+    _in_bytes_of_ascii(texts)
     options = calculation["options"] | dict(spec.options if spec else ())
-    raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
-    if calculation["format"] in _CORRECTED:
-        raws = _CORRECTED[calculation["format"]](files, texts, raws)
-    told = spec.converged(texts) if spec and texts else None
+    with lenient():
+        raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
+        if name in _CORRECTED:
+            raws = _CORRECTED[name](files, texts, raws)
+        told = spec.converged(texts) if spec and texts else None
     for raw, converged in zip(raws, _each(told, len(raws)), strict=True):
         yield raw if converged is None else replace(raw, converged=converged)
 
@@ -110,6 +135,7 @@ def _of_system(system: Any) -> Iterator[Raw]:
 _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "ase/traj": trajectories.frames,
     "cp2kdata/e_f": cp2k.single_point,
+    "cp2kdata/md": cp2k_md.frames,
     "deepmd/hdf5": deepmd_data.of_hdf5,
     "deepmd/hdf5/mixed": deepmd_data.of_hdf5,
     "deepmd/lmdb": deepmd_data.of_lmdb,
@@ -139,6 +165,5 @@ _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] 
     "abacus/relax": corrections.volume_without_sign,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
-    "cp2kdata/md": corrections.cp2k_periodicity,
     "dftbplus": corrections.cell_of_input,
 }

@@ -19,7 +19,7 @@ from ingest.confined.parsers.units import BOHR
 _SPECIES = re.compile(
     r"Species number:\s*(\d+).*?Atomic number:\s*(-?\d+)|Atomic number:\s*(-?\d+).*?Species number:\s*(\d+)"
 )
-_ATOMS = re.compile(r"Number of atoms\s*=?\s*(\d+)|NumberOfAtoms\s+(\d+)")
+_ATOMS = re.compile(r"Number of atoms, orbitals, and projectors:\s*(\d+)|^\s*NumberOfAtoms\s+(\d+)", re.IGNORECASE)
 _UNIT = re.compile(r"\(([A-Za-z]+)\)")
 _LENGTHS = {"Ang": 1.0, "Bohr": BOHR}
 _PRINT = "Set WriteCoorStep true and WriteForces true, so that each step prints its positions (Ang) and forces."
