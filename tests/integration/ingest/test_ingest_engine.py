@@ -147,7 +147,16 @@ async def test_extxyz_and_cp2k_tell_the_same_of_the_same_run(engine: Engine, wor
     xyz, from_xyz = await prepare(engine, work, WATER, "extxyz")
     assert (counts(xyz), xyz.summary.virial_frames) == ((76, 57, 19, 0), 76)
     cp2k, from_cp2k = await prepare(engine, work, AIMD, "cp2kdata/md")
-    assert (cp2k.selection.frames, cp2k.format) == (13, "cp2kdata/md")
+    # The first of 13 steps ran out of SCF iterations.
+    assert (cp2k.selection.frames, cp2k.format) == (12, "cp2kdata/md")
+    assert (cp2k.scf.converged, cp2k.scf.unconverged, cp2k.scf.unknown) == (12, 1, 0)
+    assert [(one.path, one.frame, one.rule) for one in cp2k.set_aside] == [("water-aimd", 0, "unconverged")]
+    assert {frame.converged for frame in from_cp2k} == {True}
+    assert cp2k.detection is not None
+    assert cp2k.detection.sentence == (
+        "1 calculation looks like CP2K molecular dynamics (cp2kdata/md):"
+        " it is an output that names CP2K next to its trajectory."
+    )
     assert cp2k.level_of_theory.code == "CP2K 2023.1"
     assert cp2k.level_of_theory.functional == "PBE"
     assert cp2k.level_of_theory.cutoff_ev == pytest.approx(280 * 13.605693, rel=1e-4)

@@ -198,15 +198,15 @@ class Engine:
             for number, one in enumerate(answer["calculations"])
         ]
         detected: dict[str, list[str]] = answer["detected"]
+        detection = _detection(answer["detection"])
         if not calculations:
-            rejected = no_calculation(name, chosen.info if chosen else None, detected, answer["summary"])
+            info = chosen.info if chosen else None
+            rejected = no_calculation(name, info, detected, answer["summary"], detection)
             rejected.set_aside = tuple(notes)
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        return _Found(
-            name, calculations, notes, [str(one) for one in answer["private"]], _detection(answer["detection"])
-        )
+        return _Found(name, calculations, notes, [str(one) for one in answer["private"]], detection)
 
     async def _share(self, private: list[str], work: Path) -> Download | None:
         """The archive without what must not be passed on; None when it may be passed on as it is."""
@@ -300,13 +300,14 @@ def _answer(path: Path, largest: int) -> dict[str, Any]:
     return answer
 
 
-def _detection(said: dict[str, Any] | None) -> Detection | None:
+def _detection(said: Any) -> Detection | None:
+    """What a child that saw strangers' files says they look like: bounded in length, whatever it was."""
     if said is None:
         return None
     try:
-        return Detection.model_validate({name: str(value)[:_LONGEST_SENTENCE] for name, value in said.items()})
-    except (ValidationError, AttributeError) as error:
-        raise IngestBroken(f"what was detected is not valid: {error}") from error
+        return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
+    except (TypeError, KeyError, ValidationError) as error:
+        raise IngestBroken(f"the detection of a child is not valid: {error}") from error
 
 
 def _size(tree: Path, files: Sequence[str]) -> int:

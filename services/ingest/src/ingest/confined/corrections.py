@@ -35,8 +35,36 @@ def cell_of_input(files: list[Path], _texts: list[Path], raws: list[Raw]) -> lis
     return raws
 
 
-def cp2k_periodicity(_files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
+def volume_without_sign(_files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """dpdata and cp2kdata multiply the stress with det(cell), which is negative for left-handed lattice vectors."""
+    return [
+        replace(raw, virial=-np.asarray(raw.virial))
+        if raw.virial is not None and raw.cell is not None and np.linalg.det(raw.cell) < 0
+        else raw
+        for raw in raws
+    ]
+
+
+def forces_of_the_inverted(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """ABACUS single points: dpdata inverts a left-handed cell and the positions, and not the forces."""
+    lines = iter((files[0] / _structure(files[0])).read_text(errors="replace").splitlines())
+    for line in lines:
+        if line.split("#")[0].strip() == "LATTICE_VECTORS":
+            rows = (words for each in lines if (words := each.split("#")[0].split()))
+            cell = np.array([[float(word) for word in next(rows)[:3]] for _ in range(3)])
+            if np.linalg.det(cell) < 0:
+                return [replace(raw, forces=None if raw.forces is None else -np.asarray(raw.forces)) for raw in raws]
+    return raws
+
+
+def _structure(folder: Path) -> str:
+    match = re.search(r"(?m)^\s*stru_file\s+(\S+)", (folder / "INPUT").read_text(errors="replace"))
+    return match[1] if match else "STRU"
+
+
+def cp2k_periodicity(files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
     """CP2K: the plugin takes the cell as periodic whatever PERIODIC says."""
+    raws = volume_without_sign(files, texts, raws)
     for text in texts:
         with text.open("rb") as file:
             for line in file:

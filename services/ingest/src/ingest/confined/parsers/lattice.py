@@ -12,7 +12,7 @@ from ingest.confined.judging import Raw
 def volume(cell: FloatArray) -> float:
     """Å³, positive whatever the order of the lattice vectors."""
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
-    return abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
+    return float(abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)))
 
 
 def lower_triangular(raw: Raw) -> Raw:

@@ -28,7 +28,7 @@ _NO_LOG = ("*.xyz", "*.ener", "*.inp", "*.restart*", "*.wfn*", "*.cell", "*.stre
 _SIGNS = Signs(
     finished=rb"PROGRAM ENDED",
     unconverged=rb"SCF run NOT converged",
-    forces=rb"ATOMIC FORCES",
+    forces=rb"ATOMIC FORCES|Atomic forces",
     remedy="Set &FORCE_EVAL / &PRINT / &FORCES ON.",
 )
 
@@ -111,7 +111,6 @@ FORMATS = (
         content=_CONTENT,
         told_by="CP2K",
         theory=_theory,
-        converged=_steps,
         refuses=_refuses,
         signs=_SIGNS,
     ),

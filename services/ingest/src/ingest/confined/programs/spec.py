@@ -11,6 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ingest.confined.text import marked
+
 HEAD_BYTES = 1 << 16
 RYDBERG_EV = 13.605693122990
 HARTREE_EV = 2 * RYDBERG_EV
@@ -123,8 +125,11 @@ class FormatSpec:
 
 
 def head(path: Path) -> bytes:
+    """The first 64 KiB; of text that is marked as UTF-16 or so, in UTF-8."""
     with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
+        start = file.read(HEAD_BYTES)
+    encoding = marked(start)
+    return start.decode(encoding, "replace").encode() if encoding else start
 
 
 def holds(path: Path, word: bytes) -> bool:
