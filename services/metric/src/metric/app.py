@@ -30,7 +30,7 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
             judge = Judge(models, predictions, base.blobs, folder)
             metric = Metric(Store(), models, judge, base.blobs, settings.run_settings())
-            handlers = Handlers(base.database, metric)
+            handlers = Handlers(base.database, metric, settings.max_attempts)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
             # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
             base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)
