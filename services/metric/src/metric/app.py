@@ -49,7 +49,7 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             gains = LearningGains(predictions, base.blobs, folder, trials)
             judge = Judge(models, predictions, base.blobs, folder, training, gains)
             metric = Metric(Store(), models, judge, base.blobs, settings.run_settings())
-            handlers = Handlers(base.database, metric)
+            handlers = Handlers(base.database, metric, settings.max_attempts)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
             # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
             base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)
