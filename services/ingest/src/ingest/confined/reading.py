@@ -79,7 +79,7 @@ class _Result:
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
         symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
-            if index % _PROGRESS_FRAMES == 0:
+            if index and index % _PROGRESS_FRAMES == 0:
                 _say(self._report, {"reading": calculation["number"], "frame": index})
             try:
                 if isinstance(raw, Unfit):
