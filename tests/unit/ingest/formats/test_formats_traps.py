@@ -1,7 +1,5 @@
 """Legal files that dpdata's readers misread or refuse, read right or refused with the reason; unconverged steps."""
 
-import io
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parse_loop
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -21,7 +20,6 @@ from ingest.confined.catalogue import formats
 from ingest.confined.finding import Format, Tree, find
 from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 from ingest.confined.periodicity import settled
-from ingest.confined.reading import parse
 from outputs import GENERATORS, abacus, cp2k, fhi_aims, gaussian
 from outputs.units import BOHR, HARTREE, KBAR
 
@@ -61,11 +59,8 @@ def set_aside(root: Path, name: str) -> list[tuple[int | None, str]]:
     """Frame and rule of what the parse loop sets aside of the one calculation."""
     row = ROWS[name]
     (calculation,) = find(Tree(root), Format(name, row["reads"], tuple(row["names"])))
-    wanted = {"number": 0, "format": name, "files": list(calculation.files), "options": calculation.options}
-    report = io.BytesIO()
-    arguments = {"tree": str(root), "theory_every": 1, "calculations": [wanted | {"multi": row["multi"]}]}
-    parse(arguments, [], [report, io.BytesIO()])
-    (end,) = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
+    wanted = {"format": name, "files": list(calculation.files), "options": calculation.options, "multi": row["multi"]}
+    (end,) = parse_loop.parsed(root, [wanted])
     return [(one["frame"], one["rule"]) for one in end["set_aside"]]
 
 
