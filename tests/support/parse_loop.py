@@ -1,22 +1,18 @@
-"""The parse loop of a confined child, in this process: calculations in, what it reports of each out."""
+"""The parse loop of a confined child, in this process."""
 
+import io
 import json
-import sys
-from collections.abc import Sequence
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from ingest.confined import reading
+from ingest.confined.reading import read_calculation
+from ingest.confined.spool import Spooler
 
 
-def parsed(root: Path, calculations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One answer a calculation, in order; each needs format, files, options and multi."""
-    numbered = [{"theory": True, **one, "number": number} for number, one in enumerate(calculations)]
-    report = BytesIO()
-    with patch.object(sys, "stdin", TextIOWrapper(BytesIO(json.dumps(numbered).encode() + b"\n"))):
-        reading.parse({"tree": str(root)}, [], [report, BytesIO(), BytesIO()])
-    ends = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
-    assert [said["end"] for said in ends] == list(range(len(calculations)))
-    return ends
+def parsed(root: Path, *calculations: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the report says at the end of each calculation; numbers are given in order."""
+    report = io.BytesIO()
+    spooler = Spooler(io.BytesIO(), io.BytesIO())
+    for number, calculation in enumerate(calculations):
+        read_calculation(root, {"number": number, "theory": True, **calculation}, report, spooler)
+    return [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]

@@ -1,14 +1,15 @@
 """Frames for outputs to be written from."""
 
+import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parse_loop
 import pytest
 from frames.frame import ATOMIC_NUMBERS, Frame
-from ingest.confined import finding
+from ingest.confined import finding, reading
 from ingest.confined.catalogue import formats
 
 ROWS = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in formats()]
@@ -48,8 +49,15 @@ def examples() -> Callable[..., list[Frame]]:
 
 def _parsed(root: Path, name: str) -> list[dict[str, Any]]:
     found = finding.find(finding.Tree(root), next(row for row in ROWS if row.name == name))
-    calculations = [{"format": name, "files": list(one.files), "options": one.options, "multi": False} for one in found]
-    return parse_loop.parsed(root, calculations)
+    calculations = [
+        {"number": number, "format": name, "files": list(one.files), "options": one.options, "multi": False}
+        for number, one in enumerate(found)
+    ]
+    report = BytesIO()
+    reading.parse({"tree": str(root), "calculations": calculations, "theory_every": 1}, [], [report, BytesIO()])
+    ends = [one for line in report.getvalue().splitlines() if "end" in (one := json.loads(line))]
+    assert len(ends) == len(found)
+    return ends
 
 
 @pytest.fixture(scope="session")

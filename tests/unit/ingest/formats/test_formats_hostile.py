@@ -12,13 +12,13 @@ import h5py
 import lmdb
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
-import parse_loop
 import pytest
 from frames.frame import Frame
 from ingest.confined import extxyz, readers
 from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, atomic_numbers, frame
 from outputs import GENERATORS
 from outputs.deepmd import TYPE_MAP
+from parse_loop import parsed
 
 Examples = Callable[..., list[Frame]]
 
@@ -291,7 +291,7 @@ def test_a_hostile_folder_costs_itself_alone(examples: Examples, tmp_path: Path)
     calculations = [
         {"format": "deepmd/npy", "files": [name], "options": {}, "multi": True} for name in ("bad", "好 的")
     ]
-    ends = parse_loop.parsed(tmp_path, calculations)
+    ends = parsed(tmp_path, *calculations)
     assert [(end["frames"], end["failed"]) for end in ends] == [(1, True), (2, False)]
     (entry,) = ends[0]["set_aside"]
     assert (entry["frame"], entry["rule"]) == (1, "object-array")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parse_loop
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -22,6 +21,7 @@ from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 from ingest.confined.periodicity import settled
 from outputs import GENERATORS, abacus, cp2k, fhi_aims, gaussian
 from outputs.units import BOHR, HARTREE, KBAR
+from parse_loop import parsed
 
 Examples = Callable[..., list[Frame]]
 ROWS = {one["name"]: one for one in formats()}
@@ -60,7 +60,7 @@ def set_aside(root: Path, name: str) -> list[tuple[int | None, str]]:
     row = ROWS[name]
     (calculation,) = find(Tree(root), Format(name, row["reads"], tuple(row["names"])))
     wanted = {"format": name, "files": list(calculation.files), "options": calculation.options, "multi": row["multi"]}
-    (end,) = parse_loop.parsed(root, [wanted])
+    (end,) = parsed(root, wanted)
     return [(one["frame"], one["rule"]) for one in end["set_aside"]]
 
 

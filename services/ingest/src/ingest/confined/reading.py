@@ -39,10 +39,11 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
     root = Path(arguments["tree"])
     while line := sys.stdin.buffer.readline():
         for calculation in json.loads(line):
-            _calculation(root, calculation, report, spooler)
+            read_calculation(root, calculation, report, spooler)
 
 
-def _calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
+def read_calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
+    """Its frames into the spool, and what came of it into the report; never raises for what a file holds."""
     number = calculation["number"]
     _say(report, {"begin": number})
     result = _Result(report, spooler)
@@ -117,8 +118,8 @@ class _Result:
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
-        symbols, numbers = None, atomic_numbers([])
         place: _Place | None = None
+        symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
             try:
                 if isinstance(raw, Unfit):
