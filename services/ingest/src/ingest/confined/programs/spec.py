@@ -71,7 +71,7 @@ def _tells_nothing(_files: Sequence[Path]) -> Convergence:
     return None
 
 
-def _refuses_nothing(_files: Sequence[Path]) -> Refusal | None:
+def refuses_nothing(_files: Sequence[Path]) -> Refusal | None:
     return None
 
 
@@ -120,7 +120,7 @@ class FormatSpec:
     texts: Callable[[Path], list[Path]] = itself
     theory: Callable[[str], Theory] = _says_nothing
     converged: Callable[[Sequence[Path]], Convergence] = _tells_nothing
-    refuses: Callable[[Sequence[Path]], Refusal | None] = _refuses_nothing
+    refuses: Callable[[Sequence[Path]], Refusal | None] = refuses_nothing
     signs: Signs | None = None
 
 
