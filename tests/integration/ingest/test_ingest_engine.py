@@ -149,6 +149,7 @@ async def test_extxyz_and_cp2k_tell_the_same_of_the_same_run(engine: Engine, wor
     cp2k, from_cp2k = await prepare(engine, work, AIMD, "cp2kdata/md")
     # The first of 13 steps ran out of SCF iterations.
     assert (cp2k.selection.frames, cp2k.format) == (12, "cp2kdata/md")
+    assert (cp2k.scf.converged, cp2k.scf.unconverged, cp2k.scf.unknown) == (12, 1, 0)
     assert [(one.path, one.frame, one.rule) for one in cp2k.set_aside] == [("water-aimd", 0, "unconverged")]
     assert {frame.converged for frame in from_cp2k} == {True}
     assert cp2k.detection is not None

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from contracts.artifacts import MetricReport
+from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import DatasetRef
 from frames.frame import Frame
 from kit.blobs import Blobs
@@ -103,4 +103,19 @@ async def test_what_cannot_be_repeated_is_told_and_is_no_dead_letter(
     await platform.rows("update metric.runs set report = null, outcome = null, finished = null")
     early = await platform.repeated(verdict.run_id, verdict.dataset)
     assert early.sentence == "This run has not finished yet: there is nothing to compare with."
+    assert platform.dead == []
+
+
+async def test_a_repetition_that_fails_on_our_side_holds_up_no_dataset(
+    platform: Platform, molecules: Callable[..., list[Frame]], tmp_path: Path
+) -> None:
+    verdict = await platform.judged(molecules(14, 20, seed=63))
+    manifest = await platform.blobs.get_model(verdict.dataset_manifest.key, DatasetManifest)
+    # As if a disk had eaten it after the run, in a way that its hash does not tell: no dataset, but the bytes named.
+    no_lmdb = await platform.blobs.put_bytes("datasets/eaten.mdb", b"no LMDB at all")
+    eaten = await platform.blobs.put_model("datasets/eaten.json", manifest.model_copy(update={"held_out": no_lmdb}))
+    await platform.rows(f"update metric.runs set dataset_manifest = '{eaten.model_dump_json()}'")
+    failed = await platform.repeated(verdict.run_id, verdict.dataset)
+    assert not failed.repeated
+    assert failed.sentence.startswith("The run could not be repeated, which is on our side, in 3 tries: ")
     assert platform.dead == []

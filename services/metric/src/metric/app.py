@@ -9,6 +9,7 @@ from kit.work import work_folder
 
 from metric.handlers import Handlers
 from metric.judging import Judge
+from metric.learning_gain import LearningGains, Trials
 from metric.models import RegistryModels
 from metric.pictures.png import font_files
 from metric.prediction import PredictionPool
@@ -38,9 +39,17 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
                 Share(settings.known_frames_per_branch, settings.known_frames),
                 settings.seed,
             )
-            judge = Judge(models, predictions, training, base.blobs, folder)
+            trials = Trials(
+                settings.learning_gain_steps,
+                settings.learning_gain_points,
+                settings.learning_gain_seconds,
+                settings.prediction_threads,
+                settings.seed,
+            )
+            gains = LearningGains(predictions, base.blobs, folder, trials)
+            judge = Judge(models, predictions, base.blobs, folder, training, gains)
             metric = Metric(Store(), models, judge, base.blobs, settings.run_settings())
-            handlers = Handlers(base.database, metric)
+            handlers = Handlers(base.database, metric, settings.max_attempts)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
             # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
             base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from contracts import keys
-from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
+from contracts.artifacts import DatasetManifest, LearningGain, MetricReport, ModelManifest
 from contracts.base import BlobRef
 from frames import store as lmdb
 from frames.frame import Frame
@@ -58,12 +58,16 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be judged, by what, and how; `run_id` names the folder of what is written."""
+    """What is to be judged, by what, and how; `run_id` names the folder of what is written.
+
+    Nothing of a verdict depends on `try_training`: a repetition does without.
+    """
 
     run_id: UUID
     dataset_manifest: BlobRef
     model: CurrentModel | None
     settings: RunSettings
+    try_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,12 @@ class Predictions(Protocol):
     ) -> Prediction: ...
 
 
+class Gains(Protocol):
+    async def tried(
+        self, loaded: LoadedModel, nearest: str, manifest: DatasetManifest, left_out: frozenset[int]
+    ) -> LearningGain | None: ...
+
+
 class Training(Protocol):
     async def learned(self, loaded: LoadedModel) -> Path | None: ...
 
@@ -95,11 +105,21 @@ class Judge:
     """Survey, sample, predict, decide, draw."""
 
     def __init__(
-        self, models: Models, predictions: Predictions, training: Training, blobs: Blobs, folder: Path
+        self,
+        models: Models,
+        predictions: Predictions,
+        blobs: Blobs,
+        folder: Path,
+        training: Training | None = None,
+        gains: Gains | None = None,
     ) -> None:
+        """Without `training` nothing is said of how far frames lie from training data, without `gains` nothing of what
+        the model would gain from them.
+        """
         self._models = models
         self._predictions = predictions
         self._training = training
+        self._gains = gains
         self._blobs = blobs
         self._folder = folder
 
@@ -113,7 +133,7 @@ class Judge:
             sampled = _sample(found, settings)
             frames = await asyncio.to_thread(_read, files, sampled)
         loaded = await self._models.load(task.model) if task.model is not None else None
-        learned = await self._training.learned(loaded) if loaded is not None else None
+        learned = await self._training.learned(loaded) if loaded is not None and self._training is not None else None
         predictions = await self._predict(loaded, frames, learned) if loaded is not None and frames else []
         known = _known(loaded, learned) if loaded is not None else None
         judgement = await asyncio.to_thread(
@@ -128,6 +148,9 @@ class Judge:
             pairs_of_manifest(manifest) if manifest.element_pairs else frozenset(),
         )
         report = _report(task, manifest, judgement, predictions[0].device if predictions else "cpu")
+        if self._gains is not None and task.try_training and loaded is not None and report.nearest_branch is not None:
+            gain = await self._gains.tried(loaded, report.nearest_branch, manifest, _failed(report, "train"))
+            report = report.model_copy(update={"learning_gain": gain})
         report, blob = await self._store(task.run_id, manifest, found, report)
         log.info(
             "dataset-judged",
@@ -189,6 +212,10 @@ class Judge:
         """Named by content too: what a second delivery writes never changes what the first one has told."""
         digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return await self._blobs.put_bytes(keys.metric_file(run_id, f"{digest}-{name}"), data)
+
+
+def _failed(report: MetricReport, split: Split) -> frozenset[int]:
+    return frozenset(one.index for one in report.verdicts if one.split == split and one.verdict == "failed")
 
 
 def _known(loaded: LoadedModel, learned: Path | None) -> Known:

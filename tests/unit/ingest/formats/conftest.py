@@ -54,7 +54,7 @@ def _parsed(root: Path, name: str) -> list[dict[str, Any]]:
         for number, one in enumerate(found)
     ]
     report = BytesIO()
-    reading.parse({"tree": str(root), "calculations": calculations, "theory_every": 1}, [], [report, BytesIO()])
+    reading.Parser({"tree": str(root), "theory_every": 1}, [report, BytesIO(), BytesIO()]).read(calculations)
     ends = [one for line in report.getvalue().splitlines() if "end" in (one := json.loads(line))]
     assert len(ends) == len(found)
     return ends

@@ -34,32 +34,47 @@ _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|
 def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
     """Task of a confined child; outputs: report, spool, hashes."""
     warnings.simplefilter("ignore")
-    report = outputs[0]
-    spooler = spool.Spooler(outputs[1], outputs[2])
-    root = Path(arguments["tree"])
+    parser = Parser(arguments, outputs)
     while line := sys.stdin.buffer.readline():
-        for calculation in json.loads(line):
-            read_calculation(root, calculation, report, spooler)
+        parser.read(json.loads(line))
 
 
-def read_calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
-    """Its frames into the spool, and what came of it into the report; never raises for what a file holds."""
-    number = calculation["number"]
-    _say(report, {"begin": number})
-    result = _Result(report, spooler)
-    try:
-        result.read(root, calculation)
-    except Unfit as unfit:
-        result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
-    except MemoryError:
-        remedy = "Split it into smaller files."
-        result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
-    except (Exception, SystemExit) as error:
-        # Whatever a parser throws at a stranger's file costs this calculation, no more.
-        result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
-    said = _theory(root, calculation) if calculation["theory"] else {}
-    spooler.flush()
-    _say(report, {"end": number, "theory": said, **result.summary()})
+class Parser:
+    """Reads calculations below arguments["tree"]; every arguments["theory_every"]-th is asked for its level of theory.
+
+    outputs: report, spool, hashes.
+    """
+
+    def __init__(self, arguments: dict[str, Any], outputs: list[IO[bytes]]) -> None:
+        self._root = Path(arguments["tree"])
+        self._theory_every: int = arguments["theory_every"]
+        self._report = outputs[0]
+        self._spooler = spool.Spooler(outputs[1], outputs[2])
+
+    def read(self, calculations: list[dict[str, Any]]) -> None:
+        """All that was read is in the files afterwards. Whatever a calculation does costs itself alone."""
+        for calculation in calculations:
+            number = calculation["number"]
+            _say(self._report, {"begin": number})
+            result = self._result(calculation)
+            said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
+            self._spooler.flush()
+            _say(self._report, {"end": number, "theory": said, **result.summary()})
+
+    def _result(self, calculation: dict[str, Any]) -> "_Result":
+        name, paths = calculation["format"], readers.paths(self._root, calculation)
+        result = _Result(self._report, self._spooler)
+        try:
+            result.read(self._root, calculation)
+        except Unfit as unfit:
+            result.fail(signs(name, paths) or unfit)
+        except MemoryError:
+            remedy = "Split it into smaller files."
+            result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
+        except (Exception, SystemExit) as error:
+            # Whatever a parser throws at a stranger's file costs this calculation, no more.
+            result.fail(diagnose(name, paths, error))
+        return result
 
 
 def _theory(root: Path, calculation: dict[str, Any]) -> Theory:

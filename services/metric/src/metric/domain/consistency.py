@@ -10,7 +10,7 @@ from frames.frame import FloatArray, Frame
 from numpy.typing import NDArray
 
 from metric.domain.limits import Limits
-from metric.domain.neighbours import Step, steps
+from metric.domain.neighbours import Step
 from metric.domain.words import counted, percent, significant
 
 CONSISTENT_LABELS = "consistent-labels"
@@ -59,9 +59,10 @@ class Consistency:
     agree_scaled: float
 
 
-def judge_consistency(frames: Sequence[Frame], limits: Limits) -> tuple[Consistency | None, RuleResult | None]:
-    """Nothing where too few frames are nearly the same structure."""
-    near = steps(frames)
+def judge_consistency(
+    frames: Sequence[Frame], near: Sequence[Step], limits: Limits
+) -> tuple[Consistency | None, RuleResult | None]:
+    """`near`: the steps between these frames. Nothing where too few of them are nearly the same structure."""
     if not any(frame.forces.any() for frame in frames):
         return None, _no_forces([one for one in near if one.moved > _MOVED_ANGSTROM])
     least = _SMALLEST_WORK_EV_PER_ATOM
@@ -184,12 +185,12 @@ def _no_forces(moved: Sequence[Step]) -> RuleResult | None:
     return RuleResult(rule=CONSISTENT_LABELS, passed=False, sentence=sentence, numbers=numbers)
 
 
-def judge_strain(frames: Sequence[Frame]) -> RuleResult | None:
+def judge_strain(near: Sequence[Step]) -> RuleResult | None:
     """The sign of virials, from pairs of frames whose cells differ: which sign explains the energies better?
 
     Nothing where the work of the strain is too small beside that of the forces to tell.
     """
-    felt = [one for one in steps(frames) if abs(one.strain_work) > _STRAIN_FELT * abs(one.force_work)]
+    felt = [one for one in near if abs(one.strain_work) > _STRAIN_FELT * abs(one.force_work)]
     if len(felt) < _FEWEST_STEPS:
         return None
     missing = np.array([one.energy - one.force_work for one in felt])

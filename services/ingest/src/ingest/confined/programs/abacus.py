@@ -16,7 +16,6 @@ from ingest.confined.programs.spec import (
     first,
     listed,
     matching_lines,
-    refuses_nothing,
     said,
 )
 
@@ -76,7 +75,7 @@ def _format(
     name: str,
     title: str,
     log: str,
-    refuses: Callable[[Sequence[Path]], Refusal | None] = refuses_nothing,
+    refuses: Callable[[Sequence[Path]], Refusal | None] | None = None,
 ) -> FormatSpec:
     return FormatSpec(
         name=name,
