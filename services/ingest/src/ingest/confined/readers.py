@@ -170,7 +170,7 @@ _DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
     "abacus/md": corrections.volume_without_sign,
-    "abacus/relax": corrections.volume_without_sign,
+    "abacus/relax": corrections.steps_of_relaxation,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
     "dftbplus": corrections.cell_of_input,
