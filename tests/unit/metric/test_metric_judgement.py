@@ -41,7 +41,7 @@ def dataset(count: int = 20, numbers: tuple[int, ...] = (14,) * 4, net_force: fl
         forces -= forces.mean(axis=0)
         if index < bad:
             forces += np.array([net_force / 1000, 0, 0])
-        coords = 3.0 * np.arange(len(numbers))[:, None] * np.ones(3)
+        coords = 1.35 * np.arange(len(numbers))[:, None] * np.ones(3)
         energy = -100.0 * len(numbers) + float(rng.normal(0, 0.01))
         frames.append(Frame(np.array(numbers), coords, None, energy, forces, source="all.out", index=index))
     return frames
