@@ -37,7 +37,7 @@ from metric.settings import MetricSettings
 from metric.training_frames import Share, TrainingFrames
 
 ROUNDS = 3
-COPIES = 12
+COPIES = 6
 BRANCHES = tuple(reference_model.BRANCHES)
 RMSE = re.compile(r"(Energy RMSE/Natoms|Force\s+RMSE)\s*:\s*([0-9.eE+-]+)")
 
