@@ -147,7 +147,7 @@ async def test_short_trainings_show_what_the_model_gains(bench: Bench) -> None:
     )
     assert frames == [0, round(manifest.train_frames / 2), manifest.train_frames]
     errors = [point.force_rmse_mev_per_angstrom for point in gain.points]
-    assert errors[-1] < 0.8 * errors[0]
+    assert errors[-1] < 0.9 * errors[0]
     assert all(np.isfinite(point.energy_rmse_mev_per_atom) for point in gain.points)
     assert "learning-gain.svg" in report.pictures
     assert not list(bench.folder.glob("gain-*"))
