@@ -34,7 +34,7 @@ from kit.blobs import Blobs
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
 from metric.prediction import PredictionPool
 from metric.settings import MetricSettings
-from metric.training_frames import Share, TrainingFrames
+from metric.training_frames import TrainingFrames
 
 ROUNDS = 3
 COPIES = 6
@@ -125,7 +125,7 @@ async def judged(folder: Path, frames: Sequence[Frame]) -> tuple[list[float], Me
     settings = MetricSettings(blobs_url="file:///unused").run_settings()
     seconds = []
     async with PredictionPool(0, threads=1, timeout_seconds=600) as pool:
-        training = TrainingFrames(pool, blobs, work / "training", Share(500, 5000), seed=1)
+        training = TrainingFrames(pool, blobs, work / "training")
         judge = Judge(models, pool, blobs, work, training)
         for number in range(2 + ROUNDS):
             started = time.perf_counter()

@@ -143,6 +143,14 @@ class Parity(Frozen):
     rmse: float
 
 
+class MetricPolicy(Frozen):
+    """Written by metric when it starts: the thresholds that it judges by, for whoever wants to know beforehand."""
+
+    limits: dict[str, float] = Field(description="setting → value; the unit is in the name")
+    max_frames: int = Field(description="most frames of a dataset that the model predicts")
+    seed: int
+
+
 class MapPoint(Frozen):
     """A frame on the map of descriptors. Of known data no more than the place is told."""
 
