@@ -34,10 +34,11 @@ from kit.blobs import Blobs
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
 from metric.prediction import PredictionPool
 from metric.settings import MetricSettings
-from metric.training_frames import Share, TrainingFrames
+from metric.training_frames import TrainingFrames
 
 ROUNDS = 3
-COPIES = 6
+COPIES = 12
+CORES = len(os.sched_getaffinity(0))
 BRANCHES = tuple(reference_model.BRANCHES)
 RMSE = re.compile(r"(Energy RMSE/Natoms|Force\s+RMSE)\s*:\s*([0-9.eE+-]+)")
 
@@ -83,7 +84,7 @@ class Tested:
 def tested(folder: Path, branch: str) -> Tested:
     model, system = folder / "model.pt", folder / "dataset.lmdb"
     cold, warm, said = [], [], ""
-    for threads in sorted({1, os.cpu_count() or 1}):
+    for threads in sorted({1, CORES}):
         variables = os.environ | environment(threads)
         command = [sys.executable, "-m", "deepmd", "--pt", "test", "-m", str(model), "-s", str(system), "-n", "0"]
         started = time.perf_counter()
@@ -125,7 +126,7 @@ async def judged(folder: Path, frames: Sequence[Frame]) -> tuple[list[float], Me
     settings = MetricSettings(blobs_url="file:///unused").run_settings()
     seconds = []
     async with PredictionPool(0, threads=1, timeout_seconds=600) as pool:
-        training = TrainingFrames(pool, blobs, work / "training", Share(500, 5000), seed=1)
+        training = TrainingFrames(pool, blobs, work / "training")
         judge = Judge(models, pool, blobs, work, training)
         for number in range(2 + ROUNDS):
             started = time.perf_counter()
@@ -150,7 +151,7 @@ def test_a_verdict_against_dp_test(tmp_path: Path) -> None:
     for branch in report.branches:
         assert branch.force_rmse_mev_per_angstrom == pytest.approx(peers[branch.branch].force_rmse, rel=1e-3)
 
-    print(f"\n{len(frames)} frames of 8 atoms, {len(BRANCHES)} branches, on {report.device}, {os.cpu_count()} cores")
+    print(f"\n{len(frames)} frames of 8 atoms, {len(BRANCHES)} branches, on {report.device}, {CORES} core(s)")
     print(f"a verdict with everything, warm: {mine:.2f} s (of {', '.join(f'{one:.2f}' for one in seconds)})")
     for kind in ("cold", "warm"):
         one = statistics.mean(getattr(peer, kind) for peer in peers.values())
