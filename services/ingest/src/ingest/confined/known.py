@@ -57,11 +57,17 @@ def needles(pattern: re.Pattern[bytes]) -> tuple[bytes, ...]:
 
 
 _SHORTEST_NEEDLE = 4
-_NEEDLES = {
-    spec.content: tuple(word.lower() if spec.content.flags & re.IGNORECASE else word for word in needles(spec.content))
-    for spec in FORMATS.values()
-    if spec.content is not None
-}
+
+
+def _rule(
+    spec: FormatSpec, pattern: re.Pattern[bytes]
+) -> tuple[FormatSpec, re.Pattern[bytes], bool, tuple[bytes, ...]]:
+    """What `content` goes by: whether case counts is asked once, not for each of a million files."""
+    folded = bool(pattern.flags & re.IGNORECASE)
+    return spec, pattern, folded, tuple(word.lower() if folded else word for word in needles(pattern))
+
+
+_RULES = [_rule(spec, spec.content) for spec in FORMATS.values() if spec.content is not None]
 
 # Names that many programs give to their output: they tell nothing.
 EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
@@ -71,20 +77,23 @@ def content(path: Path) -> str | None:
     """The format that the head of a file speaks for."""
     text = head(path)
     lower: bytes | None = None
+    # Formats of one program share a pattern: it is searched once.
     fits: dict[re.Pattern[bytes], bool] = {}
-    for name, spec in FORMATS.items():
-        pattern = spec.content
-        if pattern is None:
-            continue
+    for spec, pattern, folded, words in _RULES:
         if pattern not in fits:
-            # Formats of one program share a pattern: it is searched once.
-            if pattern.flags & re.IGNORECASE:
-                lower = text.lower() if lower is None else lower
-            searched = lower if lower is not None and pattern.flags & re.IGNORECASE else text
-            likely = not _NEEDLES[pattern] or any(word in searched for word in _NEEDLES[pattern])
-            fits[pattern] = likely and pattern.search(text) is not None
+            if folded and lower is None:
+                lower = text.lower()
+            searched = lower if folded and lower is not None else text
+            for word in words:
+                if word in searched:
+                    break
+            else:
+                if words:
+                    fits[pattern] = False
+                    continue
+            fits[pattern] = pattern.search(text) is not None
         if fits[pattern] and spec.only_if(path, text):
-            return name
+            return spec.name
     return None
 
 

@@ -40,30 +40,38 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
     name, files = calculation["format"], paths(root, calculation)
-    texts = _texts(name, files)
-    if texts and (refusal := FORMATS[name].refuses(texts)) is not None:
-        raise Unfit(*refusal)
+    _refuse(name, files)
     own = _OWN.get(name)
     if own is None:
-        yield from _by_dpdata(root, calculation, files, texts)
+        yield from _by_dpdata(root, calculation, files)
         return
     read = own(files)
     try:
         first = next(read, None)
     except Unfit:
-        _in_bytes_of_ascii(texts)
+        _in_bytes_of_ascii(_texts(name, files))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
         _in_bytes_of_ascii(texts)
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
-        yield from _by_dpdata(root, calculation, files, texts)
+        yield from _by_dpdata(root, calculation, files)
         return
     if first is None:
-        _in_bytes_of_ascii(texts)
+        _in_bytes_of_ascii(_texts(name, files))
     else:
         yield from chain((first,), read)
+
+
+def _refuse(name: str, files: list[Path]) -> None:
+    """Raises Unfit for what would be misread."""
+    spec = FORMATS.get(name)
+    if spec is None or spec.refuses is None:
+        return
+    texts = _texts(name, files)
+    if texts and (refusal := spec.refuses(texts)) is not None:
+        raise Unfit(*refusal)
 
 
 def _texts(name: str, files: list[Path]) -> list[Path]:
@@ -81,9 +89,9 @@ def _in_bytes_of_ascii(texts: list[Path]) -> None:
             raise Unfit("wrong-encoding", f"{path.name} is text in {encoding.upper()}", remedy)
 
 
-def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path], texts: list[Path]) -> Iterator[Raw]:
+def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path]) -> Iterator[Raw]:
     name = calculation["format"]
-    spec = FORMATS.get(name)
+    spec, texts = FORMATS.get(name), _texts(name, files)
     _in_bytes_of_ascii(texts)
     options = calculation["options"] | dict(spec.options if spec else ())
     with lenient():
@@ -162,7 +170,7 @@ _DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
     "abacus/md": corrections.volume_without_sign,
-    "abacus/relax": corrections.volume_without_sign,
+    "abacus/relax": corrections.steps_of_relaxation,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
     "dftbplus": corrections.cell_of_input,

@@ -50,6 +50,8 @@ def _pw_input(tree: Tree, output: Path) -> Path | None:
 
 
 def _theory(text: str) -> Theory:
+    # What comes after the header is long and says nothing of it.
+    text = text.split("     Self-consistent Calculation", 1)[0]
     cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", text)
     return said(
         code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", text)),

@@ -7,7 +7,8 @@ import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -71,10 +72,6 @@ def _tells_nothing(_files: Sequence[Path]) -> Convergence:
     return None
 
 
-def _refuses_nothing(_files: Sequence[Path]) -> Refusal | None:
-    return None
-
-
 def _all_alike(_path: Path, _head: bytes) -> bool:
     return True
 
@@ -120,7 +117,7 @@ class FormatSpec:
     texts: Callable[[Path], list[Path]] = itself
     theory: Callable[[str], Theory] = _says_nothing
     converged: Callable[[Sequence[Path]], Convergence] = _tells_nothing
-    refuses: Callable[[Sequence[Path]], Refusal | None] = _refuses_nothing
+    refuses: Callable[[Sequence[Path]], Refusal | None] | None = None
     signs: Signs | None = None
 
 
@@ -139,7 +136,13 @@ def holds(path: Path, word: bytes) -> bool:
 
 
 def named(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(name.lower(), pattern.lower()) for pattern in patterns)
+    """Whether one of these patterns, such as '*.out', fits the name, whatever its case."""
+    return _any_of(patterns).match(name.lower()) is not None
+
+
+@lru_cache(maxsize=256)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or r"(?!)")
 
 
 def matching_lines(path: Path, pattern: bytes) -> Iterator[re.Match[bytes]]:
