@@ -52,7 +52,7 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(_texts(name, files))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
-        _in_bytes_of_ascii(texts)
+        _in_bytes_of_ascii(_texts(name, files))
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
@@ -92,7 +92,7 @@ def _in_bytes_of_ascii(texts: list[Path]) -> None:
 def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path]) -> Iterator[Raw]:
     name = calculation["format"]
     spec, texts = FORMATS.get(name), _texts(name, files)
-    _in_bytes_of_ascii(texts)
+    _in_bytes_of_ascii(_texts(name, files))
     options = calculation["options"] | dict(spec.options if spec else ())
     with lenient():
         raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
