@@ -52,7 +52,7 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(_texts(name, files))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
-        _in_bytes_of_ascii(texts)
+        _in_bytes_of_ascii(_texts(name, files))
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
