@@ -16,7 +16,7 @@ from metric.prediction import PredictionPool
 from metric.service import Metric
 from metric.settings import MetricSettings
 from metric.store import Store
-from metric.training_frames import Share, TrainingFrames
+from metric.training_frames import TrainingFrames
 
 
 @asynccontextmanager
@@ -32,13 +32,7 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             channel(settings.registry_address, settings.registry_token) as registry,
         ):
             models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
-            training = TrainingFrames(
-                predictions,
-                base.blobs,
-                settings.work_folder / "training-frames",
-                Share(settings.known_frames_per_branch, settings.known_frames),
-                settings.seed,
-            )
+            training = TrainingFrames(predictions, base.blobs, settings.work_folder / "training-frames")
             trials = Trials(
                 settings.learning_gain_steps,
                 settings.learning_gain_points,

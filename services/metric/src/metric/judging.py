@@ -23,7 +23,7 @@ from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.records import Split
 from metric.domain.report import Judgement, Known, judge
-from metric.domain.run_settings import RunSettings
+from metric.domain.run_settings import RunSettings, Share
 from metric.domain.sampling import sample_by_group
 from metric.domain.survey import Survey, Surveyed, survey
 from metric.domain.table import by_position, table
@@ -98,7 +98,7 @@ class Gains(Protocol):
 
 
 class Training(Protocol):
-    async def learned(self, loaded: LoadedModel) -> Path | None: ...
+    async def learned(self, loaded: LoadedModel, share: Share, seed: int) -> Path | None: ...
 
 
 class Judge:
@@ -133,7 +133,7 @@ class Judge:
             sampled = _sample(found, settings)
             frames = await asyncio.to_thread(_read, files, sampled)
         loaded = await self._models.load(task.model) if task.model is not None else None
-        learned = await self._training.learned(loaded) if loaded is not None and self._training is not None else None
+        learned = await self._learned(loaded, settings) if loaded is not None else None
         predictions = await self._predict(loaded, frames, learned) if loaded is not None and frames else []
         known = _known(loaded, learned) if loaded is not None else None
         judgement = await asyncio.to_thread(
@@ -173,6 +173,11 @@ class Judge:
                 await self._blobs.get_file(ref, path / lmdb.DATA_FILE)
                 files.append((split, path))
         return files
+
+    async def _learned(self, loaded: LoadedModel, settings: RunSettings) -> Path | None:
+        if self._training is None:
+            return None
+        return await self._training.learned(loaded, settings.share, settings.seed)
 
     async def _predict(self, loaded: LoadedModel, frames: Sequence[Frame], learned: Path | None) -> list[Prediction]:
         """One a branch; the first tells how close the frames are to training frames: that part is shared by all."""

@@ -8,7 +8,7 @@ from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
 from metric.domain.limits import Limits
-from metric.domain.run_settings import RunSettings
+from metric.domain.run_settings import RunSettings, Share
 
 
 class MetricSettings(ServiceSettings):
@@ -119,4 +119,5 @@ class MetricSettings(ServiceSettings):
 
     def run_settings(self) -> RunSettings:
         """What a run that begins now is told."""
-        return RunSettings(self.limits(), self.max_frames, self.seed)
+        share = Share(self.known_frames_per_branch, self.known_frames)
+        return RunSettings(self.limits(), self.max_frames, self.seed, share)

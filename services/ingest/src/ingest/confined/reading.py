@@ -24,6 +24,7 @@ from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
+_FLUSH_SECONDS = 0.05
 _UNCONVERGED = "unconverged"
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
@@ -50,6 +51,8 @@ class Parser:
         self._theory_every: int = arguments["theory_every"]
         self._report = outputs[0]
         self._spooler = spool.Spooler(outputs[1], outputs[2])
+        self._ends = bytearray()
+        self._flushed = time.monotonic()
 
     def read(self, calculations: list[dict[str, Any]]) -> None:
         """All that was read is in the files afterwards. Whatever a calculation does costs itself alone."""
@@ -58,8 +61,17 @@ class Parser:
             _say(self._report, {"begin": number})
             result = self._result(calculation)
             said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
-            self._spooler.flush()
-            _say(self._report, {"end": number, "theory": said, **result.summary()})
+            self._ends += _line({"end": number, "theory": said, **result.summary()})
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Results after the frames of which they speak. What a child's death takes from here is read again."""
+        self._spooler.flush()
+        _write(self._report, self._ends)
+        self._ends.clear()
+        self._flushed = time.monotonic()
 
     def _result(self, calculation: dict[str, Any]) -> "_Result":
         name, paths = calculation["format"], readers.paths(self._root, calculation)
@@ -85,7 +97,18 @@ def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
 
 
 def _say(report: IO[bytes], what: dict[str, Any]) -> None:
-    report.write(json.dumps(what).encode() + b"\n")
+    _write(report, _line(what))
+
+
+def _line(what: dict[str, Any]) -> bytes:
+    return json.dumps(what).encode() + b"\n"
+
+
+def _write(file: IO[bytes], data: bytes | bytearray) -> None:
+    """An unbuffered file may take less than it is given."""
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
 
 
 class _Place:

@@ -27,6 +27,7 @@ _SAME_UNIT = 1.5
 _SAME_SHIFT_WITHIN = 0.2
 _MOSTLY = 0.9
 _MOVED_ANGSTROM = 0.01
+_NOT_AT_ALL = 1e-4
 _STRAIN_FELT = 0.1
 _CLEARLY_LESS = 0.5
 _MOST_STEPS = 0.7
@@ -144,6 +145,8 @@ def _scaled(seen: Consistency, natoms: int, between: str) -> str:
         causes.append("energies per atom where those of the whole structure are meant")
     measured = f"{between} the energy changes by {seen.factor:.3g} times the work of the forces"
     turned = seen.factor < 0
+    if size < _NOT_AT_ALL:
+        return f"The energies do not change where the forces say that they must, {between}: were they read?"
     if _near(size, 1):
         return (
             f"Energies and forces have opposite signs: {measured}. Either the forces are the energy's gradient, "
@@ -207,6 +210,6 @@ def judge_strain(near: Sequence[Step]) -> RuleResult | None:
     if wrong:
         sentence = (
             f"The virials have the wrong sign (a virial is −volume × stress): {between} the energies change as virials "
-            f"of the other sign say. Correct them, or upload without virials."
+            f"of the other sign say. Without virials the dataset would do as well."
         )
     return RuleResult(rule=VIRIAL_SIGN, passed=not wrong, sentence=sentence, numbers=numbers)

@@ -82,7 +82,7 @@ def judge_virials(
     elif found.correlation >= _UNIT_CORRELATION and volumes:
         told = _virial_cause(found.slope, float(np.median(volumes)), measured)
     if told is not None:
-        told += " Correct them, or upload without virials."
+        told += " Without virials the dataset would do as well."
     sentence = told or f"Reported against predicted virials ({measured}): nothing says a wrong sign or unit."
     return RuleResult(rule=PLAUSIBLE_VIRIALS, passed=told is None, sentence=sentence, numbers=_numbers(found))
 
