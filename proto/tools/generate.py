@@ -19,6 +19,7 @@ PROTO = Path(__file__).resolve().parent.parent
 ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.FormatCatalog,
     artifacts.DatasetManifest,
+    artifacts.MetricPolicy,
     artifacts.MetricReport,
     artifacts.ModelManifest,
     artifacts.PublishedManifest,

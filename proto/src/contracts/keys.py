@@ -3,6 +3,7 @@
 from uuid import UUID
 
 FORMAT_CATALOG = "catalog/formats.json"
+METRIC_POLICY = "catalog/metric.json"
 
 
 def upload_archive(upload_id: UUID) -> str:

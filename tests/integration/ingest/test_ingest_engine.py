@@ -76,12 +76,17 @@ async def prepare(
     with work.job() as folder:
         prepared = await engine.prepare(Request(archive, archive.name, format_, declared), folder)
         frames = store.read(prepared.held_out.parent)
-        assert len(frames) == prepared.summary.held_out_frames
+        assert len(frames) == prepared.selection.held_out_frames
         if prepared.train is not None:
             frames = store.read(prepared.train.parent) + frames
-    assert len(frames) == prepared.summary.frames
+    assert len(frames) == prepared.selection.frames
     assert len({frame_hash(frame) for frame in frames}) == len(frames)
     return prepared, frames
+
+
+def counts(prepared: Prepared) -> tuple[int, int, int, int]:
+    one = prepared.selection
+    return one.frames, one.train_frames, one.held_out_frames, one.duplicate_frames
 
 
 def packed(folder: Path, files: dict[str, bytes]) -> Path:
@@ -102,8 +107,9 @@ def unpacked(archive: Path) -> dict[str, bytes]:
 async def test_quantum_espresso(engine: Engine, work: WorkFolder) -> None:
     prepared, frames = await prepare(engine, work, CARBIDE, "qe/pw/scf", LevelOfTheory(basis="ours", k_points="1"))
     summary = prepared.summary
-    assert (summary.frames, summary.train_frames, summary.held_out_frames, summary.duplicate_frames) == (64, 48, 16, 0)
-    assert (summary.elements, summary.atoms, summary.has_virial) == (("C", "Si"), 512, True)
+    assert counts(prepared) == (64, 48, 16, 0)
+    assert (summary.elements, summary.atoms, summary.virial_frames) == (("C", "Si"), 512, 64)
+    assert summary.element_pairs == ("C-C", "C-Si", "Si-Si")
     assert [(one.formula, one.frames) for one in summary.compositions] == [("C4Si4", 64)]
     assert sum(summary.force_component_ev_per_angstrom.counts) == 512 * 3
     assert sum(summary.energy_per_atom_ev.counts) == 64
@@ -131,18 +137,18 @@ async def test_the_same_archive_gives_the_same_dataset(engine: Engine, work: Wor
     doubled = {f"{part}/{name}": data for part in ("z", "a") for name, data in files.items()}
     second, again = await prepare(engine, work, packed(tmp_path, doubled), "detect")
     assert second.format == "qe/pw/scf"
-    assert second.summary.duplicate_frames == 24
-    assert second.summary.content_sha256 == first.summary.content_sha256
+    assert second.selection.duplicate_frames == 24
+    assert second.selection.content_sha256 == first.selection.content_sha256
     assert {frame_hash(one) for one in frames[-6:]} == {frame_hash(one) for one in again[-6:]}
 
 
 async def test_extxyz_and_cp2k_tell_the_same_of_the_same_run(engine: Engine, work: WorkFolder) -> None:
     """water.extxyz was drawn from the AIMD run, every second step from step 10: its first two are in both."""
     xyz, from_xyz = await prepare(engine, work, WATER, "extxyz")
-    assert (xyz.summary.train_frames, xyz.summary.held_out_frames, xyz.summary.has_virial) == (57, 19, True)
+    assert (counts(xyz), xyz.summary.virial_frames) == ((76, 57, 19, 0), 76)
     cp2k, from_cp2k = await prepare(engine, work, AIMD, "cp2kdata/md")
     # The first of 13 steps ran out of SCF iterations.
-    assert (cp2k.summary.frames, cp2k.format) == (12, "cp2kdata/md")
+    assert (cp2k.selection.frames, cp2k.format) == (12, "cp2kdata/md")
     assert [(one.path, one.frame, one.rule) for one in cp2k.set_aside] == [("water-aimd", 0, "unconverged")]
     assert {frame.converged for frame in from_cp2k} == {True}
     assert cp2k.detection is not None
@@ -210,7 +216,7 @@ async def test_deepmd_formats(format_: str, suffix: str, engine: Engine, work: W
         assert prepared.format == format_
         assert prepared.set_aside == ()
         assert sorted({one.formula for one in prepared.summary.compositions}) == ["C4Si4", "Si8"]
-        assert (len(frames), prepared.summary.has_virial) == (8, True)
+        assert (len(frames), prepared.summary.virial_frames) == (8, 8)
 
 
 async def test_vasp_outcar(engine: Engine, work: WorkFolder, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from contracts.base import LevelOfTheory
 from gateway.feed import QUEUE_LENGTH, Message, Watcher, encode, place_message
-from gateway.projections import change
+from gateway.telling import change
 from gateway.views import CurvePoint, DatasetView, IngestView, QueuePlace, TrainingView
 
 
@@ -100,4 +100,4 @@ def test_a_point_that_was_overtaken_is_not_told() -> None:
 
 
 def test_what_is_always_told() -> None:
-    assert set(change(view(), (), None)) == {"stage", "state", "verdict", "held_up", "message", "model"}
+    assert set(change(view(), (), None)) == {"stage", "state", "verdict", "held_up", "message", "model", "reading"}

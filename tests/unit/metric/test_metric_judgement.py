@@ -8,8 +8,9 @@ from contracts.artifacts import BranchManifest
 from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
 from frames.frame import Frame
 from metric.domain.coverage import Prediction
+from metric.domain.records import Records
 from metric.domain.report import Judgement, Known, judge, log_histogram
-from metric.domain.survey import survey
+from metric.domain.survey import Survey, survey
 from metric.domain.words import counted, listed, percent, significant
 from metric.settings import MetricSettings
 
@@ -40,7 +41,7 @@ def dataset(count: int = 20, numbers: tuple[int, ...] = (14,) * 4, net_force: fl
         forces -= forces.mean(axis=0)
         if index < bad:
             forces += np.array([net_force / 1000, 0, 0])
-        coords = 3.0 * np.arange(len(numbers))[:, None] * np.ones(3)
+        coords = 1.35 * np.arange(len(numbers))[:, None] * np.ones(3)
         energy = -100.0 * len(numbers) + float(rng.normal(0, 0.01))
         frames.append(Frame(np.array(numbers), coords, None, energy, forces, source="all.out", index=index))
     return frames
@@ -211,3 +212,62 @@ def test_numbers_as_people_read_them() -> None:
     assert counted(1, "frame") == "1 frame"
     assert counted(2400, "frame") == "2,400 frames"
     assert listed(["C", "O", "Si"]) == "C, O and Si"
+
+
+def test_a_warned_frame_is_suspect_and_keeps_whether_it_is_covered() -> None:
+    frames = dataset(20, net_force=2.0, bad=3)
+    prediction = predicted(frames, 0.2)
+    prediction.forces[1] = frames[1].forces + np.array([0.4, 0, 0])
+    result = judged(frames, MODEL, [prediction])
+    assert [one.verdict for one in result.verdicts[:4]] == ["suspect", "suspect", "suspect", "covered"]
+    assert [one.covered for one in result.verdicts[:4]] == [True, False, True, True]
+    assert result.verdicts[0].rules[0].passed
+    assert result.coverage == pytest.approx(0.95)
+
+
+def test_energy_errors_of_frames_are_aligned() -> None:
+    frames = dataset(20)
+    prediction = predicted(frames, 0.2, offset=7.0)
+    prediction.energy[3] += 0.04
+    result = judged(frames, MODEL, [prediction])
+    errors = [one.energy_error_mev_per_atom for one in result.verdicts]
+    assert errors[3] == pytest.approx(10 * 19 / 20)
+    assert errors[0] == pytest.approx(-10 / 20)
+
+
+def large(good: int, bad: int) -> Survey:
+    """A survey of so many frames, the bad ones first, made from the rows of two."""
+    two = survey([("train", k, one) for k, one in enumerate(dataset(2, net_force=30.0, bad=1))], LIMITS)
+    which = np.array([0] * bad + [1] * good)
+    rows = two.records.rows[which]
+    rows["index"] = np.arange(len(which))
+    records = Records(rows, two.records.sources, two.records.formulas, two.records.counts)
+    levels = {rule: found[which] for rule, found in two.levels.items()}
+    return Survey(records, LIMITS, levels, two.worst[which], two.checks)
+
+
+def test_a_sound_dataset_lists_all_its_failed_frames_with_rules_for_the_first_thousand() -> None:
+    result = judge(large(300_000, 11_000), [], [], None, [], LIMITS, seed=1)
+    assert result.sound.passed
+    assert [one.index for one in result.verdicts] == list(range(11_000))
+    assert [len(one.rules) for one in result.verdicts] == [1] * 1000 + [0] * 10_000
+
+
+def test_of_a_dataset_that_is_not_sound_the_report_stays_small() -> None:
+    result = judge(large(1000, 11_000), [], [], None, [], LIMITS, seed=1)
+    assert not result.sound.passed
+    assert result.failed_frames == 11_000
+    assert len(result.verdicts) == 10_000
+
+
+def test_new_pairs_are_those_that_no_training_data_holds_together() -> None:
+    frames = dataset(numbers=(6, 6, 14, 14))
+    known = Known("1.0", (branch("silicon", ("C", "Si")),), pairs=frozenset({"C-C", "Si-Si"}))
+    result = judged(frames, known, [predicted(frames, 0.2)])
+    assert result.new_elements == ()
+    assert result.new_element_pairs == ("C-Si",)
+    assert judged(frames, None, []).new_element_pairs == ("C-C", "C-Si", "Si-Si")
+    tagged = [("train", k, one) for k, one in enumerate(frames)]
+    found = survey(tagged, LIMITS)  # type: ignore[arg-type]
+    told = judge(found, [], [], known, [], LIMITS, seed=1, pairs=frozenset({"C-C", "H-U"}))
+    assert told.new_element_pairs == ("H-U",)

@@ -99,6 +99,13 @@ def test_the_public_manifest_hides_elements_and_method_of_a_private_dataset() ->
     assert private.force_rmse_mev_per_angstrom == 404
 
 
+def test_the_public_manifest_tells_what_each_branch_counts_as_known() -> None:
+    one = model()
+    branches = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2).branches
+    # The conformal rule for two held-out frames whose largest force errors are 0.1 and 0.2 eV/Å.
+    assert [branch.threshold_ev_per_angstrom for branch in branches] == [pytest.approx(0.25)] * 2
+
+
 def test_contributors_in_the_order_of_arrival_each_once() -> None:
     def by(author: str, arrival: int, private: bool = False) -> Branch:
         return branch(f"b{arrival}", of=member(author=author, arrival=arrival, private=private))

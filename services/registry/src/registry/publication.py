@@ -12,6 +12,7 @@ from contracts import keys
 from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedManifest
 from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.events import ModelFile, ModelPublished, TrainedDataset
+from frames.errors import conformal_threshold
 
 from registry.domain import Branch, InvalidRequest, Model, ModelBranch, Round
 
@@ -167,6 +168,7 @@ def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedB
         new=row.new,
         energy_rmse_mev_per_atom=row.energy_rmse_mev_per_atom,
         force_rmse_mev_per_angstrom=row.force_rmse_mev_per_angstrom,
+        threshold_ev_per_angstrom=conformal_threshold(described.held_out_max_force_errors_ev_per_angstrom),
     )
 
 

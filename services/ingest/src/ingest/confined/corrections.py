@@ -8,7 +8,6 @@ import numpy as np
 from frames.frame import SYMBOLS
 
 from ingest.confined.judging import Raw
-from ingest.confined.periodicity import settled
 
 
 def elements_of_topology(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
@@ -36,7 +35,7 @@ def cell_of_input(files: list[Path], _texts: list[Path], raws: list[Raw]) -> lis
 
 
 def volume_without_sign(_files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
-    """dpdata and cp2kdata multiply the stress with det(cell), which is negative for left-handed lattice vectors."""
+    """ABACUS: dpdata multiplies the stress with det(cell), which is negative for left-handed lattice vectors."""
     return [
         replace(raw, virial=-np.asarray(raw.virial))
         if raw.virial is not None and raw.cell is not None and np.linalg.det(raw.cell) < 0
@@ -60,16 +59,3 @@ def forces_of_the_inverted(files: list[Path], _texts: list[Path], raws: list[Raw
 def _structure(folder: Path) -> str:
     match = re.search(r"(?m)^\s*stru_file\s+(\S+)", (folder / "INPUT").read_text(errors="replace"))
     return match[1] if match else "STRU"
-
-
-def cp2k_periodicity(files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
-    """CP2K: the plugin takes the cell as periodic whatever PERIODIC says."""
-    raws = volume_without_sign(files, texts, raws)
-    for text in texts:
-        with text.open("rb") as file:
-            for line in file:
-                if match := re.match(rb" CELL\| Periodicity\s+(\w+)", line):
-                    axes = match[1].decode().upper()
-                    flags = [axis in axes and axes != "NONE" for axis in "XYZ"]
-                    return [replace(raw, cell=settled(raw.cell, flags, raw.coords)) for raw in raws]
-    return raws

@@ -1,26 +1,48 @@
 """First task of every dataset: extract the archive and find its calculations."""
 
 import json
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from ingest.confined import finding
 from ingest.confined.archives import ArchiveLimits, Extraction, Refused
 
+_TELL_SECONDS = 0.5
+
 
 def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; input: the archive; output: what was found, as JSON."""
+    """Task of a confined child; input: the archive; outputs: report, what was found as JSON."""
     root = Path(arguments["tree"])
     limits = ArchiveLimits(**arguments["limits"])
-    extraction = Extraction(root, limits, arguments["archive_bytes"])
+    teller = _Teller(outputs[0])
+    extraction = Extraction(root, limits, arguments["archive_bytes"], teller.unpacked)
     try:
         extraction.archive(inputs[0], arguments["filename"])
     except Refused as refusal:
-        answer = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
+        answer: dict[str, Any] = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
     else:
+        teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
-        answer = found(finding.Tree(root), catalogue, arguments["format"]) | {"notes": extraction.notes}
-    outputs[0].write(json.dumps(answer).encode())
+        answer = found(finding.Tree(root), catalogue, arguments["format"])
+        answer |= {"notes": extraction.notes, "files": extraction.files, "private": extraction.private()}
+    outputs[1].write(json.dumps(answer).encode())
+
+
+class _Teller:
+    """Says how far unpacking is, now and then."""
+
+    def __init__(self, report: IO[bytes]) -> None:
+        self._report = report
+        self._told = time.monotonic()
+
+    def unpacked(self, files: int) -> None:
+        if time.monotonic() - self._told > _TELL_SECONDS:
+            self.say({"step": "unpacking", "files": files})
+
+    def say(self, what: dict[str, Any]) -> None:
+        self._told = time.monotonic()
+        self._report.write(json.dumps(what).encode() + b"\n")
 
 
 def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:

@@ -13,7 +13,20 @@ from dpdata.data_type import DataError
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
-from ingest.confined.parsers import cp, cp2k, fhi_aims, molecules, n2p2, openmx, outcar, pw, pwmat, siesta, vasprun
+from ingest.confined.parsers import (
+    cp,
+    cp2k,
+    cp2k_md,
+    fhi_aims,
+    molecules,
+    n2p2,
+    openmx,
+    outcar,
+    pw,
+    pwmat,
+    siesta,
+    vasprun,
+)
 from ingest.confined.programs.spec import Convergence
 from ingest.confined.text import encoding as text_encoding
 from ingest.confined.text import lenient
@@ -39,6 +52,7 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(_texts(name, files))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
+        _in_bytes_of_ascii(texts)
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
@@ -62,7 +76,8 @@ def _refuse(name: str, files: list[Path]) -> None:
 
 def _texts(name: str, files: list[Path]) -> list[Path]:
     spec = FORMATS.get(name)
-    return [text for path in files for text in spec.texts(path)] if spec else []
+    # Extended XYZ is read in any encoding.
+    return [text for path in files for text in spec.texts(path)] if spec and name != "extxyz" else []
 
 
 def _in_bytes_of_ascii(texts: list[Path]) -> None:
@@ -128,6 +143,7 @@ def _of_system(system: Any) -> Iterator[Raw]:
 _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "ase/traj": trajectories.frames,
     "cp2kdata/e_f": cp2k.single_point,
+    "cp2kdata/md": cp2k_md.frames,
     "deepmd/hdf5": deepmd_data.of_hdf5,
     "deepmd/hdf5/mixed": deepmd_data.of_hdf5,
     "deepmd/lmdb": deepmd_data.of_lmdb,
@@ -157,6 +173,5 @@ _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] 
     "abacus/relax": corrections.volume_without_sign,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
-    "cp2kdata/md": corrections.cp2k_periodicity,
     "dftbplus": corrections.cell_of_input,
 }

@@ -1,15 +1,21 @@
 """Parses calculations with dpdata, one after another, into a spool and a report.
 
-The report is one JSON object a line: {"begin": i} before calculation i, {"end": i, …} after it. If this
-process dies, the parent knows at which calculation, and what was done before it stands.
+Batches of calculations come on standard input, a line of JSON each, for as long as there are any. The report is
+one JSON object a line: {"begin": i} before calculation i, {"at": …} while it is long, {"end": i, …} after it. If
+this process dies, the parent knows at which calculation, and what was done before it stands.
 """
 
 import json
+import os
 import re
+import sys
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
 
 from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
@@ -17,7 +23,8 @@ from ingest.confined.judging import Unfit, atomic_numbers, frame
 from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
-_PROGRESS_FRAMES = 500
+_TELL_SECONDS = 0.5
+_UNCONVERGED = "unconverged"
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
 # What dpdata says in warnings when it leaves frames out.
@@ -25,26 +32,34 @@ _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|
 
 
 def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; outputs: report, spool."""
+    """Task of a confined child; outputs: report, spool, hashes."""
     warnings.simplefilter("ignore")
-    report, spooled = outputs
+    report = outputs[0]
+    spooler = spool.Spooler(outputs[1], outputs[2])
     root = Path(arguments["tree"])
-    for calculation in arguments["calculations"]:
-        number = calculation["number"]
-        _say(report, {"begin": number})
-        result = _Result(report, spooled)
-        try:
-            result.read(root, calculation)
-        except Unfit as unfit:
-            result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
-        except MemoryError:
-            remedy = "Split it into smaller files."
-            result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
-        except (Exception, SystemExit) as error:
-            # Whatever a parser throws at a stranger's file costs this calculation, no more.
-            result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
-        said = _theory(root, calculation) if number % arguments["theory_every"] == 0 else {}
-        _say(report, {"end": number, "theory": said, **result.summary()})
+    while line := sys.stdin.buffer.readline():
+        for calculation in json.loads(line):
+            read_calculation(root, calculation, report, spooler)
+
+
+def read_calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
+    """Its frames into the spool, and what came of it into the report; never raises for what a file holds."""
+    number = calculation["number"]
+    _say(report, {"begin": number})
+    result = _Result(report, spooler)
+    try:
+        result.read(root, calculation)
+    except Unfit as unfit:
+        result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
+    except MemoryError:
+        remedy = "Split it into smaller files."
+        result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
+    except (Exception, SystemExit) as error:
+        # Whatever a parser throws at a stranger's file costs this calculation, no more.
+        result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
+    said = _theory(root, calculation) if calculation["theory"] else {}
+    spooler.flush()
+    _say(report, {"end": number, "theory": said, **result.summary()})
 
 
 def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
@@ -58,16 +73,42 @@ def _say(report: IO[bytes], what: dict[str, Any]) -> None:
     report.write(json.dumps(what).encode() + b"\n")
 
 
+class _Place:
+    """How far into its file a reader is, from the descriptor that it reads with: none of them tells."""
+
+    def __init__(self, root: Path, calculation: dict[str, Any]) -> None:
+        self._size, self._file = 0, (0, 0)
+        for path in readers.paths(root, calculation):
+            if path.is_file() and path.stat().st_size > self._size:
+                about = path.stat()
+                self._size, self._file = about.st_size, (about.st_dev, about.st_ino)
+
+    def bytes(self) -> int:
+        for descriptor in range(3, 32):
+            try:
+                about = os.fstat(descriptor)
+                if (about.st_dev, about.st_ino) == self._file:
+                    return os.lseek(descriptor, 0, os.SEEK_CUR)
+            except OSError:
+                continue
+        return 0
+
+
 class _Result:
     """What came of one calculation."""
 
-    def __init__(self, report: IO[bytes], spooled: IO[bytes]) -> None:
-        self._report, self._spool = report, spooled
-        self._start = spooled.tell()
-        self._frames = 0
+    def __init__(self, report: IO[bytes], spooler: spool.Spooler) -> None:
+        self._report, self._spooler = report, spooler
+        self._start, self._first = spooler.offset, spooler.count
         self._set_aside: list[dict[str, Any]] = []
         self._rules: Counter[str] = Counter()
         self._failure: Unfit | None = None
+        self._largest_force = 0.0
+        self._told = time.monotonic()
+
+    @property
+    def _frames(self) -> int:
+        return self._spooler.count - self._first
 
     def read(self, root: Path, calculation: dict[str, Any]) -> None:
         with warnings.catch_warnings(record=True) as warned:
@@ -77,10 +118,9 @@ class _Result:
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
+        place: _Place | None = None
         symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
-            if index and index % _PROGRESS_FRAMES == 0:
-                _say(self._report, {"reading": calculation["number"], "frame": index})
             try:
                 if isinstance(raw, Unfit):
                     raise raw
@@ -88,10 +128,18 @@ class _Result:
                     # Readers give one list for a trajectory's frames.
                     numbers = atomic_numbers(raw.symbols)
                     symbols = raw.symbols
-                spool.put(self._spool, frame(raw, numbers, index))
-                self._frames += 1
+                one = frame(raw, numbers, index)
+                self._spooler.put(one)
+                self._largest_force = max(self._largest_force, float(np.abs(one.forces).max()))
             except Unfit as unfit:
                 self._frame_fails(index, unfit)
+            now = time.monotonic()
+            if now - self._told > _TELL_SECONDS:
+                self._told = now
+                place = place or _Place(root, calculation)
+                failed = sum(self._rules.values())
+                said = {"at": calculation["number"], "frames": self._frames, "failed": failed, "bytes": place.bytes()}
+                _say(self._report, said)
 
     def _note_warnings(self, warned: list[warnings.WarningMessage]) -> None:
         """Frames that the parser itself left out: it only warns."""
@@ -134,7 +182,10 @@ class _Result:
         return {
             "frames": self._frames,
             "frames_failed": failed,
+            "unconverged": self._rules[_UNCONVERGED] or sum(one["rule"] == _UNCONVERGED for one in listed),
             "failed": self._failure is not None,
+            "largest_force": self._largest_force,
+            "first": self._first,
+            "spool": [self._start, self._spooler.offset],
             "set_aside": listed,
-            "spool": [self._start, self._spool.tell()],
         }

@@ -11,13 +11,23 @@ from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_forc
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 from numpy.typing import NDArray
 
+from metric.domain.novelty import Closeness
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å."""
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å.
+
+    device     where the model ran: 'cpu', 'cuda'
+    virial     one float64 [3, 3] a frame, eV; None: not predicted
+    closeness  to the model's training frames, when it was asked for
+    """
 
     energy: FloatArray
     forces: list[FloatArray]
+    device: str = "cpu"
+    virial: list[FloatArray] | None = None
+    closeness: Closeness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,15 @@ class BranchJudgement:
     max_force_errors  float64 [F], eV/Å, max over atoms of ‖ΔF‖
     covered           bool [F]
     aligned           float64 [F], eV: predicted energies on the dataset's own level of theory
+    distance          eV/Å, force RMSE on the frames all of whose elements the model knows: nobody predicts the others,
+                      and a few of them must not decide which branch is near. Without any it is that of all frames.
     """
 
     coverage: BranchCoverage
     max_force_errors: FloatArray
     covered: NDArray[np.bool_]
     aligned: FloatArray
+    distance: float
     prediction: Prediction
 
 
@@ -60,13 +73,19 @@ def judge_branch(
         max_force_errors=errors,
         covered=covered,
         aligned=energies + alignment.residual,
+        distance=_distance(prediction.forces, reference, known),
         prediction=prediction,
     )
 
 
 def nearest(judged: Sequence[BranchJudgement]) -> BranchJudgement:
-    """The branch of smallest force RMSE; of equals the first by name. Raises ValueError for none."""
-    return min(judged, key=lambda one: (one.coverage.force_rmse_mev_per_angstrom, one.coverage.branch))
+    """The branch of smallest force RMSE on known elements; of equals the first by name. Raises ValueError for none."""
+    return min(judged, key=lambda one: (one.distance, one.coverage.branch))
+
+
+def _distance(predicted: Sequence[FloatArray], reference: Sequence[FloatArray], known: NDArray[np.bool_]) -> float:
+    which = [position for position, one in enumerate(known) if one or not known.any()]
+    return force_rmse([predicted[one] for one in which], [reference[one] for one in which])
 
 
 def energy_shift(frames: Sequence[Frame], predicted: FloatArray) -> dict[str, float]:

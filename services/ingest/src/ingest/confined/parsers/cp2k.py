@@ -21,16 +21,16 @@ _UNITS = {
 }  # fmt: skip
 # Up to 2024.1 the unit of forces is told in general.
 _FORCE_UNITS = {"a.u.": "hartree/bohr"}
-_CELL = re.compile(r" CELL\| Vector [abc] \[angstrom\]:\s+(\S+)\s+(\S+)\s+(\S+)")
-_PERIODIC = re.compile(r" CELL\| Periodicity\s+(\w+)")
-_COORDINATES = re.compile(r"(?i) MODULE QUICKSTEP:\s+ATOMIC COORDINATES IN (angstrom|bohr)")
+CELL = re.compile(r" CELL\| Vector [abc] \[angstrom\]:\s+(\S+)\s+(\S+)\s+(\S+)")
+PERIODIC = re.compile(r" CELL\| Periodicity\s+(\w+)")
+COORDINATES = re.compile(r"(?i) MODULE QUICKSTEP:\s+ATOMIC COORDINATES IN (angstrom|bohr)")
 _ATOM = re.compile(r"\s*\d+\s+\d+\s+([A-Z][A-Za-z]?)\s+\d+\s+(-?\d+\.\d+)\s+(-?\d+\.\d+)\s+(-?\d+\.\d+)\s")
-_ENERGY = re.compile(r" ENERGY\| Total FORCE_EVAL .*energy [\[(]([^\])]+)[\])]:?\s+(-?\d+\.\d+)")
-_FORCES = re.compile(r" (?:FORCES\| Atomic forces|ATOMIC FORCES in) \[([^\]]+)\]")
-_FORCE = re.compile(r"(?: FORCES\|)?\s+\d+\s+(?:\d+\s+[A-Z][A-Za-z]?\s+)?(-?\d\S*)\s+(-?\d\S*)\s+(-?\d\S*)")
-_STRESS = re.compile(r" (?:STRESS\| (?:Analytical|Numerical) stress tensor|STRESS TENSOR) \[([^\]]+)\]")
-_STRESS_ROW = re.compile(r"(?: STRESS\|)?\s+([xyzXYZ])\s+(-?\d\S*)\s+(-?\d\S*)\s+(-?\d\S*)\s*$")
-_PRINT = "Print forces and coordinates: &FORCE_EVAL / &PRINT / &FORCES ON, and GLOBAL / PRINT_LEVEL MEDIUM."
+ENERGY = re.compile(r" ENERGY\| Total FORCE_EVAL .*energy [\[(]([^\])]+)[\])]:?\s+(-?\d+\.\d+)")
+FORCES = re.compile(r" (?:FORCES\| Atomic forces|ATOMIC FORCES in) \[([^\]]+)\]")
+FORCE = re.compile(r"(?: FORCES\|)?\s+\d+\s+(?:\d+\s+[A-Z][A-Za-z]?\s+)?(-?\d\S*)\s+(-?\d\S*)\s+(-?\d\S*)")
+STRESS = re.compile(r" (?:STRESS\| (?:Analytical|Numerical) stress tensor|STRESS TENSOR) \[([^\]]+)\]")
+STRESS_ROW = re.compile(r"(?: STRESS\|)?\s+([xyzXYZ])\s+(-?\d\S*)\s+(-?\d\S*)\s+(-?\d\S*)\s*$")
+PRINT = "Print forces and coordinates: &FORCE_EVAL / &PRINT / &FORCES ON, and GLOBAL / PRINT_LEVEL MEDIUM."
 
 
 def single_point(files: Sequence[Path]) -> Iterator[Raw]:
@@ -42,30 +42,35 @@ def single_point(files: Sequence[Path]) -> Iterator[Raw]:
     with files[0].open(encoding="utf-8", errors="replace") as file:
         lines = iter(file)
         for line in lines:
-            if (match := _CELL.match(line)) and len(cell) < 3:
+            if (match := CELL.match(line)) and len(cell) < 3:
                 cell.append([float(word) for word in match.groups()])
-            elif match := _PERIODIC.match(line):
+            elif match := PERIODIC.match(line):
                 periodic = match[1].upper()
-            elif (match := _COORDINATES.match(line)) and coords is None:
-                symbols, coords = _atoms(lines, BOHR if match[1].lower() == "bohr" else 1.0)
+            elif (match := COORDINATES.match(line)) and coords is None:
+                symbols, coords = atoms(lines, BOHR if match[1].lower() == "bohr" else 1.0)
             elif "SCF run converged in" in line:
                 converged = True
             elif "SCF run NOT converged" in line:
                 converged = False
-            elif match := _ENERGY.match(line):
-                energy = float(match[2]) * _unit(match[1])
-            elif match := _FORCES.match(line):
-                forces = _table(lines, _FORCE, len(symbols)) * _unit(_FORCE_UNITS.get(match[1], match[1]))
-            elif match := _STRESS.match(line):
-                stress = _table(lines, _STRESS_ROW, 3) * _unit(match[1])
+            elif match := ENERGY.match(line):
+                energy = float(match[2]) * unit(match[1])
+            elif match := FORCES.match(line):
+                forces = table(lines, FORCE, len(symbols)) * force_unit(match[1])
+            elif match := STRESS.match(line):
+                stress = table(lines, STRESS_ROW, 3) * unit(match[1])
     if coords is None:
-        raise Unfit("no-positions", "the output holds no atomic coordinates", _PRINT)
+        raise Unfit("no-positions", "the output holds no atomic coordinates", PRINT)
     box = settled(np.array(cell), [axis in periodic and periodic != "NONE" for axis in "XYZ"], coords) if cell else None
     virial = None if box is None or stress is None else abs(np.linalg.det(box)) * stress
     yield Raw(symbols, coords, box, energy, forces, virial, converged)
 
 
-def _unit(printed: str) -> float:
+def force_unit(printed: str) -> float:
+    return unit(_FORCE_UNITS.get(printed, printed))
+
+
+def unit(printed: str) -> float:
+    """In eV and Å. Raises Unfit."""
     factor = _UNITS.get(printed.strip().lower())
     if factor is None:
         remedy = "Leave ENERGY_UNIT, FORCE_UNIT and STRESS_UNIT as CP2K sets them."
@@ -73,7 +78,8 @@ def _unit(printed: str) -> float:
     return factor
 
 
-def _atoms(lines: Iterator[str], scale: float) -> tuple[list[str], FloatArray]:
+def atoms(lines: Iterator[str], scale: float) -> tuple[list[str], FloatArray]:
+    """Elements and places, up to the first line after them that is no atom."""
     symbols: list[str] = []
     places: list[list[float]] = []
     for line in lines:
@@ -85,7 +91,7 @@ def _atoms(lines: Iterator[str], scale: float) -> tuple[list[str], FloatArray]:
     return symbols, np.array(places).reshape(-1, 3)
 
 
-def _table(lines: Iterator[str], row: re.Pattern[str], count: int) -> FloatArray:
+def table(lines: Iterator[str], row: re.Pattern[str], count: int) -> FloatArray:
     """`count` rows of three numbers, after at most four lines of title."""
     found: list[list[float]] = []
     for _, line in zip(range(count + 4), lines, strict=False):
