@@ -1,6 +1,9 @@
 """The known cases through the metric's own path, and docs/verdicts.md: `python tests/support/verdicts.py` writes it."""
 
-from collections.abc import Iterable
+import asyncio
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
@@ -61,8 +64,8 @@ def document(found: Sequence[Found]) -> str:
     right = sum(one.outcome == one.case.expected for one in found)
     parts = [
         INTRODUCTION,
-        f"{right} of {len(found)} ({100 * right / len(found):.0f} %) come out as they should. Those that do not, in bold, "
-        f"are known and explained below the tables.\n",
+        f"{right} of {len(found)} ({100 * right / len(found):.0f} %) come out as they should. Those that do not, in "
+        f"bold, are known and explained below the tables.\n",
     ]
     for title, cases in GROUPS.items():
         parts += [f"\n## {title}\n\n", HEADER, *(_row(by_name[case.name]) for case in cases)]

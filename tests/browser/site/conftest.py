@@ -278,6 +278,14 @@ class Contribution:
             force_rmse_mev_per_angstrom=force_rmse,
         )
 
+    def knows(self, member: str) -> Self:
+        """Wait until the gateway tells something under that name."""
+        for _ in range(100):
+            if self.client.get(f"/api/v1{self.path}").json()[member]:
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"nothing is known of {member}")
+
     def reaches(self, state: str) -> Self:
         """Wait until the gateway has heard so much."""
         for _ in range(100):

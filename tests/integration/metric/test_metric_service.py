@@ -105,10 +105,11 @@ async def test_a_model_that_does_not_load_gives_a_dead_letter_and_no_verdict(
     broken.write_bytes(b"these bytes are no model")
     await publish_model(platform, broken, {})
     model = await platform.blobs.get_model("models/1.0/manifest.json", ModelManifest)
+    trained, _ = await platform.validated(molecules(14, 10, seed=41))
     branch = BranchManifest(
         name="silicon",
         dataset=DatasetRef(dataset_id=uuid4(), version=1),
-        dataset_manifest=model.release,
+        dataset_manifest=trained.manifest,
         elements=("Si",),
         level_of_theory=LevelOfTheory(),
         weight=1,

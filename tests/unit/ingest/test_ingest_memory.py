@@ -6,10 +6,8 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import pytest
 from frames import store
 from frames.hashing import HASH_BYTES
 from ingest.confined import assembling, reading
@@ -31,15 +29,11 @@ def peak(what: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def parse(folder: Path, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    calculation = {
-        "number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True, "theory": False,
-    }  # fmt: skip
-    fed = SimpleNamespace(buffer=io.BytesIO(json.dumps([calculation]).encode() + b"\n"))
-    monkeypatch.setattr("sys.stdin", fed)
+def parse(folder: Path, frames: int) -> None:
+    calculation = {"number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True}
     with ExitStack() as stack:
         outputs = [stack.enter_context((folder / name).open("wb")) for name in ("report", "spool", "hashes")]
-        reading.parse({"tree": str(folder)}, [], list(outputs))
+        reading.Parser({"tree": str(folder), "theory_every": 1}, list(outputs)).read([calculation])
     end = json.loads((folder / "report").read_text().splitlines()[-1])
     assert (end["frames"], end["failed"]) == (frames, False)
     assert (folder / "hashes").stat().st_size == HASH_BYTES * frames
@@ -63,14 +57,14 @@ def iterate(folder: Path, frames: int) -> None:
     assert count == frames
 
 
-def test_a_file_streams_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_streams_through(tmp_path: Path) -> None:
     peaks: dict[str, list[int]] = {"parse": [], "assemble": [], "iterate": []}
     # The first round fills caches that stay.
     for round_, frames in enumerate((FEW // 4, FEW, MANY)):
         folder = tmp_path / str(round_)
         folder.mkdir()
         extxyz(folder / "x.extxyz", frames)
-        peaks["parse"].append(peak(lambda at=folder, n=frames: parse(at, n, monkeypatch)))  # type: ignore[misc]
+        peaks["parse"].append(peak(lambda at=folder, n=frames: parse(at, n)))  # type: ignore[misc]
         peaks["assemble"].append(peak(lambda at=folder, n=frames: assemble(at, n)))  # type: ignore[misc]
         peaks["iterate"].append(peak(lambda at=folder, n=frames: iterate(at, n)))  # type: ignore[misc]
     for name, (_, few, many) in peaks.items():

@@ -1,5 +1,6 @@
 """From frames and predictions to one outcome with its sentences and numbers."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
@@ -271,3 +272,35 @@ def test_new_pairs_are_those_that_no_training_data_holds_together() -> None:
     found = survey(tagged, LIMITS)  # type: ignore[arg-type]
     told = judge(found, [], [], known, [], LIMITS, seed=1, pairs=frozenset({"C-C", "H-U"}))
     assert told.new_element_pairs == ("H-U",)
+
+
+def test_a_few_frames_of_new_chemistry_do_not_decide_which_branch_is_near() -> None:
+    frames = [*dataset(19), *dataset(1, numbers=(6, 6, 14, 14))]
+    far, near = predicted(frames, 0.25), predicted(frames, 0.1)
+    near.forces[19] = frames[19].forces + np.array([30.0, 0, 0])
+    result = judged(frames, Known("1.0", (branch("far"), branch("near"))), [far, near])
+    assert result.nearest is not None
+    assert result.nearest.coverage.branch == "near"
+    assert result.coverage == pytest.approx(0.95)
+    assert result.outcome == "covered"
+    assert "more like the 1 frame here that it does not know" in result.new.sentence
+    assert "1 of them with C" in result.new.sentence
+
+
+def test_labels_that_do_not_fit_are_not_sound_before_there_is_a_model() -> None:
+    far_apart = [replace(one, coords=2 * one.coords) for one in dataset()]
+    result = judged(far_apart, None, [])
+    assert result.outcome == "not-sound"
+    assert "Nothing is bonded" in result.sound.sentence
+    assert result.sound.sentence.endswith("nothing else has to change.")
+    assert [one.rule for one in result.checks if not one.passed and not one.unknown] == ["plausible-lengths"]
+
+
+def test_strong_forces_explain_a_high_energy_and_not_a_low_one() -> None:
+    """25² / (6 × 10) is 10 eV/atom."""
+    for excess, force, failed in ((3.0, 1.0, 1), (3.0, 25.0, 0), (-3.0, 25.0, 1)):
+        frames = dataset()
+        forces = np.zeros((4, 3))
+        forces[0, 0], forces[1, 0] = force, -force
+        frames[4] = replace(frames[4], energy=frames[4].energy + 4 * excess, forces=forces)
+        assert judged(frames, None, []).failed_frames == failed

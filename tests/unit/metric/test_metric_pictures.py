@@ -13,7 +13,9 @@ from contracts.artifacts import (
     DatasetManifest,
     DescriptorMap,
     FrameVerdict,
+    GainPoint,
     Histogram,
+    LearningGain,
     MapPoint,
     MetricReport,
     Novelty,
@@ -22,7 +24,7 @@ from contracts.artifacts import (
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory, RuleResult
 from frames.frame import SYMBOLS
 from metric.domain.report import log_histogram
-from metric.pictures import elements
+from metric.pictures import elements, learning_gain
 from metric.pictures.axes import Scale, nice_step, padded, tick_label
 from metric.pictures.gallery import pictures, with_png
 from metric.pictures.svg import COLOURS, Sheet, number
@@ -315,3 +317,27 @@ def test_a_single_value_still_has_a_range() -> None:
 
 def test_coordinates_are_short() -> None:
     assert [number(x) for x in (1.0, 0.125, -0.001, 10.10, 100)] == ["1", "0.12", "0", "10.1", "100"]
+
+
+def test_the_learning_gain_falls_from_the_line_of_before_and_tells_both_ends() -> None:
+    points = ((0, 800.0), (12, 500.0), (25, 400.0), (50, 310.0))
+    gain = LearningGain(
+        steps=300,
+        points=tuple(
+            GainPoint(frames=frames, force_rmse_mev_per_angstrom=error, energy_rmse_mev_per_atom=5)
+            for frames, error in points
+        ),
+    )
+    drawn = learning_gain.draw(gain, "1.2")
+    root = ET.fromstring(drawn)
+    words = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
+    assert "DPA 1.2: 800 meV/Å before, 310 meV/Å after 300 steps on 50 frames" in words
+    assert "Held-out force RMSE (meV/Å)" in words
+    assert "Frames trained on" in words
+    dots = [path.get("d") or "" for path in root.iter(f"{SVG}path") if path.get("stroke-linecap") == "round"]
+    places = sorted(tuple(map(float, place)) for d in dots for place in re.findall(r"M([\d.]+) ([\d.]+)h0", d))
+    assert len(places) == len(points)
+    # Further right the more frames, further down the smaller the error.
+    assert [x for x, _ in places] == sorted({x for x, _ in places})
+    assert [y for _, y in places] == sorted({y for _, y in places})
+    assert learning_gain.draw(gain, "1.2") == drawn

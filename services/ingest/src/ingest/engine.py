@@ -206,8 +206,7 @@ class Engine:
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        private = [str(one) for one in answer["private"]]
-        return _Found(name, calculations, notes, private, detection)
+        return _Found(name, calculations, notes, [str(one) for one in answer["private"]], detection)
 
     async def _share(self, private: list[str], work: Path) -> Download | None:
         """The archive without what must not be passed on; None when it may be passed on as it is."""

@@ -9,13 +9,14 @@ from kit.work import work_folder
 
 from metric.handlers import Handlers
 from metric.judging import Judge
+from metric.learning_gain import LearningGains, Trials
 from metric.models import RegistryModels
 from metric.pictures.png import font_files
 from metric.prediction import PredictionPool
 from metric.service import Metric
 from metric.settings import MetricSettings
 from metric.store import Store
-from metric.training_frames import Share, TrainingFrames
+from metric.training_frames import TrainingFrames
 
 
 @asynccontextmanager
@@ -31,16 +32,18 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             channel(settings.registry_address, settings.registry_token) as registry,
         ):
             models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
-            training = TrainingFrames(
-                predictions,
-                base.blobs,
-                settings.work_folder / "training-frames",
-                Share(settings.known_frames_per_branch, settings.known_frames),
+            training = TrainingFrames(predictions, base.blobs, settings.work_folder / "training-frames")
+            trials = Trials(
+                settings.learning_gain_steps,
+                settings.learning_gain_points,
+                settings.learning_gain_seconds,
+                settings.prediction_threads,
                 settings.seed,
             )
-            judge = Judge(models, predictions, training, base.blobs, folder)
+            gains = LearningGains(predictions, base.blobs, folder, trials)
+            judge = Judge(models, predictions, base.blobs, folder, training, gains)
             metric = Metric(Store(), models, judge, base.blobs, settings.run_settings())
-            handlers = Handlers(base.database, metric)
+            handlers = Handlers(base.database, metric, settings.max_attempts)
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
             # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
             base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)

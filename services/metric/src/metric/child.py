@@ -73,7 +73,7 @@ Answer = Prediction | Learned | Failure
 
 def serve(jobs: Connection, environment: dict[str, str]) -> None:
     """Say Ready, then answer each job until the other end is closed."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     # Ctrl-C in a terminal reaches every process: the service decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
@@ -95,8 +95,12 @@ def _answer(loaded: "_Loaded", job: Job | Lesson) -> Answer:
         return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _end_with_parent() -> None:
-    """A service that was killed cannot end its child, and a long prediction must not outlive who asked for it."""
+def end_with_parent() -> None:
+    """A service that was killed cannot end its child, and long work must not outlive who asked for it."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

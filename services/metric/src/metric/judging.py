@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from contracts import keys
-from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
+from contracts.artifacts import DatasetManifest, LearningGain, MetricReport, ModelManifest
 from contracts.base import BlobRef
 from frames import store as lmdb
 from frames.frame import Frame
@@ -23,7 +23,7 @@ from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.records import Split
 from metric.domain.report import Judgement, Known, judge
-from metric.domain.run_settings import RunSettings
+from metric.domain.run_settings import RunSettings, Share
 from metric.domain.sampling import sample_by_group
 from metric.domain.survey import Survey, Surveyed, survey
 from metric.domain.table import by_position, table
@@ -58,12 +58,16 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be judged, by what, and how; `run_id` names the folder of what is written."""
+    """What is to be judged, by what, and how; `run_id` names the folder of what is written.
+
+    Nothing of a verdict depends on `try_training`: a repetition does without.
+    """
 
     run_id: UUID
     dataset_manifest: BlobRef
     model: CurrentModel | None
     settings: RunSettings
+    try_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +91,35 @@ class Predictions(Protocol):
     ) -> Prediction: ...
 
 
+class Gains(Protocol):
+    async def tried(
+        self, loaded: LoadedModel, nearest: str, manifest: DatasetManifest, left_out: frozenset[int]
+    ) -> LearningGain | None: ...
+
+
 class Training(Protocol):
-    async def learned(self, loaded: LoadedModel) -> Path | None: ...
+    async def learned(self, loaded: LoadedModel, share: Share, seed: int) -> Path | None: ...
 
 
 class Judge:
     """Survey, sample, predict, decide, draw."""
 
     def __init__(
-        self, models: Models, predictions: Predictions, training: Training, blobs: Blobs, folder: Path
+        self,
+        models: Models,
+        predictions: Predictions,
+        blobs: Blobs,
+        folder: Path,
+        training: Training | None = None,
+        gains: Gains | None = None,
     ) -> None:
+        """Without `training` nothing is said of how far frames lie from training data, without `gains` nothing of what
+        the model would gain from them.
+        """
         self._models = models
         self._predictions = predictions
         self._training = training
+        self._gains = gains
         self._blobs = blobs
         self._folder = folder
 
@@ -113,7 +133,7 @@ class Judge:
             sampled = _sample(found, settings)
             frames = await asyncio.to_thread(_read, files, sampled)
         loaded = await self._models.load(task.model) if task.model is not None else None
-        learned = await self._training.learned(loaded) if loaded is not None else None
+        learned = await self._learned(loaded, settings) if loaded is not None else None
         predictions = await self._predict(loaded, frames, learned) if loaded is not None and frames else []
         known = _known(loaded, learned) if loaded is not None else None
         judgement = await asyncio.to_thread(
@@ -128,6 +148,9 @@ class Judge:
             pairs_of_manifest(manifest) if manifest.element_pairs else frozenset(),
         )
         report = _report(task, manifest, judgement, predictions[0].device if predictions else "cpu")
+        if self._gains is not None and task.try_training and loaded is not None and report.nearest_branch is not None:
+            gain = await self._gains.tried(loaded, report.nearest_branch, manifest, _failed(report, "train"))
+            report = report.model_copy(update={"learning_gain": gain})
         report, blob = await self._store(task.run_id, manifest, found, report)
         log.info(
             "dataset-judged",
@@ -150,6 +173,11 @@ class Judge:
                 await self._blobs.get_file(ref, path / lmdb.DATA_FILE)
                 files.append((split, path))
         return files
+
+    async def _learned(self, loaded: LoadedModel, settings: RunSettings) -> Path | None:
+        if self._training is None:
+            return None
+        return await self._training.learned(loaded, settings.share, settings.seed)
 
     async def _predict(self, loaded: LoadedModel, frames: Sequence[Frame], learned: Path | None) -> list[Prediction]:
         """One a branch; the first tells how close the frames are to training frames: that part is shared by all."""
@@ -189,6 +217,10 @@ class Judge:
         """Named by content too: what a second delivery writes never changes what the first one has told."""
         digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return await self._blobs.put_bytes(keys.metric_file(run_id, f"{digest}-{name}"), data)
+
+
+def _failed(report: MetricReport, split: Split) -> frozenset[int]:
+    return frozenset(one.index for one in report.verdicts if one.split == split and one.verdict == "failed")
 
 
 def _known(loaded: LoadedModel, learned: Path | None) -> Known:

@@ -23,7 +23,7 @@ log = get_logger(__name__)
 _TRIES = 2
 # Atoms in one job: enough that asking costs nothing, few enough that several processes end together and that
 # neither a pipe nor a child holds more than a part of the frames.
-_CHUNK_ATOMS = {"cpu": 4096, "cuda": 65536}
+_CHUNK_ATOMS = {"cpu": 2048, "cuda": 65536}
 _MOST_PROCESSES = 4
 
 

@@ -130,20 +130,20 @@ class Metric:
         What can never be repeated is told so; what is wrong on our side for now is raised, as in `judge`.
         """
         if past is None:
-            return _not_repeated(request, "There is no metric run with this id.")
+            return not_repeated(request, "There is no metric run with this id.")
         if past.report is None or past.outcome is None:
-            return _not_repeated(request, "This run has not finished yet: there is nothing to compare with.")
+            return not_repeated(request, "This run has not finished yet: there is nothing to compare with.")
         if past.dataset_manifest is None:
-            return _not_repeated(request, "This run was made before runs kept which dataset they judged.")
+            return not_repeated(request, "This run was made before runs kept which dataset they judged.")
         try:
             before = await artifact(self._blobs, past.report, MetricReport)
             settings = stored_settings(before.settings, self._settings)
-            task = Task(request.rerun_id, past.dataset_manifest, past.model, settings)
+            task = Task(request.rerun_id, past.dataset_manifest, past.model, settings, try_training=False)
             after = await self._judge.judge(task)
         except BlobMissing as error:
-            return _not_repeated(request, f"What this run was made from is no longer in storage: {error}.")
+            return not_repeated(request, f"What this run was made from is no longer in storage: {error}.")
         except BlobCorrupt as error:
-            return _not_repeated(request, f"What this run was made from is not what it was: {error}.")
+            return not_repeated(request, f"What this run was made from is not what it was: {error}.")
         found = compare(before, after.report, past.outcome, after.judgement.outcome)
         log.info("run-repeated", run_id=str(past.run_id), rerun_id=str(request.rerun_id), same=found.same)
         return Repetition(_repeated(request, found, after.blob), found)
@@ -155,7 +155,8 @@ class Metric:
             await emit(connection, repetition.event)
 
 
-def _not_repeated(request: MetricRerunRequested, sentence: str) -> Repetition:
+def not_repeated(request: MetricRerunRequested, sentence: str) -> Repetition:
+    """Nothing was compared; `sentence` says why."""
     event = MetricRerunFinished(
         dataset=request.dataset,
         rerun_id=request.rerun_id,

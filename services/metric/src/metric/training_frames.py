@@ -23,6 +23,7 @@ from kit.blobs import BlobCorrupt, BlobMissing, Blobs
 from kit.logs import get_logger
 from pydantic import ValidationError
 
+from metric.domain.run_settings import Share
 from metric.domain.sampling import sample_by_group
 from metric.fetch import artifact
 from metric.judging import LoadedModel
@@ -31,7 +32,6 @@ log = get_logger(__name__)
 
 _LOCK = ".lock"
 _LOOK_AGAIN_SECONDS = 0.5
-_FEWEST = 20
 _MOST_ATOMS = 200_000
 # A run that was redelivered may still ask for the model before.
 _KEPT = 3
@@ -42,77 +42,73 @@ class Predictions(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """How many training frames stand for a branch, and for the whole model."""
+class _Drawn:
+    """`per_branch` frames are kept of a dataset, `count` of them stand for it in this model; `seed` draws both."""
 
     per_branch: int
-    total: int
-
-    def of(self, branches: int) -> int:
-        return min(self.per_branch, max(self.total // branches, min(_FEWEST, self.per_branch)))
+    count: int
+    seed: int
 
 
 class TrainingFrames:
     """Reference files of models, made when they are first asked for."""
 
-    def __init__(self, predictions: Predictions, blobs: Blobs, folder: Path, share: Share, seed: int) -> None:
+    def __init__(self, predictions: Predictions, blobs: Blobs, folder: Path) -> None:
         self._predictions = predictions
         self._blobs = blobs
         self._folder = folder
-        self._share = share
-        self._seed = seed
 
-    async def learned(self, loaded: LoadedModel) -> Path | None:
+    async def learned(self, loaded: LoadedModel, share: Share, seed: int) -> Path | None:
         """The file to hold new frames against (`reference.load`); None when no training frame is there any more, or
         none is wanted. Several workers may ask at once: one makes it. Raises what is wrong with storage or model.
         """
         branches = loaded.manifest.branches
-        if not branches or self._share.per_branch == 0:
+        if not branches or share.per_branch == 0:
             return None
-        count = self._share.of(len(branches))
-        target = self._folder / f"{loaded.manifest.release.sha256}-{count}-{self._seed}.npz"
+        wanted = _Drawn(share.per_branch, share.of(len(branches)), seed)
+        target = self._folder / f"{loaded.manifest.release.sha256}-{wanted.count}-{seed}.npz"
         if not target.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             async with self._alone():
-                if not target.exists() and not await self._learn(loaded, target, count):
+                if not target.exists() and not await self._learn(loaded, target, wanted):
                     return None
         os.utime(target)
         return target
 
-    async def _learn(self, loaded: LoadedModel, target: Path, count: int) -> bool:
+    async def _learn(self, loaded: LoadedModel, target: Path, wanted: _Drawn) -> bool:
         branches = loaded.manifest.branches
-        samples = [sample for branch in branches if (sample := await self._sample(branch)) is not None]
+        samples = [sample for branch in branches if (sample := await self._sample(branch, wanted)) is not None]
         if not samples:
             return False
         with tempfile.TemporaryDirectory(prefix="learning-", dir=self._folder) as name:
             together = Path(name) / "sample.lmdb"
-            frames = await asyncio.to_thread(_write_together, samples, together, count, self._seed)
-            await self._predictions.learn(loaded.release, branches[0].name, together, target, self._seed)
+            frames = await asyncio.to_thread(_write_together, samples, together, wanted.count, wanted.seed)
+            await self._predictions.learn(loaded.release, branches[0].name, together, target, wanted.seed)
         self._forget(samples)
         log.info("training-frames-learned", version=loaded.model.version, branches=len(samples), frames=frames)
         return True
 
-    async def _sample(self, branch: BranchManifest) -> Path | None:
+    async def _sample(self, branch: BranchManifest, wanted: _Drawn) -> Path | None:
         """An LMDB folder with frames of the branch's training data; None when they are gone."""
-        sample = self._folder / f"{branch.dataset_manifest.sha256}-{self._share.per_branch}-{self._seed}.lmdb"
+        sample = self._folder / f"{branch.dataset_manifest.sha256}-{wanted.per_branch}-{wanted.seed}.lmdb"
         if sample.exists():
             return sample
         try:
             dataset = await artifact(self._blobs, branch.dataset_manifest, DatasetManifest)
             if dataset.train is None:
                 return None
-            await self._draw(dataset.train, sample)
+            await self._draw(dataset.train, sample, wanted)
         except (BlobMissing, BlobCorrupt, ValidationError, lmdb.NotADataset) as error:
             # A dataset that was withdrawn and deleted trained the model all the same; the others can still be seen.
             log.warning("training-frames-gone", branch=branch.name, reason=str(error)[:300])
             return None
         return sample
 
-    async def _draw(self, train: BlobRef, sample: Path) -> None:
+    async def _draw(self, train: BlobRef, sample: Path, wanted: _Drawn) -> None:
         with tempfile.TemporaryDirectory(prefix="drawing-", dir=self._folder) as name:
             whole, drawn = Path(name) / "train.lmdb", Path(name) / "drawn.lmdb"
             await self._blobs.get_file(train, whole / lmdb.DATA_FILE)
-            await asyncio.to_thread(_write_sample, whole, drawn, self._share.per_branch, self._seed)
+            await asyncio.to_thread(_write_sample, whole, drawn, wanted.per_branch, wanted.seed)
             drawn.rename(sample)
 
     def _forget(self, samples: Sequence[Path]) -> None:

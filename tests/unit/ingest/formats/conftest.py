@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frames.frame import ATOMIC_NUMBERS, Frame
-from ingest.confined import finding, reading, spool
+from ingest.confined import finding, reading
 from ingest.confined.catalogue import formats
 
 ROWS = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in formats()]
@@ -49,10 +49,12 @@ def examples() -> Callable[..., list[Frame]]:
 
 def _parsed(root: Path, name: str) -> list[dict[str, Any]]:
     found = finding.find(finding.Tree(root), next(row for row in ROWS if row.name == name))
-    report, spooler = BytesIO(), spool.Spooler(BytesIO(), BytesIO())
-    for number, one in enumerate(found):
-        known = {"format": name, "files": list(one.files), "options": one.options, "multi": False, "theory": True}
-        reading.read_calculation(root, {"number": number, **known}, report, spooler)
+    calculations = [
+        {"number": number, "format": name, "files": list(one.files), "options": one.options, "multi": False}
+        for number, one in enumerate(found)
+    ]
+    report = BytesIO()
+    reading.Parser({"tree": str(root), "theory_every": 1}, [report, BytesIO(), BytesIO()]).read(calculations)
     ends = [one for line in report.getvalue().splitlines() if "end" in (one := json.loads(line))]
     assert len(ends) == len(found)
     return ends

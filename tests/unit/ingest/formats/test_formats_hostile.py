@@ -1,6 +1,7 @@
 """What strangers put into data files: pickles, links, wrong shapes, other encodings, absurd sizes."""
 
 import io
+import json
 import pickle
 import tracemalloc
 from collections.abc import Callable
@@ -16,9 +17,9 @@ import pytest
 from frames.frame import Frame
 from ingest.confined import extxyz, readers
 from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, atomic_numbers, frame
+from ingest.confined.reading import Parser
 from outputs import GENERATORS
 from outputs.deepmd import TYPE_MAP
-from parse_loop import parsed
 
 Examples = Callable[..., list[Frame]]
 
@@ -288,10 +289,13 @@ def test_a_hostile_folder_costs_itself_alone(examples: Examples, tmp_path: Path)
         write("deepmd/npy", tmp_path / name, examples(2, 1))
     trap = tmp_path / "trap"
     (tmp_path / "bad/set.001/force.npy").write_bytes(pickle.dumps(Dropper(trap)))
+    report, spool = io.BytesIO(), io.BytesIO()
     calculations = [
-        {"format": "deepmd/npy", "files": [name], "options": {}, "multi": True} for name in ("bad", "好 的")
+        {"number": number, "format": "deepmd/npy", "files": [name], "options": {}, "multi": True}
+        for number, name in enumerate(("bad", "好 的"))
     ]
-    ends = parsed(tmp_path, *calculations)
+    Parser({"tree": str(tmp_path), "theory_every": 1}, [report, spool, io.BytesIO()]).read(calculations)
+    ends = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
     assert [(end["frames"], end["failed"]) for end in ends] == [(1, True), (2, False)]
     (entry,) = ends[0]["set_aside"]
     assert (entry["frame"], entry["rule"]) == (1, "object-array")

@@ -179,7 +179,7 @@ class Extraction:
                 if stat.S_ISLNK(mode):
                     if member.file_size > 4096:
                         raise Refused("archive-climbs", f"{shown}{name} is a link with an endless target")
-                    links.append((name, archive.read(member).decode()))
+                    links.append((name, _text(os.fsdecode(archive.read(member)))))
                 elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                     raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
                 else:
@@ -193,7 +193,7 @@ class Extraction:
             while (member := archive.next()) is not None:
                 # Kept by tarfile for going back, which a stream cannot.
                 archive.members.clear()  # type: ignore[attr-defined]
-                name, linkname = _tar_text(member.name), _tar_text(member.linkname)
+                name, linkname = _text(member.name), _text(member.linkname)
                 target = self._target(name, root, shown)
                 if member.isdir():
                     _make_folder(target, shown + name)
@@ -288,8 +288,8 @@ def _zip_name(member: zipfile.ZipInfo) -> str:
     return decoded(member.filename.encode("cp437")) or member.filename
 
 
-def _tar_text(text: str) -> str:
-    """tarfile hands over what is not UTF-8 as surrogates."""
+def _text(text: str) -> str:
+    """What is not UTF-8 comes as surrogates."""
     return text if text.isascii() else decoded(os.fsencode(text)) or text
 
 

@@ -1,6 +1,7 @@
 """What dpdata's readers get wrong about legal files, put right: (files, texts, frames as read) → frames."""
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from frames.frame import SYMBOLS
 
 from ingest.confined.judging import Raw
+from ingest.confined.programs.spec import matching_lines
 
 
 def elements_of_topology(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
@@ -42,6 +44,15 @@ def volume_without_sign(_files: list[Path], _texts: list[Path], raws: list[Raw])
         else raw
         for raw in raws
     ]
+
+
+def steps_of_relaxation(files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """ABACUS: dpdata leaves steps that did not converge out of a relaxation, and does not say so."""
+    logs = [path for path in texts if path.name.startswith("running_")]
+    count = sum(1 for path in logs for _ in matching_lines(path, rb"convergence has (not|NOT) been achieved"))
+    if count:
+        warnings.warn(f"{count} of {count + len(raws)} steps are unconverged and left out", UserWarning, stacklevel=2)
+    return volume_without_sign(files, texts, raws)
 
 
 def forces_of_the_inverted(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:

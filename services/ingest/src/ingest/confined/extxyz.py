@@ -121,7 +121,8 @@ def _column(columns: dict[str, tuple[int, int]], rows: list[list[str]], names: t
         return None
     start, end = columns[name]
     try:
-        return np.array([row[start:end] for row in rows], dtype=np.float64)
+        # numpy takes five times as long over lists of words.
+        return np.array([float(word) for row in rows for word in row[start:end]]).reshape(len(rows), end - start)
     except ValueError as error:
         raise Unfit("not-a-number", f"{name}: {error}", _DAMAGED) from error
 

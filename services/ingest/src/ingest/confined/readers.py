@@ -52,7 +52,7 @@ def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
         _in_bytes_of_ascii(_texts(name, files))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
-        _in_bytes_of_ascii(texts)
+        _in_bytes_of_ascii(_texts(name, files))
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
@@ -170,7 +170,7 @@ _DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
     "abacus/md": corrections.volume_without_sign,
-    "abacus/relax": corrections.volume_without_sign,
+    "abacus/relax": corrections.steps_of_relaxation,
     "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
     "dftbplus": corrections.cell_of_input,

@@ -10,7 +10,7 @@ from frames.frame import FloatArray, Frame
 from numpy.typing import NDArray
 
 from metric.domain.limits import Limits
-from metric.domain.neighbours import Step, steps
+from metric.domain.neighbours import Step
 from metric.domain.words import counted, percent, significant
 
 CONSISTENT_LABELS = "consistent-labels"
@@ -27,6 +27,7 @@ _SAME_UNIT = 1.5
 _SAME_SHIFT_WITHIN = 0.2
 _MOSTLY = 0.9
 _MOVED_ANGSTROM = 0.01
+_NOT_AT_ALL = 1e-4
 _STRAIN_FELT = 0.1
 _CLEARLY_LESS = 0.5
 _MOST_STEPS = 0.7
@@ -59,9 +60,10 @@ class Consistency:
     agree_scaled: float
 
 
-def judge_consistency(frames: Sequence[Frame], limits: Limits) -> tuple[Consistency | None, RuleResult | None]:
-    """Nothing where too few frames are nearly the same structure."""
-    near = steps(frames)
+def judge_consistency(
+    frames: Sequence[Frame], near: Sequence[Step], limits: Limits
+) -> tuple[Consistency | None, RuleResult | None]:
+    """`near`: the steps between these frames. Nothing where too few of them are nearly the same structure."""
     if not any(frame.forces.any() for frame in frames):
         return None, _no_forces([one for one in near if one.moved > _MOVED_ANGSTROM])
     least = _SMALLEST_WORK_EV_PER_ATOM
@@ -143,6 +145,8 @@ def _scaled(seen: Consistency, natoms: int, between: str) -> str:
         causes.append("energies per atom where those of the whole structure are meant")
     measured = f"{between} the energy changes by {seen.factor:.3g} times the work of the forces"
     turned = seen.factor < 0
+    if size < _NOT_AT_ALL:
+        return f"The energies do not change where the forces say that they must, {between}: were they read?"
     if _near(size, 1):
         return (
             f"Energies and forces have opposite signs: {measured}. Either the forces are the energy's gradient, "
@@ -184,12 +188,12 @@ def _no_forces(moved: Sequence[Step]) -> RuleResult | None:
     return RuleResult(rule=CONSISTENT_LABELS, passed=False, sentence=sentence, numbers=numbers)
 
 
-def judge_strain(frames: Sequence[Frame]) -> RuleResult | None:
+def judge_strain(near: Sequence[Step]) -> RuleResult | None:
     """The sign of virials, from pairs of frames whose cells differ: which sign explains the energies better?
 
     Nothing where the work of the strain is too small beside that of the forces to tell.
     """
-    felt = [one for one in steps(frames) if abs(one.strain_work) > _STRAIN_FELT * abs(one.force_work)]
+    felt = [one for one in near if abs(one.strain_work) > _STRAIN_FELT * abs(one.force_work)]
     if len(felt) < _FEWEST_STEPS:
         return None
     missing = np.array([one.energy - one.force_work for one in felt])
@@ -206,6 +210,6 @@ def judge_strain(frames: Sequence[Frame]) -> RuleResult | None:
     if wrong:
         sentence = (
             f"The virials have the wrong sign (a virial is −volume × stress): {between} the energies change as virials "
-            f"of the other sign say. Correct them, or upload without virials."
+            f"of the other sign say. Without virials the dataset would do as well."
         )
     return RuleResult(rule=VIRIAL_SIGN, passed=not wrong, sentence=sentence, numbers=numbers)

@@ -9,6 +9,7 @@ from frames.frame import FloatArray, Frame
 from metric.domain.consistency import judge_consistency, judge_strain
 from metric.domain.lengths import judge_lengths
 from metric.domain.limits import Limits
+from metric.domain.neighbours import steps
 from metric.domain.plausibility import Agreement, Candidate, judge_labels
 from metric.domain.references import judge_energies, judge_virials
 
@@ -34,13 +35,14 @@ def judge_all(
     one of them is, and is told when nothing else is. With lengths in another unit everything else follows from that.
     """
     lengths = judge_lengths(too_close, frames, limits)
-    seen, consistency = judge_consistency(frames, limits)
+    near = steps(frames)
+    seen, consistency = judge_consistency(frames, near, limits)
     belong = seen is not None and consistency is not None and consistency.passed
     found, forces = judge_labels(frames, candidates, limits, consistent=belong)
     factor = seen.factor if seen is not None and seen.agree_scaled >= limits.consistent_steps else None
     energies = judge_energies(frames, candidates, found, limits, factor)
     # Without forces and energies that fit, nothing can be said of what the strain adds to them.
-    virials = judge_virials(frames, candidates, found, limits) or (judge_strain(frames) if belong else None)
+    virials = judge_virials(frames, candidates, found, limits) or (judge_strain(near) if belong else None)
     definite = [one for one in (forces, energies, virials) if one is not None and not one.passed]
     if lengths is not None and not lengths.passed:
         against = [lengths]

@@ -13,7 +13,7 @@ _UNKNOWN_STRAIN = 5e-4
 # The work of the strain carries the error of an unconverged basis: the forces must be what is compared.
 _STRAIN_SHARE = 0.3
 _NUMBERS_AT_ONCE = 1 << 22
-_MOST_NUMBERS = 1 << 26
+_MOST_NUMBERS = 1 << 23
 _NEAREST = 4
 
 

@@ -19,6 +19,7 @@ _BELIEVED_SLOPE = (0.5, 2.0)
 _LEAST_FACTOR = 5.0
 _FACTOR_TOLERANCE = 1.15
 _SLOPE_TOLERANCE = 2.0
+_VIRIAL_TOLERANCE = 1.5
 _UNIT_CORRELATION = 0.8
 _HARTREE_EV = 27.211386
 _ENERGY_UNITS: tuple[tuple[float, str], ...] = (
@@ -81,7 +82,7 @@ def judge_virials(
     elif found.correlation >= _UNIT_CORRELATION and volumes:
         told = _virial_cause(found.slope, float(np.median(volumes)), measured)
     if told is not None:
-        told += " Correct them, or upload without virials."
+        told += " Without virials the dataset would do as well."
     sentence = told or f"Reported against predicted virials ({measured}): nothing says a wrong sign or unit."
     return RuleResult(rule=PLAUSIBLE_VIRIALS, passed=told is None, sentence=sentence, numbers=_numbers(found))
 
@@ -123,7 +124,7 @@ def _virial_cause(slope: float, volume: float, measured: str) -> str | None:
     if 1 / _LEAST_FACTOR < slope < _LEAST_FACTOR:
         return None
     looks = [f"they look like {'virials' if unit == 'hartree' else 'stresses'} in {unit}" for unit, factor in
-             stresses.items() if _near(slope, factor, _FACTOR_TOLERANCE)]  # fmt: skip
+             stresses.items() if _near(slope, factor, _VIRIAL_TOLERANCE)]  # fmt: skip
     return f"The virials are not in eV: {', or '.join(looks) or 'their unit is another'} ({measured})."
 
 

@@ -23,7 +23,7 @@ _REMEDIES = {
     checks.VIRIAL_SYMMETRY: "check how the virial was read, or upload without it",
     checks.SCF_CONVERGED: "run the calculations on until the self-consistency converges, or leave them out",
 }
-_LABEL_REMEDY = "Correct the labels and upload a new version; nothing else has to change."
+_LABEL_REMEDY = "Correct this and upload a new version; nothing else has to change."
 
 
 @dataclass(frozen=True, slots=True)
