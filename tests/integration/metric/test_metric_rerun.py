@@ -2,39 +2,54 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
+import demo_data
 import pytest
-from contracts.artifacts import DatasetManifest, MetricReport
+import reference_model
+from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
 from contracts.base import DatasetRef
+from contracts.registry.v1 import registry_pb2
 from frames.frame import Frame
 from kit.blobs import Blobs
-from metric_platform import Environment, Platform, platform_of, publish_model
+from metric_platform import Environment, Platform, platform_of
+
+
+async def publish_reference(platform: Platform, folder: Path, version: str, branches: tuple[str, ...]) -> None:
+    """The reference model with some of its branches becomes the newest."""
+    folder.mkdir()
+    whole = await reference_model.publish(platform.blobs, folder)
+    manifest = await platform.blobs.get_model(whole.key, ModelManifest)
+    kept = tuple(branch for branch in manifest.branches if branch.name in branches)
+    ref = await platform.blobs.put_model(f"models/{version}.json", manifest.model_copy(update={"branches": kept}))
+    artifact = registry_pb2.Artifact(key=ref.key, sha256=ref.sha256, size=ref.size)
+    platform.registry.model = registry_pb2.Model(version=version, manifest=artifact)
 
 
 async def test_a_run_is_repeated_with_what_it_was_made_of(
-    service_env: Environment,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    small_model: Any,
-    molecules: Callable[..., list[Frame]],
+    service_env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("POTLUCK_METRIC_WORK_FOLDER", str(tmp_path / "work"))
     monkeypatch.setenv("POTLUCK_METRIC_MAX_FRAMES", "12")
     monkeypatch.setenv("POTLUCK_METRIC_SEED", "5")
-    monkeypatch.setenv("POTLUCK_METRIC_NEW_BELOW_COVERAGE", "0.85")
+    monkeypatch.setenv("POTLUCK_METRIC_KNOWN_FRAMES_PER_BRANCH", "30")
+    monkeypatch.setenv("POTLUCK_METRIC_NET_FORCE_FAIL_MEV_PER_ANGSTROM", "50")
     async with platform_of(service_env, monkeypatch, tmp_path) as then:
-        await publish_model(then, small_model.release, small_model.held_out)
-        verdict = await then.judged(molecules(14, 40, seed=21))
+        await publish_reference(then, tmp_path / "1.0", "1.0", ("silicon", "water"))
+        verdict = await then.judged(demo_data.load(demo_data.MORE_SILICON))
         first = await then.report(verdict)
         stored = await then.rows("select * from metric.runs")
+    assert first.nearest_branch == "silicon"
+    assert first.map is not None
+    assert first.novelty is not None
     # Today: other settings, another model, of which nothing of the first run may show.
     monkeypatch.setenv("POTLUCK_METRIC_MAX_FRAMES", "2000")
     monkeypatch.setenv("POTLUCK_METRIC_SEED", "1")
+    monkeypatch.setenv("POTLUCK_METRIC_KNOWN_FRAMES_PER_BRANCH", "0")
     monkeypatch.setenv("POTLUCK_METRIC_FORCE_FAIL_EV_PER_ANGSTROM", "0.001")
     monkeypatch.setenv("POTLUCK_METRIC_FORCE_WARN_EV_PER_ANGSTROM", "0.0005")
     async with platform_of(service_env, monkeypatch, tmp_path) as now:
-        await publish_model(now, small_model.release, {"carbon": small_model.held_out["carbon"]}, "2.0")
+        await publish_reference(now, tmp_path / "2.0", "2.0", ("water",))
         again = await now.repeated(verdict.run_id, verdict.dataset)
         assert again.repeated
         assert again.same, again
@@ -46,7 +61,8 @@ async def test_a_run_is_repeated_with_what_it_was_made_of(
         report = await now.blobs.get_model(again.report.key, MetricReport)
         assert report.run_id == again.rerun_id
         assert (report.model_version, report.settings, report.seed) == ("1.0", first.settings, 5)
-        assert report.frames_judged == first.frames_judged == 12
+        assert report.frames_judged == first.frames_judged <= 12
+        assert report.novelty is not None
         assert report.dataset_manifest == first.dataset_manifest
         assert report.model_manifest == first.model_manifest
         assert [one.verdict for one in report.verdicts] == [one.verdict for one in first.verdicts]

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from contracts.artifacts import BranchCoverage, FrameVerdict, MetricReport, Parity
 from contracts.base import BlobRef, DatasetRef, RuleResult
 from metric.domain.comparison import compare, in_words
-from metric.domain.run_settings import RunSettings, stored_settings
+from metric.domain.run_settings import RunSettings, Share, stored_settings
 from metric.settings import MetricSettings
 
 LIMITS = MetricSettings(blobs_url="file:///unused").limits()
@@ -108,11 +108,11 @@ def test_another_verdict_and_other_versions_are_told() -> None:
 
 
 def test_settings_come_back_from_a_report_and_not_from_today() -> None:
-    then = RunSettings(LIMITS, max_frames=50, seed=9)
+    then = RunSettings(LIMITS, max_frames=50, seed=9, share=Share(30, 400))
     numbers = then.numbers() | {"force_fail_ev_per_angstrom": 12.5}
     now = RunSettings(LIMITS, max_frames=2000, seed=1)
     again = stored_settings(numbers, now)
-    assert (again.max_frames, again.seed) == (50, 9)
+    assert (again.max_frames, again.seed, again.share) == (50, 9, Share(30, 400))
     assert again.limits.force_fail_ev_per_angstrom == 12.5
     # What that version did not have yet is as it is now; what this one does not have any more is not asked for.
     del numbers["net_force_fail_mev_per_angstrom"]

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from contracts import keys
-from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
+from contracts.artifacts import DatasetManifest, LearningGain, MetricReport, ModelManifest
 from contracts.base import BlobRef
 from frames import store as lmdb
 from frames.frame import Frame
@@ -23,12 +23,13 @@ from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.records import Split
 from metric.domain.report import Judgement, Known, judge
-from metric.domain.run_settings import RunSettings
+from metric.domain.run_settings import RunSettings, Share
 from metric.domain.sampling import sample_by_group
 from metric.domain.survey import Survey, Surveyed, survey
 from metric.domain.table import by_position, table
 from metric.fetch import artifact
 from metric.pictures.gallery import pictures, with_png
+from metric.reference import outline
 from metric.tables import write_tables
 
 log = get_logger(__name__)
@@ -57,12 +58,16 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be judged, by what, and how; `run_id` names the folder of what is written."""
+    """What is to be judged, by what, and how; `run_id` names the folder of what is written.
+
+    Nothing of a verdict depends on `try_training`: a repetition does without.
+    """
 
     run_id: UUID
     dataset_manifest: BlobRef
     model: CurrentModel | None
     settings: RunSettings
+    try_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +86,40 @@ class Models(Protocol):
 
 
 class Predictions(Protocol):
-    async def predict(self, model: Path, branch: str, frames: Sequence[Frame]) -> Prediction: ...
+    async def predict(
+        self, model: Path, branch: str, frames: Sequence[Frame], known: Path | None = None
+    ) -> Prediction: ...
+
+
+class Gains(Protocol):
+    async def tried(
+        self, loaded: LoadedModel, nearest: str, manifest: DatasetManifest, left_out: frozenset[int]
+    ) -> LearningGain | None: ...
+
+
+class Training(Protocol):
+    async def learned(self, loaded: LoadedModel, share: Share, seed: int) -> Path | None: ...
 
 
 class Judge:
     """Survey, sample, predict, decide, draw."""
 
-    def __init__(self, models: Models, predictions: Predictions, blobs: Blobs, folder: Path) -> None:
+    def __init__(
+        self,
+        models: Models,
+        predictions: Predictions,
+        blobs: Blobs,
+        folder: Path,
+        training: Training | None = None,
+        gains: Gains | None = None,
+    ) -> None:
+        """Without `training` nothing is said of how far frames lie from training data, without `gains` nothing of what
+        the model would gain from them.
+        """
         self._models = models
         self._predictions = predictions
+        self._training = training
+        self._gains = gains
         self._blobs = blobs
         self._folder = folder
 
@@ -103,8 +133,9 @@ class Judge:
             sampled = _sample(found, settings)
             frames = await asyncio.to_thread(_read, files, sampled)
         loaded = await self._models.load(task.model) if task.model is not None else None
-        predictions = await self._predict(loaded, frames) if loaded is not None and frames else []
-        known = Known(loaded.model.version, loaded.manifest.branches, loaded.pairs) if loaded is not None else None
+        learned = await self._learned(loaded, settings) if loaded is not None else None
+        predictions = await self._predict(loaded, frames, learned) if loaded is not None and frames else []
+        known = _known(loaded, learned) if loaded is not None else None
         judgement = await asyncio.to_thread(
             judge,
             found,
@@ -117,6 +148,9 @@ class Judge:
             pairs_of_manifest(manifest) if manifest.element_pairs else frozenset(),
         )
         report = _report(task, manifest, judgement, predictions[0].device if predictions else "cpu")
+        if self._gains is not None and task.try_training and loaded is not None and report.nearest_branch is not None:
+            gain = await self._gains.tried(loaded, report.nearest_branch, manifest, _failed(report, "train"))
+            report = report.model_copy(update={"learning_gain": gain})
         report, blob = await self._store(task.run_id, manifest, found, report)
         log.info(
             "dataset-judged",
@@ -140,9 +174,16 @@ class Judge:
                 files.append((split, path))
         return files
 
-    async def _predict(self, loaded: LoadedModel, frames: Sequence[Frame]) -> list[Prediction]:
+    async def _learned(self, loaded: LoadedModel, settings: RunSettings) -> Path | None:
+        if self._training is None:
+            return None
+        return await self._training.learned(loaded, settings.share, settings.seed)
+
+    async def _predict(self, loaded: LoadedModel, frames: Sequence[Frame], learned: Path | None) -> list[Prediction]:
+        """One a branch; the first tells how close the frames are to training frames: that part is shared by all."""
         return [
-            await self._predictions.predict(loaded.release, branch.name, frames) for branch in loaded.manifest.branches
+            await self._predictions.predict(loaded.release, branch.name, frames, learned if number == 0 else None)
+            for number, branch in enumerate(loaded.manifest.branches)
         ]
 
     async def _store(
@@ -176,6 +217,15 @@ class Judge:
         """Named by content too: what a second delivery writes never changes what the first one has told."""
         digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return await self._blobs.put_bytes(keys.metric_file(run_id, f"{digest}-{name}"), data)
+
+
+def _failed(report: MetricReport, split: Split) -> frozenset[int]:
+    return frozenset(one.index for one in report.verdicts if one.split == split and one.verdict == "failed")
+
+
+def _known(loaded: LoadedModel, learned: Path | None) -> Known:
+    seen = outline(learned) if learned is not None else None
+    return Known(loaded.model.version, loaded.manifest.branches, loaded.pairs, seen)
 
 
 def _sample(found: Survey, settings: RunSettings) -> list[Surveyed]:
@@ -220,6 +270,8 @@ def _report(task: Task, manifest: DatasetManifest, judgement: Judgement, device:
         parity=judgement.parity,
         max_force_error_histogram=judgement.histogram,
         verdicts=judgement.verdicts,
+        map=judgement.map,
+        novelty=judgement.novelty,
         pictures={},
         settings=task.settings.numbers(),
         versions={name: version(name) for name in _VERSIONS},

@@ -138,7 +138,7 @@ class Metric:
         try:
             before = await artifact(self._blobs, past.report, MetricReport)
             settings = stored_settings(before.settings, self._settings)
-            task = Task(request.rerun_id, past.dataset_manifest, past.model, settings)
+            task = Task(request.rerun_id, past.dataset_manifest, past.model, settings, try_training=False)
             after = await self._judge.judge(task)
         except BlobMissing as error:
             return not_repeated(request, f"What this run was made from is no longer in storage: {error}.")

@@ -8,7 +8,7 @@ from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr
 
 from metric.domain.limits import Limits
-from metric.domain.run_settings import RunSettings
+from metric.domain.run_settings import RunSettings, Share
 
 
 class MetricSettings(ServiceSettings):
@@ -27,9 +27,29 @@ class MetricSettings(ServiceSettings):
     lanes: int = Field(default=1, ge=1, description="datasets judged at a time; their predictions take turns")
     max_frames: int = Field(default=2000, ge=1, description="most frames of a dataset that the model predicts")
     seed: int = Field(default=1, ge=0, description="of the sample when there are more, and of what pictures show")
-    prediction_threads: int = Field(default=1, ge=1, description="CPU threads of the prediction process")
+    prediction_processes: int = Field(
+        default=0,
+        ge=0,
+        description="most processes that predict at a time; 0: one a core, at most four. With a GPU there is one",
+    )
+    prediction_threads: int = Field(
+        default=1, ge=1, description="CPU threads of each of them; small models lose by more than one"
+    )
     prediction_timeout_seconds: float = Field(
-        default=3600, gt=0, description="one branch on all frames; longer means that the process hangs"
+        default=3600, gt=0, description="one branch on a part of the frames; longer means that the process hangs"
+    )
+    known_frames_per_branch: int = Field(
+        default=500, ge=0, description="training frames of a branch that new ones are compared with; 0: none are"
+    )
+    known_frames: int = Field(default=5000, ge=1, description="the same of all branches together")
+    learning_gain_steps: int = Field(
+        default=0, ge=0, description="steps of each short training that shows what the model gains; 0: none"
+    )
+    learning_gain_points: tuple[float, ...] = Field(
+        default=(0.25, 0.5, 1.0), min_length=1, description="parts of the training frames that they are made on, 0..1"
+    )
+    learning_gain_seconds: float = Field(
+        default=900, gt=0, description="most time for all of them; longer, and the report comes without the curve"
     )
 
     force_fail_ev_per_angstrom: float = Field(default=50, gt=0, description="force-cap: fail above")
@@ -99,4 +119,5 @@ class MetricSettings(ServiceSettings):
 
     def run_settings(self) -> RunSettings:
         """What a run that begins now is told."""
-        return RunSettings(self.limits(), self.max_frames, self.seed)
+        share = Share(self.known_frames_per_branch, self.known_frames)
+        return RunSettings(self.limits(), self.max_frames, self.seed, share)

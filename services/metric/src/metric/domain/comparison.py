@@ -26,6 +26,8 @@ _NOT_COMPARED = {
     "dataset_manifest",
     "model_manifest",
     "settings",
+    # A repetition tries no training.
+    "learning_gain",
 }
 _NAMES = ("branch", "rule", "quantity")
 

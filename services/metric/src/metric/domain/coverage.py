@@ -11,18 +11,23 @@ from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_forc
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 from numpy.typing import NDArray
 
+from metric.domain.novelty import Closeness
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å; `device` is where, e.g. 'cpu'.
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å.
 
-    virial  one float64 [3, 3] a frame, eV; None: not predicted
+    device     where the model ran: 'cpu', 'cuda'
+    virial     one float64 [3, 3] a frame, eV; None: not predicted
+    closeness  to the model's training frames, when it was asked for
     """
 
     energy: FloatArray
     forces: list[FloatArray]
     device: str = "cpu"
     virial: list[FloatArray] | None = None
+    closeness: Closeness | None = None
 
 
 @dataclass(frozen=True, slots=True)

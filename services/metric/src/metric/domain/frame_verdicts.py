@@ -35,21 +35,28 @@ def frame_verdicts(
     frames: Sequence[Frame],
     near: BranchJudgement | None,
     everything: bool,
+    distances: Sequence[float] | None = None,
 ) -> tuple[FrameVerdict, ...]:
-    """In the order of the dataset. `judged` and `frames` are the frames that `near` was held against, in one order.
+    """In the order of the dataset. `judged` and `frames` are the frames that `near` was held against, in one order;
+    so are `distances` from training frames.
 
     `everything`: every failed frame is listed, as the trainer leaves out those that it finds here.
     """
     failed = [int(one) for one in np.flatnonzero(survey.worst == FAILED)]
     if not everything:
         failed = failed[:FAILED_LISTED_WHEN_NOT_SOUND]
-    found = {one.position: _judged(one, number, frames, near) for number, one in enumerate(judged)}
+    found = {}
+    for number, one in enumerate(judged):
+        distance = distances[number] if distances is not None else None
+        found[one.position] = _judged(one, number, frames, near, distance)
     for number, position in enumerate(failed):
         found[position] = _failed(survey.frames[position], with_rules=number < FAILED_WITH_RULES)
     return tuple(found[position] for position in sorted(found))
 
 
-def _judged(one: Surveyed, number: int, frames: Sequence[Frame], near: BranchJudgement | None) -> FrameVerdict:
+def _judged(
+    one: Surveyed, number: int, frames: Sequence[Frame], near: BranchJudgement | None, distance: float | None
+) -> FrameVerdict:
     error, energy, covered = None, None, None
     if near is not None:
         frame = frames[number]
@@ -63,6 +70,7 @@ def _judged(one: Surveyed, number: int, frames: Sequence[Frame], near: BranchJud
         covered=covered,
         max_force_error_ev_per_angstrom=error,
         energy_error_mev_per_atom=energy,
+        descriptor_distance=distance,
         rules=tuple(finding.result() for finding in one.findings),
     )
 

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from contracts.artifacts import BranchManifest, FrameVerdict, Histogram, Parity
+from contracts.artifacts import BranchManifest, DescriptorMap, FrameVerdict, Histogram, Novelty, Parity
 from contracts.base import RuleResult
 from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
 
 from metric.domain.coverage import BranchJudgement, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.descriptor_map import Placed, placed
 from metric.domain.frame_verdicts import frame_verdicts
 from metric.domain.labels import judge_all
 from metric.domain.limits import Limits
+from metric.domain.novelty import Outline
 from metric.domain.pairs import in_order, pairs_of_formulas
 from metric.domain.plausibility import Agreement, Candidate
 from metric.domain.survey import Survey, Surveyed
@@ -26,11 +28,14 @@ _DECADES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the judged model is: its version and branches, and the pairs of elements in its training data."""
+    """What the judged model is: its version and branches, the pairs of elements in its training data, and how its
+    training frames lie, where that is known.
+    """
 
     version: str
     branches: tuple[BranchManifest, ...]
     pairs: frozenset[str] = frozenset()
+    outline: Outline | None = None
 
     @property
     def elements(self) -> frozenset[str]:
@@ -57,6 +62,8 @@ class Judgement:
     histogram: Histogram | None
     verdicts: tuple[FrameVerdict, ...]
     failed_frames: int
+    novelty: Novelty | None
+    map: DescriptorMap | None
 
 
 def judge(
@@ -101,6 +108,7 @@ def judge(
     )
     sound_result, new_result = sound(survey, labels.against, limits), new(facts, coverage, limits)
     judged = [sampled[position] for position in keep]
+    among_known = _placed(model, predictions, keep, judged, seed)
     return Judgement(
         outcome=outcome(sound_result, new_result),
         sound=sound_result,
@@ -118,8 +126,12 @@ def judge(
         agreement=labels.agreement,
         parity=parity(kept, near, seed) if near is not None else (),
         histogram=log_histogram(near.max_force_errors, near.coverage.threshold_ev_per_angstrom) if near else None,
-        verdicts=frame_verdicts(survey, judged, kept, near, everything=sound_result.passed),
+        verdicts=frame_verdicts(
+            survey, judged, kept, near, sound_result.passed, among_known.distance if among_known is not None else None
+        ),
         failed_frames=survey.failed,
+        novelty=among_known.novelty if among_known is not None else None,
+        map=among_known.map if among_known is not None else None,
     )
 
 
@@ -132,6 +144,20 @@ def _candidates(model: Known, predictions: Sequence[Prediction]) -> list[Candida
 
 def _subset(prediction: Prediction, keep: Sequence[int]) -> Prediction:
     return Prediction(prediction.energy[list(keep)], [prediction.forces[position] for position in keep])
+
+
+def _placed(
+    model: Known | None,
+    predictions: Sequence[Prediction],
+    keep: Sequence[int],
+    judged: Sequence[Surveyed],
+    seed: int,
+) -> Placed | None:
+    """Descriptors are shared by all branches: they come with the prediction of one of them."""
+    close = next((one.closeness for one in predictions if one.closeness is not None), None)
+    if model is None or model.outline is None or close is None or not keep:
+        return None
+    return placed(close, model.outline, keep, [(one.split, one.index) for one in judged], seed)
 
 
 def _shift(judged: Sequence[Surveyed], frames: Sequence[Frame], near: BranchJudgement) -> dict[str, float]:

@@ -4,7 +4,7 @@ from contracts.artifacts import DatasetManifest, MetricReport
 
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.words import counted
-from metric.pictures import distribution, elements, novelty, parity
+from metric.pictures import distribution, elements, learning_gain, novelty, parity
 from metric.pictures import map as descriptor_map
 from metric.pictures.png import to_png
 
@@ -21,6 +21,8 @@ def pictures(report: MetricReport, manifest: DatasetManifest) -> dict[str, bytes
         drawn["map.svg"] = descriptor_map.draw(report.map, report.verdicts, report.model_version)
     if report.model_version is not None and report.novelty is not None:
         drawn["novelty.svg"] = novelty.draw(report.novelty, report.model_version)
+    if report.model_version is not None and report.learning_gain is not None:
+        drawn["learning-gain.svg"] = learning_gain.draw(report.learning_gain, report.model_version)
     return drawn
 
 
