@@ -5,6 +5,7 @@ Prints what it took as JSON; the dataset stays in `folder`.
 
 import asyncio
 import json
+import os
 import resource
 import sys
 import time
@@ -15,7 +16,18 @@ from ingest.domain import Progress
 from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, Request, read_catalogue
 from ingest.settings import IngestSettings
 
-WARM_SECONDS = 4.0
+_LOOK_SECONDS = 0.1
+_ASLEEP_FOR = 10
+
+
+async def children_wait() -> None:
+    """Until every child of this process has done its imports and waits for work, however busy the machine is."""
+    asleep = 0
+    while asleep < _ASLEEP_FOR:
+        await asyncio.sleep(_LOOK_SECONDS)
+        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        states = {Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in listed}
+        asleep = asleep + 1 if states == {"S"} else 0
 
 
 async def read(archive: Path, format_: str, folder: Path) -> dict[str, object]:
@@ -26,7 +38,7 @@ async def read(archive: Path, format_: str, folder: Path) -> dict[str, object]:
     try:
         catalogue = await read_catalogue(children, settings, folder)
         await children.prepare()
-        await asyncio.sleep(WARM_SECONDS)
+        await children_wait()
         work = folder / "work"
         work.mkdir()
         started = time.perf_counter()

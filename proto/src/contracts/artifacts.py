@@ -113,7 +113,9 @@ class FrameVerdict(Frozen):
         default=None, description="zero-shot, predicted less DFT after one shift an element"
     )
     descriptor_distance: float | None = Field(
-        default=None, description="nearest-neighbour distance in units of that among training frames"
+        default=None,
+        description="nearest-neighbour distance in units of that among training frames; 100: that or more, as of a "
+        "frame with an element that no training frame has",
     )
     rules: tuple[RuleResult, ...] = Field(
         default=(),
@@ -167,12 +169,17 @@ class DescriptorMap(Frozen):
 
 
 class Novelty(Frozen):
-    """How far the frames lie from training data: 1 is the usual distance among training frames themselves."""
+    """How far the frames lie from training data: 1 is the usual distance among training frames themselves, 100 stands
+    for every larger one.
+    """
 
     median: float
     percentile_95: float
     far_fraction: float = Field(description="frames beyond `far_above`, 0..1")
     far_above: float
+    unknown_element_frames: int = Field(
+        default=0, ge=0, description="frames with an element that no training frame has; they count as 100 and as far"
+    )
     histogram: Histogram
 
 

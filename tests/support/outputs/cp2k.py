@@ -72,6 +72,11 @@ def step(frame: Frame, forces: bool, converged: bool = True) -> str:
     return text + "\n"
 
 
+def numbered(number: int) -> str:
+    """The initial step has no number."""
+    return f" MD| Step number{number:>64}\n MD| Time [fs]{0.5 * number:>66.6f}\n\n"
+
+
 _END = "  **** **** ******  **  PROGRAM ENDED AT                 2026-11-25 12:00:09.000\n"
 
 
@@ -81,9 +86,8 @@ def write_single_point(folder: Path, frames: Sequence[Frame]) -> None:
 
 
 def write_md(folder: Path, frames: Sequence[Frame]) -> None:
-    (folder / "run.log").write_text(
-        head(frames[0], "MD") + "".join(step(frame, forces=False) for frame in frames) + _END
-    )
+    steps = [step(frame, forces=False) + (numbered(number) if number else "") for number, frame in enumerate(frames)]
+    (folder / "run.log").write_text(head(frames[0], "MD") + "".join(steps) + _END)
     titles = ("Step Nr.", "Time[fs]", "Kin.[a.u.]", "Temp[K]", "Pot.[a.u.]", "Cons Qty[a.u.]", "UsedTime[s]")
     energies = "# " + "    ".join(titles) + "\n"
     positions = forces = ""

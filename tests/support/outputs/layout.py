@@ -25,7 +25,7 @@ def groups(frame: Frame) -> list[tuple[str, int]]:
 def volume(frame: Frame) -> float:
     """Å³"""
     assert frame.cell is not None
-    return float(np.linalg.det(frame.cell))
+    return abs(float(np.linalg.det(frame.cell)))
 
 
 def pressure_like(frame: Frame) -> Any:

@@ -94,6 +94,8 @@ class Writer:
         self._environment = lmdb.open(str(path), map_size=_FIRST_MAP_SIZE, lock=False, sync=False)
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0
+        # Keys that come in order fill pages to their end; told otherwise, LMDB leaves half of each free.
+        self._ascending = True
         self._natoms = array("q")
         self._systems = array("q")
         self._system_of: dict[str, int] = {}
@@ -176,6 +178,7 @@ class Writer:
             self._flush()
 
     def _box_open_frames(self) -> None:
+        self._ascending = False
         for position in self._open:
             with self._environment.begin() as transaction:
                 record = msgpack.unpackb(transaction.get(_key(position)))
@@ -189,7 +192,7 @@ class Writer:
             try:
                 with self._environment.begin(write=True) as transaction:
                     for key, value in self._pending:
-                        transaction.put(key, value)
+                        transaction.put(key, value, append=self._ascending)
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             else:

@@ -195,20 +195,29 @@ def judge(
             raise Rejected("too-many-failed", reason, remedy, set_aside)
 
 
-def no_calculation(chosen: str, info: FormatInfo | None, detected: dict[str, list[str]], summary: str) -> Rejected:
+def no_calculation(
+    chosen: str,
+    info: FormatInfo | None,
+    detected: dict[str, list[str]],
+    summary: str,
+    detection: Detection | None = None,
+) -> Rejected:
     """The message for an archive in which there is nothing of the chosen format."""
     others = {name: paths for name, paths in detected.items() if name != chosen}
     if info is not None and others:
         name, paths = next(iter(others.items()))
         reason = f"no {chosen} calculation is in the archive; {paths[0]} looks like {name}"
+        if detection is not None:
+            reason += f". {detection.sentence}"
         remedy = f"Upload the archive again with the format {name}, or with 'detect'."
         return Rejected("wrong-format", reason, remedy)
     if info is not None:
-        usual = ", ".join(info.names) if info.names else "one file a calculation"
         expects = {"file": "a file", "folder": "a folder", "files": "files together"}[info.reads]
+        usual = f", usually named {', '.join(info.names)}" if info.names else ""
+        example = f" (e.g. {info.example})" if info.example else ""
         reason = f"no {chosen} calculation is in the archive: it holds {summary}"
         remedy = (
-            f"{chosen} wants {expects} for each calculation, usually named {usual}. Pack the folder that holds"
+            f"{chosen} wants {expects} for each calculation{usual}{example}. Pack the folder that holds"
             " them, or choose the format that your files have."
         )
         return Rejected("no-calculation", reason, remedy)

@@ -49,6 +49,8 @@ __all__ = ["LIGHT_IMPORTS", "PARSER_IMPORTS", "Engine", "Request", "read_catalog
 LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
 _OTHER_FORMATS_NOTED = 20
 _LONGEST_SENTENCE = 500
+# A record takes whole pages when it is long, and counts the atoms of every element.
+_LMDB_BYTES_A_FRAME = 8192
 _LARGEST_FINDING = 512 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
 
@@ -196,15 +198,15 @@ class Engine:
             for number, one in enumerate(answer["calculations"])
         ]
         detected: dict[str, list[str]] = answer["detected"]
+        detection = _detection(answer["detection"])
         if not calculations:
-            rejected = no_calculation(name, chosen.info if chosen else None, detected, answer["summary"])
+            info = chosen.info if chosen else None
+            rejected = no_calculation(name, info, detected, answer["summary"], detection)
             rejected.set_aside = tuple(notes)
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        return _Found(
-            name, calculations, notes, [str(one) for one in answer["private"]], _detection(answer["detection"])
-        )
+        return _Found(name, calculations, notes, [str(one) for one in answer["private"]], detection)
 
     async def _share(self, private: list[str], work: Path) -> Download | None:
         """The archive without what must not be passed on; None when it may be passed on as it is."""
@@ -244,7 +246,7 @@ class Engine:
         ]
         spools = [one.spooled[0] for one in reports]
         size = sum(path.stat().st_size for path in spools)
-        limits = self._limits(2 * size + 64 * MEBIBYTE)
+        limits = self._limits(2 * size + _LMDB_BYTES_A_FRAME * selection.frames + 64 * MEBIBYTE)
         job = Job(
             "ingest.confined.assembling:run",
             {
@@ -253,7 +255,7 @@ class Engine:
                 "largest_force": max(one.largest_force for one in calculations),
             },
             # LMDB maps its whole files, doubling as they grow.
-            Limits(limits.memory_bytes + 6 * size, limits.cpu_seconds, limits.file_bytes),
+            Limits(limits.memory_bytes + 3 * limits.file_bytes, limits.cpu_seconds, limits.file_bytes),
             self.settings.child_wall_seconds,
             inputs=(marks, *spools),
             outputs=(report.path, answer),
@@ -298,13 +300,14 @@ def _answer(path: Path, largest: int) -> dict[str, Any]:
     return answer
 
 
-def _detection(said: dict[str, Any] | None) -> Detection | None:
+def _detection(said: Any) -> Detection | None:
+    """What a child that saw strangers' files says they look like: bounded in length, whatever it was."""
     if said is None:
         return None
     try:
-        return Detection.model_validate({name: str(value)[:_LONGEST_SENTENCE] for name, value in said.items()})
-    except (ValidationError, AttributeError) as error:
-        raise IngestBroken(f"what was detected is not valid: {error}") from error
+        return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
+    except (TypeError, KeyError, ValidationError) as error:
+        raise IngestBroken(f"the detection of a child is not valid: {error}") from error
 
 
 def _size(tree: Path, files: Sequence[str]) -> int:

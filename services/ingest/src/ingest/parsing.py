@@ -109,7 +109,7 @@ class Parsing:
         self.reports.append(report)
         job = Job(
             "ingest.confined.reading:parse",
-            {"tree": str(self.work / "tree")},
+            {"tree": str(self.work / "tree"), "theory_every": self._theory_every},
             Limits(settings.child_memory_mib * MEBIBYTE, settings.child_cpu_seconds, settings.max_spool_bytes),
             settings.child_wall_seconds,
             settings.calculation_seconds,
@@ -167,7 +167,6 @@ class Parsing:
             "files": one.files,
             "options": one.options,
             "multi": known is not None and known.multi,
-            "theory": one.number % self._theory_every == 0,
         }
 
     def _died(self, ending: Ending, report: Report, left: list[Calculation]) -> None:

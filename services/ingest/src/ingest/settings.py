@@ -52,5 +52,5 @@ class IngestSettings(ServiceSettings):
         description="keep children started, one a parser (80 MiB each) and two light ones: dpdata imports slowly",
     )
     set_aside_kept: int = Field(
-        default=10_000, description="entries of the manifest's lists of what was set aside or removed"
+        default=10_000, ge=100, description="entries of the manifest's lists of what was set aside or removed"
     )

@@ -1,11 +1,11 @@
 """Every format, through finding and reading as the service does it: what a program wrote is what we get."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from frames.frame import ATOMIC_NUMBERS, FloatArray, Frame
+from frames.frame import FloatArray, Frame
 from ingest.confined import readers, theory
 from ingest.confined.catalogue import formats
 from ingest.confined.finding import Format, Tree, detect, find
@@ -17,33 +17,8 @@ from outputs.generator import Generator
 CATALOGUE = formats()
 MULTI = {one["name"]: one["multi"] for one in CATALOGUE}
 ROWS = [Format(one["name"], one["reads"], tuple(one["names"])) for one in CATALOGUE]
-# Kinds in an order that no sorting gives, triclinic, nothing on a symmetric place.
-SYMBOLS = ("O", "H", "H", "Si", "C")
-CELL = np.array([[6.1, 0.0, 0.0], [0.7, 5.3, 0.0], [-0.4, 1.1, 7.2]])
-PLACES = np.array([[0.12, 0.21, 0.33], [0.31, 0.27, 0.41], [0.18, 0.44, 0.26], [0.63, 0.71, 0.58], [0.83, 0.52, 0.79]])
+Examples = Callable[[int, int, bool], list[Frame]]
 FOLDERS = ("first", "计算/第二 组", "with space/third (1)")
-
-
-def examples(count: int, seed: int, fixed_cell: bool = False) -> list[Frame]:
-    """Frames with nothing equal and nothing zero; forces sum up to nothing, as programs print them."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for index in range(count):
-        cell = CELL * (1 if fixed_cell else 1 + 0.01 * index)
-        forces = rng.normal(0, 0.8, (5, 3))
-        stress = rng.normal(0, 3, (3, 3))
-        made.append(
-            Frame(
-                numbers=np.array([ATOMIC_NUMBERS[symbol] for symbol in SYMBOLS]),
-                coords=(PLACES + rng.normal(0, 0.005, (5, 3))) @ cell,
-                cell=cell,
-                energy=-1234.5 - seed - 0.123456 * index,
-                forces=forces - forces.mean(axis=0),
-                virial=stress + stress.T,
-                index=index,
-            )
-        )
-    return made
 
 
 def read(tree: Tree, calculation: Calculation) -> list[Frame]:
@@ -87,7 +62,7 @@ def close(found: FloatArray, expected: FloatArray, tolerance: float) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
-def plant(root: Path, generator: Generator) -> list[list[Frame]]:
+def plant(root: Path, generator: Generator, examples: Examples) -> list[list[Frame]]:
     """One calculation in each of FOLDERS, between things that are none."""
     written = []
     for seed, name in enumerate(FOLDERS):
@@ -110,9 +85,9 @@ def matched(found: Sequence[Frame], expected: Sequence[Frame], generator: Genera
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_what_is_written_comes_back(name: str, tmp_path: Path) -> None:
+def test_what_is_written_comes_back(name: str, examples: Examples, tmp_path: Path) -> None:
     generator = GENERATORS[name]
-    written = plant(tmp_path, generator)
+    written = plant(tmp_path, generator, examples)
     tree = Tree(tmp_path)
     calculations = find(tree, next(row for row in ROWS if row.name == name))
     assert len(calculations) == len(FOLDERS)
@@ -123,16 +98,16 @@ def test_what_is_written_comes_back(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_it_is_recognised(name: str, tmp_path: Path) -> None:
-    plant(tmp_path, GENERATORS[name])
+def test_it_is_recognised(name: str, examples: Examples, tmp_path: Path) -> None:
+    plant(tmp_path, GENERATORS[name], examples)
     found = detect(Tree(tmp_path), ROWS)
     assert next(iter(found), None) == name
     assert len(found[name]) == len(FOLDERS)
 
 
 @pytest.mark.parametrize("name", [name for name, one in GENERATORS.items() if one.theory is not None])
-def test_its_level_of_theory_is_told(name: str, tmp_path: Path) -> None:
-    plant(tmp_path, GENERATORS[name])
+def test_its_level_of_theory_is_told(name: str, examples: Examples, tmp_path: Path) -> None:
+    plant(tmp_path, GENERATORS[name], examples)
     tree = Tree(tmp_path)
     calculation = find(tree, next(row for row in ROWS if row.name == name))[0]
     assert theory.of(name, [tmp_path / file for file in calculation.files]) == GENERATORS[name].theory

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -72,6 +73,7 @@ class Extraction:
     notes: list[dict[str, Any]] = field(default_factory=list)
     _potcars: set[int] = field(default_factory=set)
     _closed: set[str] = field(default_factory=set)
+    _folders: set[Path] = field(default_factory=set)
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
@@ -177,7 +179,7 @@ class Extraction:
                 if stat.S_ISLNK(mode):
                     if member.file_size > 4096:
                         raise Refused("archive-climbs", f"{shown}{name} is a link with an endless target")
-                    links.append((name, archive.read(member).decode()))
+                    links.append((name, _text(os.fsdecode(archive.read(member)))))
                 elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                     raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
                 else:
@@ -191,7 +193,7 @@ class Extraction:
             while (member := archive.next()) is not None:
                 # Kept by tarfile for going back, which a stream cannot.
                 archive.members.clear()  # type: ignore[attr-defined]
-                name, linkname = _tar_text(member.name), _tar_text(member.linkname)
+                name, linkname = _text(member.name), _text(member.linkname)
                 target = self._target(name, root, shown)
                 if member.isdir():
                     _make_folder(target, shown + name)
@@ -223,12 +225,10 @@ class Extraction:
         return root / path
 
     def _store(self, content: IO[bytes], target: Path, shown: str) -> None:
-        _make_folder(target.parent, shown)
-        if target.is_dir():
-            raise Refused("archive-bad-name", f"{shown} is a folder in one place of the archive and a file in another")
-        target.unlink(missing_ok=True)
-        file = target.open("xb")
-        with file:
+        if target.parent not in self._folders:
+            _make_folder(target.parent, shown)
+            self._folders.add(target.parent)
+        with self._created(target, shown) as file:
             while chunk := content.read(CHUNK):
                 if file.tell() == 0 and begins_like_potcar(chunk):
                     self._potcars.add(os.fstat(file.fileno()).st_ino)
@@ -238,6 +238,17 @@ class Extraction:
                 self.tell(self.files)
         self.files += 1
         self.tell(self.files)
+
+    def _created(self, target: Path, shown: str) -> BufferedWriter:
+        """A new file; of two members with one name the last one counts."""
+        try:
+            return target.open("xb")
+        except FileExistsError:
+            if target.is_dir():
+                reason = f"{shown} is a folder in one place of the archive and a file in another"
+                raise Refused("archive-bad-name", reason) from None
+            target.unlink()
+            return target.open("xb")
 
     def _check_size(self, shown: str) -> None:
         ratio = self.written / max(1, self.archive_bytes)
@@ -277,8 +288,8 @@ def _zip_name(member: zipfile.ZipInfo) -> str:
     return decoded(member.filename.encode("cp437")) or member.filename
 
 
-def _tar_text(text: str) -> str:
-    """tarfile hands over what is not UTF-8 as surrogates."""
+def _text(text: str) -> str:
+    """What is not UTF-8 comes as surrogates."""
     return text if text.isascii() else decoded(os.fsencode(text)) or text
 
 

@@ -1,6 +1,7 @@
 """What dpdata's readers get wrong about legal files, put right: (files, texts, frames as read) → frames."""
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from frames.frame import SYMBOLS
 
 from ingest.confined.judging import Raw
-from ingest.confined.periodicity import settled
+from ingest.confined.programs.spec import matching_lines
 
 
 def elements_of_topology(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
@@ -35,13 +36,37 @@ def cell_of_input(files: list[Path], _texts: list[Path], raws: list[Raw]) -> lis
     return raws
 
 
-def cp2k_periodicity(_files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
-    """CP2K: the plugin takes the cell as periodic whatever PERIODIC says."""
-    for text in texts:
-        with text.open("rb") as file:
-            for line in file:
-                if match := re.match(rb" CELL\| Periodicity\s+(\w+)", line):
-                    axes = match[1].decode().upper()
-                    flags = [axis in axes and axes != "NONE" for axis in "XYZ"]
-                    return [replace(raw, cell=settled(raw.cell, flags, raw.coords)) for raw in raws]
+def volume_without_sign(_files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """ABACUS: dpdata multiplies the stress with det(cell), which is negative for left-handed lattice vectors."""
+    return [
+        replace(raw, virial=-np.asarray(raw.virial))
+        if raw.virial is not None and raw.cell is not None and np.linalg.det(raw.cell) < 0
+        else raw
+        for raw in raws
+    ]
+
+
+def steps_of_relaxation(files: list[Path], texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """ABACUS: dpdata leaves steps that did not converge out of a relaxation, and does not say so."""
+    logs = [path for path in texts if path.name.startswith("running_")]
+    count = sum(1 for path in logs for _ in matching_lines(path, rb"convergence has (not|NOT) been achieved"))
+    if count:
+        warnings.warn(f"{count} of {count + len(raws)} steps are unconverged and left out", UserWarning, stacklevel=2)
+    return volume_without_sign(files, texts, raws)
+
+
+def forces_of_the_inverted(files: list[Path], _texts: list[Path], raws: list[Raw]) -> list[Raw]:
+    """ABACUS single points: dpdata inverts a left-handed cell and the positions, and not the forces."""
+    lines = iter((files[0] / _structure(files[0])).read_text(errors="replace").splitlines())
+    for line in lines:
+        if line.split("#")[0].strip() == "LATTICE_VECTORS":
+            rows = (words for each in lines if (words := each.split("#")[0].split()))
+            cell = np.array([[float(word) for word in next(rows)[:3]] for _ in range(3)])
+            if np.linalg.det(cell) < 0:
+                return [replace(raw, forces=None if raw.forces is None else -np.asarray(raw.forces)) for raw in raws]
     return raws
+
+
+def _structure(folder: Path) -> str:
+    match = re.search(r"(?m)^\s*stru_file\s+(\S+)", (folder / "INPUT").read_text(errors="replace"))
+    return match[1] if match else "STRU"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from frames.frame import FloatArray
 
-from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, too_many_atoms
+from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
 
 _BLOCK_BYTES = 1 << 23
 _LONGEST_TYPE_MAP = 1000
@@ -37,38 +37,37 @@ class System:
     sets: a function for each set that gives an array by deepmd's name, None where there is none
     """
 
-    shown: str
     types: list[int]
     type_map: list[str]
     periodic: bool
     sets: list[Callable[[str], Any]]
 
 
-def frames(systems: Iterator[System]) -> Iterator[Raw]:
-    """Frames in order. Raises Unfit."""
-    for system in systems:
-        for one in system.sets:
-            yield from _of_set(system, one)
+def _frames(system: System) -> Iterator[Raw]:
+    for one in system.sets:
+        yield from _of_set(system, one)
 
 
 def _of_set(system: System, array: Callable[[str], Any]) -> Iterator[Raw]:
     natoms = len(system.types)
+    if natoms == 0:
+        raise no_atoms()
     if natoms > MOST_ATOMS:
         raise too_many_atoms(natoms)
     arrays = {name: array(name) for name in _SIZES}
     coords = arrays["coord"]
     if coords is None:
-        raise Unfit("no-positions", f"{system.shown}: there is no coord", _EXPORT)
+        raise Unfit("no-positions", "there is no coord", _EXPORT)
     if system.periodic and arrays["box"] is None:
         remedy = "Add box, or for molecules without a cell an empty file named nopbc."
-        raise Unfit("no-cell", f"{system.shown}: there is no box, and no file nopbc either", remedy)
+        raise Unfit("no-cell", "there is no box, and no file nopbc either", remedy)
     count = coords.shape[0] if coords.ndim else 0
     for name, values in arrays.items():
         wanted = count * _SIZES[name](natoms)
         if values is not None and values.size != wanted:
-            reason = f"{system.shown}: {name} has {values.size} numbers where {count} frames of {natoms} atoms have"
+            reason = f"{name} has {values.size} numbers where {count} frames of {natoms} atoms have"
             raise Unfit("wrong-shape", f"{reason} {wanted}", _EXPORT)
-    step = max(1, _BLOCK_BYTES // (8 * 9 * max(1, natoms)))
+    step = max(1, _BLOCK_BYTES // (8 * 9 * natoms))
     for start in range(0, count, step):
         end = min(count, start + step)
         block = {
@@ -101,26 +100,27 @@ def _symbol(system: System, kind: int) -> str:
         return system.type_map[kind]
     named = f"type_map.raw names {len(system.type_map)}" if system.type_map else "there is no type_map.raw"
     remedy = "Write one element a line into type_map.raw, in the order of the numbers in type.raw."
-    raise Unfit("unknown-element", f"{system.shown}: an atom is of type {kind}, but {named}", remedy)
+    raise Unfit("unknown-element", f"an atom is of type {kind}, but {named}", remedy)
 
 
-def of_folder(folder: Path, shown: str) -> Iterator[System]:
-    """A folder with type.raw, and set.*/*.npy or *.raw. Raises Unfit."""
+def of_folder(files: Sequence[Path]) -> Iterator[Raw]:
+    """Frames of a folder with type.raw, and set.*/*.npy or *.raw. Raises Unfit."""
+    (folder,) = files
     types = [int(word) for word in (folder / "type.raw").read_text().split()]
     names = folder / "type_map.raw"
     sets = sorted(path for path in folder.glob("set.*") if path.is_dir())
-    yield System(
-        shown=shown,
-        types=[_not_negative(kind, shown) for kind in types],
+    system = System(
+        types=[_not_negative(kind) for kind in types],
         type_map=names.read_text().split() if names.is_file() else [],
         periodic=not (folder / "nopbc").exists(),
-        sets=[_npy(one, f"{shown}/{one.name}") for one in sets] if sets else [_text(folder)],
+        sets=[_npy(one) for one in sets] if sets else [_text(folder)],
     )
+    yield from _frames(system)
 
 
-def _not_negative(kind: int, shown: str) -> int:
+def _not_negative(kind: int) -> int:
     if kind < 0:
-        raise Unfit("unknown-element", f"{shown}: type.raw names type {kind}", _EXPORT)
+        raise Unfit("unknown-element", f"type.raw names type {kind}", _EXPORT)
     return kind
 
 
@@ -132,10 +132,10 @@ def _text(folder: Path) -> Callable[[str], Any]:
     return array
 
 
-def _npy(folder: Path, shown: str) -> Callable[[str], Any]:
+def _npy(folder: Path) -> Callable[[str], Any]:
     def array(name: str) -> Any:
         path = folder / f"{name}.npy"
-        return mapped(path, f"{shown}/{path.name}") if path.is_file() else None
+        return mapped(path, f"{folder.name}/{path.name}") if path.is_file() else None
 
     return array
 
@@ -172,26 +172,25 @@ def _only_numbers(dtype: Any, shown: str) -> None:
         raise Unfit("not-a-number", f"{shown} holds {dtype}, not numbers", _NUMBERS_ONLY)
 
 
-def of_hdf5(path: Path, shown: str) -> Iterator[System]:
-    """Every group with a data set type.raw. Raises Unfit for what leads out of the file."""
+def of_hdf5(files: Sequence[Path]) -> Iterator[Raw]:
+    """Frames of every group with a data set type.raw. Raises Unfit for what leads out of the file."""
     import h5py
 
-    with h5py.File(path, "r") as file:
+    with h5py.File(files[0], "r") as file:
         for name, group in _groups(h5py, file, ""):
             if "type.raw" not in group:
                 continue
-            at = f"{shown}#{name}" if name else shown
             sets = sorted(key for key in group if key.startswith("set.") and isinstance(group[key], h5py.Group))
-            types = _dataset(group["type.raw"], f"{at}/type.raw")
+            types = _dataset(group["type.raw"], f"{name}/type.raw")
             if types.size > MOST_ATOMS:
                 raise too_many_atoms(types.size)
-            yield System(
-                shown=at,
-                types=[_not_negative(int(kind), at) for kind in types[()].ravel()],
-                type_map=_strings(h5py, group["type_map.raw"], at) if "type_map.raw" in group else [],
+            system = System(
+                types=[_not_negative(int(kind)) for kind in types[()].ravel()],
+                type_map=_strings(h5py, group["type_map.raw"], name) if "type_map.raw" in group else [],
                 periodic="nopbc" not in group,
-                sets=[_in_group(group[one], f"{at}/{one}") for one in sets],
+                sets=[_in_group(group[one], f"{name}/{one}") for one in sets],
             )
+            yield from _frames(system)
 
 
 def _groups(h5py: Any, group: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -231,41 +230,41 @@ def _strings(h5py: Any, data: Any, shown: str) -> list[str]:
     return [one.decode() if isinstance(one, bytes) else str(one) for one in np.ravel(data[()])]
 
 
-def of_lmdb(folder: Path, shown: str) -> Iterator[Raw]:
+def of_lmdb(files: Sequence[Path]) -> Iterator[Raw]:
     """One msgpack record a frame, as deepmd-kit and dpdata write them, and this platform. Raises Unfit."""
     import lmdb
     import msgpack  # type: ignore[import-untyped]
 
     with (
-        lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0) as database,
+        lmdb.open(str(files[0]), readonly=True, lock=False, readahead=False, max_dbs=0) as database,
         database.begin(buffers=True) as reading,
     ):
         about = reading.get(b"__metadata__")
         if about is None:
-            raise Unfit("unreadable", f"{shown} has no __metadata__: it is no data of deepmd-kit", _EXPORT)
+            raise Unfit("unreadable", "it has no __metadata__: it is no data of deepmd-kit", _EXPORT)
         metadata = msgpack.unpackb(about)
         form = str(metadata.get("frame_idx_fmt", "012d"))
         if not re.fullmatch(r"0?\d{1,2}d", form):
-            raise Unfit("unreadable", f"{shown}: frames are numbered as {form[:20]!r}", _EXPORT)
+            raise Unfit("unreadable", f"frames are numbered as {form[:20]!r}", _EXPORT)
         names = [str(name) for name in metadata.get("type_map", [])]
         # Of this platform's own files: frames whose box stands in for none.
         without_cell = set(metadata.get("open_frames", ()))
         for index in range(int(metadata["nframes"])):
             record = reading.get(format(index, form).encode())
             if record is None:
-                raise Unfit("truncated", f"{shown} lacks frame {index} of {metadata['nframes']}", "Copy it again.")
+                raise Unfit("truncated", f"it lacks frame {index} of {metadata['nframes']}", "Copy it again.")
             fields = {_text_of(key): value for key, value in msgpack.unpackb(record).items()}
-            yield _record(fields, names, index not in without_cell, shown)
+            yield _record(fields, names, index not in without_cell)
 
 
 def _text_of(key: Any) -> str:
     return key.decode() if isinstance(key, bytes) else str(key)
 
 
-def _record(fields: dict[str, Any], type_map: Sequence[str], periodic: bool, shown: str) -> Raw:
-    kinds = [int(kind) for kind in _decoded(fields["atom_types"], shown).ravel()]
-    system = System(shown, kinds, [_text_of(name) for name in fields.get("atom_names", type_map)], periodic, [])
-    arrays = {name: _decoded(fields[name], shown) if name in fields else None for name in _LMDB_NAMES}
+def _record(fields: dict[str, Any], type_map: Sequence[str], periodic: bool) -> Raw:
+    kinds = [int(kind) for kind in _decoded(fields["atom_types"], "atom_types").ravel()]
+    system = System(kinds, [_text_of(name) for name in fields.get("atom_names", type_map)], periodic, [])
+    arrays = {name: _decoded(fields[name], name) if name in fields else None for name in _LMDB_NAMES}
     return Raw(
         symbols=[_symbol(system, kind) for kind in kinds],
         coords=arrays["coords"],

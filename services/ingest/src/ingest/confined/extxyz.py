@@ -5,7 +5,7 @@ virial with deepmd's. Reference: https://github.com/libAtoms/extxyz
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from frames.frame import SYMBOLS, FloatArray
 
-from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, too_many_atoms
+from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
 from ingest.confined.periodicity import settled
 from ingest.confined.text import encoding
 
@@ -29,9 +29,9 @@ _LONGEST_COMMENT = 1 << 20
 _FALSE = frozenset({"f", "false", "0"})
 
 
-def of_file(path: Path, _shown: str) -> Iterator[Raw | Unfit]:
+def of_file(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """As `frames`; in the encoding that its byte order mark announces, else UTF-8."""
-    with path.open(encoding=encoding(path), errors="replace") as file:
+    with files[0].open(encoding=encoding(files[0]), errors="replace") as file:
         yield from frames(file)
 
 
@@ -42,6 +42,8 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
             continue
         try:
             natoms = int(line)
+            if natoms < 0:
+                raise ValueError
         except ValueError:
             reason = f"a number of atoms is expected, not {line.strip()[:60]!r}"
             raise Unfit("unreadable", reason, _DAMAGED) from None
@@ -50,7 +52,10 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
             yield too_many_atoms(natoms)
             continue
         comment = file.readline(_LONGEST_COMMENT)
-        rows = [row.split() for row in islice(file, max(0, natoms))]
+        if natoms == 0:
+            yield no_atoms()
+            continue
+        rows = [row.split() for row in islice(file, natoms)]
         if len(rows) < natoms or (rows and not rows[-1]):
             raise Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _DAMAGED)
         try:
@@ -116,7 +121,8 @@ def _column(columns: dict[str, tuple[int, int]], rows: list[list[str]], names: t
         return None
     start, end = columns[name]
     try:
-        return np.array([row[start:end] for row in rows], dtype=np.float64)
+        # numpy takes five times as long over lists of words.
+        return np.array([float(word) for row in rows for word in row[start:end]]).reshape(len(rows), end - start)
     except ValueError as error:
         raise Unfit("not-a-number", f"{name}: {error}", _DAMAGED) from error
 

@@ -20,13 +20,13 @@ def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[byt
     try:
         extraction.archive(inputs[0], arguments["filename"])
     except Refused as refusal:
-        found: dict[str, Any] = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
+        answer: dict[str, Any] = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
     else:
         teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
-        found = _found(finding.Tree(root), catalogue, arguments["format"])
-        found |= {"notes": extraction.notes, "files": extraction.files, "private": extraction.private()}
-    outputs[1].write(json.dumps(found).encode())
+        answer = found(finding.Tree(root), catalogue, arguments["format"])
+        answer |= {"notes": extraction.notes, "files": extraction.files, "private": extraction.private()}
+    outputs[1].write(json.dumps(answer).encode())
 
 
 class _Teller:
@@ -45,13 +45,13 @@ class _Teller:
         self._report.write(json.dumps(what).encode() + b"\n")
 
 
-def _found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
+def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
     """Calculations of the chosen format, and what else the content says."""
     summary = tree.summary()
     chosen = next((one for one in catalogue if one.name == wanted), None)
     calculations = finding.find(tree, chosen) if chosen is not None else []
     detected = finding.detect(tree, catalogue)
-    others = {name: [one.path for one in found[:3]] for name, found in detected.items()}
+    others = {name: [one.path for one in several[:3]] for name, several in detected.items()}
     format_name = wanted
     if chosen is None and detected:
         format_name, calculations = next(iter(detected.items()))

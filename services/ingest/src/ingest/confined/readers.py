@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,25 @@ import dpdata
 from dpdata.data_type import DataError
 
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
-from ingest.confined.archives import printable
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
+from ingest.confined.parsers import (
+    cp,
+    cp2k,
+    cp2k_md,
+    fhi_aims,
+    molecules,
+    n2p2,
+    openmx,
+    outcar,
+    pw,
+    pwmat,
+    siesta,
+    vasprun,
+)
 from ingest.confined.programs.spec import Convergence
+from ingest.confined.text import encoding as text_encoding
+from ingest.confined.text import lenient
 
 
 def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
@@ -23,28 +39,68 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
-    name = calculation["format"]
-    files = paths(root, calculation)
-    if name in _OWN:
-        yield from _OWN[name](files[0], calculation["files"][0])
+    name, files = calculation["format"], paths(root, calculation)
+    _refuse(name, files)
+    own = _OWN.get(name)
+    if own is None:
+        yield from _by_dpdata(root, calculation, files)
         return
+    read = own(files)
+    try:
+        first = next(read, None)
+    except Unfit:
+        _in_bytes_of_ascii(_texts(name, files))
+        raise
+    except (LookupError, ValueError, AssertionError, RuntimeError):
+        _in_bytes_of_ascii(_texts(name, files))
+        # What our reader does not understand from the start, dpdata may.
+        if name not in _DPDATA_TOO:
+            raise
+        yield from _by_dpdata(root, calculation, files)
+        return
+    if first is None:
+        _in_bytes_of_ascii(_texts(name, files))
+    else:
+        yield from chain((first,), read)
+
+
+def _refuse(name: str, files: list[Path]) -> None:
+    """Raises Unfit for what would be misread."""
     spec = FORMATS.get(name)
-    if spec is None:
-        yield from _read(root, calculation, calculation["options"])
+    if spec is None or spec.refuses is None:
         return
-    texts = [text for path in files for text in spec.texts(path)]
+    texts = _texts(name, files)
     if texts and (refusal := spec.refuses(texts)) is not None:
         raise Unfit(*refusal)
-    raws = list(_read(root, calculation, calculation["options"] | dict(spec.options)))
-    told = spec.converged(texts) if texts else None
-    corrected = _CORRECTED[name](files, texts, raws) if name in _CORRECTED else raws
-    for raw, converged in zip(corrected, _each(told, len(raws)), strict=True):
+
+
+def _texts(name: str, files: list[Path]) -> list[Path]:
+    spec = FORMATS.get(name)
+    # Extended XYZ is read in any encoding.
+    return [text for path in files for text in spec.texts(path)] if spec and name != "extxyz" else []
+
+
+def _in_bytes_of_ascii(texts: list[Path]) -> None:
+    """Raises Unfit for text in UTF-16 or UTF-32, which a program's parser does not understand."""
+    for path in texts:
+        encoding = text_encoding(path)
+        if not encoding.startswith("utf-8"):
+            remedy = "Save it as UTF-8, e.g. `iconv -f UTF-16 -t UTF-8 old > new`."
+            raise Unfit("wrong-encoding", f"{path.name} is text in {encoding.upper()}", remedy)
+
+
+def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path]) -> Iterator[Raw]:
+    name = calculation["format"]
+    spec, texts = FORMATS.get(name), _texts(name, files)
+    _in_bytes_of_ascii(_texts(name, files))
+    options = calculation["options"] | dict(spec.options if spec else ())
+    with lenient():
+        raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]
+        if name in _CORRECTED:
+            raws = _CORRECTED[name](files, texts, raws)
+        told = spec.converged(texts) if spec and texts else None
+    for raw, converged in zip(raws, _each(told, len(raws)), strict=True):
         yield raw if converged is None else replace(raw, converged=converged)
-
-
-def _read(root: Path, calculation: dict[str, Any], options: dict[str, Any]) -> Iterator[Raw]:
-    for system in _systems(root, calculation, options):
-        yield from _of_system(system)
 
 
 def _each(told: Convergence, frames: int) -> Sequence[bool | None]:
@@ -83,25 +139,39 @@ def _of_system(system: Any) -> Iterator[Raw]:
         yield Raw(symbols, data["coords"][index], None if cells is None else cells[index], energy, forces, virial)
 
 
-def _deepmd(systems: Callable[[Path, str], Iterator[deepmd_data.System]]) -> Callable[[Path, str], Iterator[Raw]]:
-    return lambda path, shown: deepmd_data.frames(systems(path, printable(shown)))
-
-
 # Readers of our own: dpdata's take quadratic time, load everything at once, or misread.
-_OWN: dict[str, Callable[[Path, str], Iterator[Raw | Unfit]]] = {
-    "extxyz": extxyz.of_file,
-    "ase/traj": trajectories.of_file,
-    "deepmd/raw": _deepmd(deepmd_data.of_folder),
-    "deepmd/npy": _deepmd(deepmd_data.of_folder),
-    "deepmd/npy/mixed": _deepmd(deepmd_data.of_folder),
-    "deepmd/hdf5": _deepmd(deepmd_data.of_hdf5),
-    "deepmd/hdf5/mixed": _deepmd(deepmd_data.of_hdf5),
+_OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
+    "ase/traj": trajectories.frames,
+    "cp2kdata/e_f": cp2k.single_point,
+    "cp2kdata/md": cp2k_md.frames,
+    "deepmd/hdf5": deepmd_data.of_hdf5,
+    "deepmd/hdf5/mixed": deepmd_data.of_hdf5,
     "deepmd/lmdb": deepmd_data.of_lmdb,
+    "deepmd/npy": deepmd_data.of_folder,
+    "deepmd/npy/mixed": deepmd_data.of_folder,
+    "deepmd/raw": deepmd_data.of_folder,
+    "extxyz": extxyz.of_file,
+    "fhi_aims/output": fhi_aims.frames,
+    "fhi_aims/scf": fhi_aims.frames,
+    "n2p2": n2p2.frames,
+    "openmx/md": openmx.frames,
+    "orca/spout": molecules.orca,
+    "psi4/out": molecules.psi4,
+    "pwmat/movement": pwmat.frames,
+    "qe/cp/traj": cp.frames,
+    "qe/pw/scf": pw.frames,
+    "siesta/aimd_output": siesta.frames,
+    "siesta/output": siesta.frames,
+    "vasp/outcar": outcar.frames,
+    "vasp/xml": vasprun.frames,
 }
+# Where dpdata reads right, if more slowly.
+_DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.
 _CORRECTED: dict[str, Callable[[list[Path], list[Path], list[Raw]], list[Raw]]] = {
+    "abacus/md": corrections.volume_without_sign,
+    "abacus/relax": corrections.steps_of_relaxation,
+    "abacus/scf": corrections.forces_of_the_inverted,
     "amber/md": corrections.elements_of_topology,
-    "cp2kdata/e_f": corrections.cp2k_periodicity,
-    "cp2kdata/md": corrections.cp2k_periodicity,
     "dftbplus": corrections.cell_of_input,
 }

@@ -24,6 +24,7 @@ from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
+_FLUSH_SECONDS = 0.05
 _UNCONVERGED = "unconverged"
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
@@ -34,31 +35,58 @@ _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|
 def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
     """Task of a confined child; outputs: report, spool, hashes."""
     warnings.simplefilter("ignore")
-    report = outputs[0]
-    spooler = spool.Spooler(outputs[1], outputs[2])
-    root = Path(arguments["tree"])
+    parser = Parser(arguments, outputs)
     while line := sys.stdin.buffer.readline():
-        for calculation in json.loads(line):
-            _calculation(root, calculation, report, spooler)
+        parser.read(json.loads(line))
 
 
-def _calculation(root: Path, calculation: dict[str, Any], report: IO[bytes], spooler: spool.Spooler) -> None:
-    number = calculation["number"]
-    _say(report, {"begin": number})
-    result = _Result(report, spooler)
-    try:
-        result.read(root, calculation)
-    except Unfit as unfit:
-        result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
-    except MemoryError:
-        remedy = "Split it into smaller files."
-        result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
-    except (Exception, SystemExit) as error:
-        # Whatever a parser throws at a stranger's file costs this calculation, no more.
-        result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
-    said = _theory(root, calculation) if calculation["theory"] else {}
-    spooler.flush()
-    _say(report, {"end": number, "theory": said, **result.summary()})
+class Parser:
+    """Reads calculations below arguments["tree"]; every arguments["theory_every"]-th is asked for its level of theory.
+
+    outputs: report, spool, hashes.
+    """
+
+    def __init__(self, arguments: dict[str, Any], outputs: list[IO[bytes]]) -> None:
+        self._root = Path(arguments["tree"])
+        self._theory_every: int = arguments["theory_every"]
+        self._report = outputs[0]
+        self._spooler = spool.Spooler(outputs[1], outputs[2])
+        self._ends = bytearray()
+        self._flushed = time.monotonic()
+
+    def read(self, calculations: list[dict[str, Any]]) -> None:
+        """All that was read is in the files afterwards. Whatever a calculation does costs itself alone."""
+        for calculation in calculations:
+            number = calculation["number"]
+            _say(self._report, {"begin": number})
+            result = self._result(calculation)
+            said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
+            self._ends += _line({"end": number, "theory": said, **result.summary()})
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Results after the frames of which they speak. What a child's death takes from here is read again."""
+        self._spooler.flush()
+        _write(self._report, self._ends)
+        self._ends.clear()
+        self._flushed = time.monotonic()
+
+    def _result(self, calculation: dict[str, Any]) -> "_Result":
+        name, paths = calculation["format"], readers.paths(self._root, calculation)
+        result = _Result(self._report, self._spooler)
+        try:
+            result.read(self._root, calculation)
+        except Unfit as unfit:
+            result.fail(signs(name, paths) or unfit)
+        except MemoryError:
+            remedy = "Split it into smaller files."
+            result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
+        except (Exception, SystemExit) as error:
+            # Whatever a parser throws at a stranger's file costs this calculation, no more.
+            result.fail(diagnose(name, paths, error))
+        return result
 
 
 def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
@@ -69,7 +97,18 @@ def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
 
 
 def _say(report: IO[bytes], what: dict[str, Any]) -> None:
-    report.write(json.dumps(what).encode() + b"\n")
+    _write(report, _line(what))
+
+
+def _line(what: dict[str, Any]) -> bytes:
+    return json.dumps(what).encode() + b"\n"
+
+
+def _write(file: IO[bytes], data: bytes | bytearray) -> None:
+    """An unbuffered file may take less than it is given."""
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
 
 
 class _Place:
@@ -118,11 +157,16 @@ class _Result:
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
         place: _Place | None = None
+        symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
             try:
                 if isinstance(raw, Unfit):
                     raise raw
-                one = frame(raw, atomic_numbers(raw.symbols), index)
+                if raw.symbols is not symbols:
+                    # Readers give one list for a trajectory's frames.
+                    numbers = atomic_numbers(raw.symbols)
+                    symbols = raw.symbols
+                one = frame(raw, numbers, index)
                 self._spooler.put(one)
                 self._largest_force = max(self._largest_force, float(np.abs(one.forces).max()))
             except Unfit as unfit:

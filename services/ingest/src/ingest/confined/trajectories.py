@@ -1,6 +1,6 @@
 """ASE's .traj files: dpdata takes elements from the first frame, and forces with those of fixed atoms set to zero."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, too_many_atoms
 from ingest.confined.periodicity import settled
 
 
-def of_file(path: Path, _shown: str) -> Iterator[Raw | Unfit]:
+def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """Frames in order, labels as the calculator gave them. Raises what ASE raises for a damaged file."""
     from ase.io.trajectory import Trajectory
 
-    with Trajectory(str(path)) as trajectory:
+    with Trajectory(str(files[0])) as trajectory:
         for index in range(len(trajectory)):
             atoms = trajectory[index]
             if len(atoms) > MOST_ATOMS:

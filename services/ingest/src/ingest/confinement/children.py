@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from kit.logs import get_logger
 
@@ -67,14 +67,18 @@ class Ending:
         return self.why is None
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Protocol):
     """What a running child still gets on its standard input."""
-
-    _stream: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
         """A child that is gone takes nothing: its end is reported elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    _stream: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._stream.write(data)
             await self._stream.drain()
@@ -180,7 +184,7 @@ class Children:
 
 
 async def _feed(stream: asyncio.StreamWriter, job: Job, feeding: Feeding | None) -> None:
-    feed = Feed(stream)
+    feed = _Input(stream)
     await feed.send(job.line())
     if feeding is not None:
         await feeding(feed)

@@ -14,6 +14,7 @@ from dpdata.formats.vasp.outcar import system_info
 from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
+from ingest.confined.parsers import columns
 from ingest.confined.parsers.lattice import lower_triangular, volume
 
 _CHUNK = 1 << 22
@@ -26,6 +27,7 @@ _REACHED = b"EDIFF is reached"
 _NOT_REACHED = b"EDIFF was not reached"
 _ITERATION = re.compile(rb"Iteration +\d+\( *(\d+)\)")
 _ENERGY = re.compile(rb"free  energy   TOTEN\s*=\s*(\S+)\s+eV")
+_NINE_DECIMALS = re.compile(rb"-?\d+\.\d{9}")
 _IN_KBAR = re.compile(rb"\n +in kB +([^\n]*)\n")
 # kbar Å³ → eV with the constant that dpdata uses for VASP, CODATA 2014: 8e-9 from that of 2018.
 _KBAR = 1e3 / 1.602176621e6
@@ -128,7 +130,10 @@ def _table(block: bytes, natoms: int) -> FloatArray | None:
         return None
     start = block.find(b"\n", block.find(b"\n", at) + 1) + 1
     end = block.find(b" ----", start)
-    numbers = block[start : end if end >= 0 else None].split()
+    text = block[start : end if end >= 0 else None]
+    if (fast := columns.table(text, natoms, 6)) is not None:
+        return fast
+    numbers = text.split()
     if len(numbers) == 6 * natoms:
         return np.array(numbers, dtype=np.float64).reshape(-1, 6)
     # Interrupted writing may run into the next record: rows count as long as they are numbers.
@@ -154,8 +159,8 @@ def _cell(block: bytes) -> FloatArray | None:
     if at < 0:
         return None
     rows = block[at : at + 4096].split(b"\n", _CELL_ROWS + 3)[_CELL_ROWS : _CELL_ROWS + 3]
-    # Columns of ten characters: a negative number may touch the one before it.
-    numbers = [row.replace(b"-", b" -").split()[:3] for row in rows]
+    # Columns of 13 characters with nine decimals: from 100 Å on, numbers touch.
+    numbers = [_NINE_DECIMALS.findall(row)[:3] for row in rows]
     if len(numbers) < 3 or any(len(row) < 3 for row in numbers):
         return None
     return np.array(numbers, dtype=np.float64)

@@ -25,6 +25,7 @@ _LARGEST_STEP = 1 << 26
 _STEP = "     Self-consistent Calculation"
 _FORCES = "Forces acting on atoms"
 _STRESS = "total   stress"
+_STRESS_ROWS = 1024
 _NOT_CONVERGED = "convergence NOT achieved"
 _NEW_CELL = re.compile(r"CELL_PARAMETERS *[({] *(\w+)(?: *= *([\d.]+))? *[)}]((?:\s*\n?(?: +\S+){3}){3})")
 _NEW_POSITIONS = re.compile(r"ATOMIC_POSITIONS *[({] *(\w+) *[)}]")
@@ -78,7 +79,7 @@ class _Run:
         if len(numbers) != 3 * len(self._symbols):
             return Unfit("truncated", "the output breaks off within the forces", _COMPLETE)
         try:
-            forces = np.array(numbers, dtype=np.float64).reshape(-1, 3) * (RYDBERG / BOHR)
+            forces = np.array([float(number) for number in numbers]).reshape(-1, 3) * (RYDBERG / BOHR)
         except ValueError as error:
             return Unfit("not-a-number", f"forces: {error}", "Check this place in the output.")
         virial = _stress(text, at)
@@ -160,21 +161,22 @@ def _printed_structure(header: str) -> tuple[float, FloatArray, list[str], Float
     try:
         return (
             float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR,
-            np.array([_bracket(row) for row in header[axes:].split("\n", 4)[1:4]], dtype=np.float64),
+            _bracketed(header[axes:].split("\n", 4)[1:4]),
             [row.split(None, 2)[1] for row in rows],
-            np.array([_bracket(row) for row in rows], dtype=np.float64),
+            _bracketed(rows),
         )
     except (ValueError, IndexError):
         return None
 
 
-def _bracket(row: str) -> list[str]:
-    """The numbers of 'a(1) = (  1.0  0.0  0.0 )'."""
-    return row.rsplit("(", 1)[-1].split(")", 1)[0].split()
+def _bracketed(rows: list[str]) -> FloatArray:
+    """[n, 3] of rows such as 'a(1) = (  1.0  0.0  0.0 )'. Raises ValueError."""
+    brackets = [row[row.rfind("(") + 1 : row.rfind(")")] for row in rows]
+    return np.array([float(number) for number in " ".join(brackets).split()]).reshape(-1, 3)
 
 
 def _close(one: FloatArray, other: FloatArray) -> bool:
-    return one.shape == other.shape and bool(np.abs(one - other).max() < _PRINTED)
+    return one.shape == other.shape and float(np.abs(one - other).max()) < _PRINTED
 
 
 def _energy(text: str, before: int) -> float | None:
@@ -198,8 +200,8 @@ def _stress(text: str, at: int) -> FloatArray | None:
     start = text.find(_STRESS, at)
     if start < 0:
         return None
-    rows = text[start:].split("\n", 4)[1:4]
+    rows = text[start : start + _STRESS_ROWS].split("\n", 4)[1:4]
     try:
-        return np.array([row.split()[3:6] for row in rows], dtype=np.float64).reshape(3, 3)
+        return np.array([float(number) for row in rows for number in row.split()[3:6]]).reshape(3, 3)
     except ValueError:
         return None

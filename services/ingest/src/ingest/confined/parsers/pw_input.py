@@ -19,7 +19,7 @@ _CARDS = frozenset(
     """ATOMIC_SPECIES ATOMIC_POSITIONS K_POINTS ADDITIONAL_K_POINTS CELL_PARAMETERS REF_CELL_PARAMETERS CONSTRAINTS
     OCCUPATIONS ATOMIC_VELOCITIES ATOMIC_FORCES SOLVENTS HUBBARD AUTOPILOT""".split()  # noqa: SIM905 - a list of words
 )
-_BRACKETS = str.maketrans("{}()", "    ")
+_CARD = re.compile(r"\s*([A-Za-z_]+)[ \t]*[({]?[ \t]*(\w*)")
 _SHORTEST_CARD = min(map(len, _CARDS))
 _COMMENT = re.compile(r"""('[^'\n]*'|"[^"\n]*")|!.*""")
 _SYSTEM = re.compile(r"""(?i)&system\b((?:[^'"/&]++|'[^'\n]*'|"[^"\n]*")*+)""")
@@ -138,21 +138,22 @@ def parse(text: str) -> PwInput:
         words = line.split()
         if not words:
             continue
-        if len(words[0]) >= _SHORTEST_CARD and "=" not in line and (card := _card(words)) is not None:
+        first = words[0]
+        if len(first) >= _SHORTEST_CARD and first[0].isalpha() and (card := _card(line)) is not None:
             rows = cards.setdefault(card[0], Card(card[1], [])).rows
         elif rows is None:
             head.append(line)
-        elif words[0][0] not in "!#":
+        elif first[0] not in "!#":
             rows.append(words)
     return PwInput(_system("\n".join(head)), cards)
 
 
-def _card(words: list[str]) -> tuple[str, str] | None:
+def _card(line: str) -> tuple[str, str] | None:
     """Name and option of 'ATOMIC_POSITIONS {angstrom}', in whatever brackets and spaces."""
-    name, *more = " ".join(words[:3]).translate(_BRACKETS).split()
-    if name.upper() not in _CARDS:
+    found = _CARD.match(line)
+    if found is None or found[1].upper() not in _CARDS or line[found.end() :].lstrip().startswith("="):
         return None
-    return name.upper(), more[0].lower() if more and more[0][0] not in "!#" else ""
+    return found[1].upper(), found[2].lower()
 
 
 def _system(text: str) -> dict[str, str]:
@@ -191,6 +192,7 @@ def _table(rows: list[list[str]], columns: slice, count: int, what: str) -> Floa
     if not values or any(len(row) < count for row in values):
         raise Unfit("input-unreadable", f"a row of {what} has fewer than {count} numbers", "Add the whole input.")
     try:
-        return np.array(values, dtype=np.float64)
+        flat = [float(value) for row in values for value in row]
     except ValueError:
-        return np.array([[real(value) for value in row] for row in values])
+        flat = [real(value) for row in values for value in row]
+    return np.array(flat).reshape(-1, count)

@@ -1,12 +1,14 @@
 """ABACUS: single points, molecular dynamics, relaxations; read from the folder in which it ran."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest.confined.programs.spec import (
     RYDBERG_EV,
     FormatSpec,
+    Refusal,
     Signs,
     Theory,
     code,
@@ -54,7 +56,27 @@ def _converged(texts: Sequence[Path]) -> bool | None:
     return True if log and any(matching_lines(log, rb"final etot is|TOTAL ENERGY")) else None
 
 
-def _format(name: str, title: str, log: str) -> FormatSpec:
+def _misaligned(texts: Sequence[Path]) -> Refusal | None:
+    """dpdata pairs forces with steps by their number, also where a step that did not converge has none."""
+    counts = Counter(
+        match[0].lower()
+        for path in texts
+        if path.name.startswith("running_")
+        for match in matching_lines(path, rb"final etot is|has (?:not|NOT) been achieved|TOTAL-FORCE")
+    )
+    unconverged = counts[b"has not been achieved"]
+    if not unconverged or counts[b"total-force"] in (0, counts[b"final etot is"] + unconverged):
+        return None
+    reason = f"{unconverged} steps did not converge and have no forces: dpdata would mix up the forces of the others"
+    return "unconverged", reason, "Repeat the relaxation from the last step that converged, or export it as extxyz."
+
+
+def _format(
+    name: str,
+    title: str,
+    log: str,
+    refuses: Callable[[Sequence[Path]], Refusal | None] | None = None,
+) -> FormatSpec:
     return FormatSpec(
         name=name,
         title=title,
@@ -67,6 +89,7 @@ def _format(name: str, title: str, log: str) -> FormatSpec:
         texts=_texts,
         theory=_theory,
         converged=_converged,
+        refuses=refuses,
         signs=Signs(
             finished=rb"Finish Time|Total +Time",
             unconverged=rb"convergence has (not|NOT) been achieved",
@@ -79,5 +102,5 @@ def _format(name: str, title: str, log: str) -> FormatSpec:
 FORMATS = (
     _format("abacus/scf", "ABACUS single point", "scf"),
     _format("abacus/md", "ABACUS molecular dynamics", "md"),
-    _format("abacus/relax", "ABACUS relaxation", "*relax"),
+    _format("abacus/relax", "ABACUS relaxation", "*relax", _misaligned),
 )

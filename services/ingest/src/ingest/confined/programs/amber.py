@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.confined.programs.spec import FormatSpec, Refusal, Theory, by_stem, first, said
+from ingest.confined.programs.spec import FormatSpec, Refusal, Signs, Theory, by_stem, code, first, said
 
 
 def _texts(stem: Path) -> list[Path]:
@@ -24,6 +24,13 @@ def _refuses(texts: Sequence[Path]) -> Refusal | None:
         reason = "the topology has no ATOMIC_NUMBER, and atom types do not tell the elements"
         return "unknown-element", reason, "Write the topology again with AmberTools 12 or later."
     return None
+
+
+def _sqm_theory(text: str) -> Theory:
+    return said(
+        code=code("AmberTools sqm", first(r"AMBER SQM VERSION\s+(\S+)", text)),
+        functional=first(r"Selected Hamiltonian \*+\s*\n\s*\|?\s*QMMM:\s*(\S+)", text),
+    )
 
 
 FORMATS = (
@@ -47,5 +54,12 @@ FORMATS = (
         names=("*.out",),
         content=re.compile(rb"AMBER SQM|QMMM: |SQM VERSION"),
         told_by="AMBER SQM",
+        theory=_sqm_theory,
+        signs=Signs(
+            finished=rb"Calculation Completed",
+            unconverged=rb"Unable to achieve self consistency",
+            forces=rb"QMMM: Forces on QM atoms",
+            remedy="Set verbosity = 4 in &qmmm, which prints the forces.",
+        ),
     ),
 )

@@ -17,7 +17,6 @@ from ingest.confined.programs.spec import (
     first,
     head,
     listed,
-    matching_lines,
     named,
     said,
     start_of,
@@ -28,7 +27,7 @@ _NO_LOG = ("*.xyz", "*.ener", "*.inp", "*.restart*", "*.wfn*", "*.cell", "*.stre
 _SIGNS = Signs(
     finished=rb"PROGRAM ENDED",
     unconverged=rb"SCF run NOT converged",
-    forces=rb"ATOMIC FORCES",
+    forces=rb"ATOMIC FORCES|Atomic forces",
     remedy="Set &FORCE_EVAL / &PRINT / &FORCES ON.",
 )
 
@@ -49,19 +48,6 @@ def _md_folders(tree: Tree) -> Iterator[Calculation]:
             shown = tree.shown(folder) if folder != tree.root else "."
             options = {"cp2k_output_name": logs[0].name}
             yield Calculation(shown, "cp2kdata/md", (str(folder.relative_to(tree.root)),), options)
-
-
-def _steps(texts: Sequence[Path]) -> list[bool | None]:
-    """For each energy, what the self-consistency before it said."""
-    states: list[bool | None] = []
-    converged: bool | None = None
-    for match in matching_lines(texts[0], rb"SCF run (NOT )?converged|ENERGY\| Total FORCE_EVAL"):
-        if match[0].startswith(b"SCF"):
-            converged = match[1] is None
-        else:
-            states.append(converged)
-            converged = None
-    return states
 
 
 def _refuses(texts: Sequence[Path]) -> Refusal | None:
@@ -99,7 +85,6 @@ FORMATS = (
         find=_md_folders,
         texts=log,
         theory=_theory,
-        converged=_steps,
         signs=_SIGNS,
     ),
     FormatSpec(
@@ -111,7 +96,6 @@ FORMATS = (
         content=_CONTENT,
         told_by="CP2K",
         theory=_theory,
-        converged=_steps,
         refuses=_refuses,
         signs=_SIGNS,
     ),

@@ -13,5 +13,6 @@ FORMATS = (
         names=("MOVEMENT*", "*.MOVEMENT"),
         content=re.compile(rb"atoms, *Iteration|Iteration *= *"),
         told_by="Iteration",
+        theory=lambda _text: {"code": "PWmat"},
     ),
 )

@@ -50,15 +50,38 @@ def _pw_input(tree: Tree, output: Path) -> Path | None:
 
 
 def _theory(text: str) -> Theory:
+    # What comes after the header is long and says nothing of it.
+    text = text.split("     Self-consistent Calculation", 1)[0]
     cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", text)
-    species = re.search(r"(?ims)^\s*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
     return said(
         code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", text)),
         functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", text)),
         cutoff_ev=energy_ev(cutoff, RYDBERG_EV),
         k_points=first(r"^\s*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
-        basis=listed([line.split()[2] for line in species[1].splitlines() if line.strip()]) if species else None,
+        basis=_pseudopotentials(text),
     )
+
+
+def _input_of(stem: Path) -> list[Path]:
+    return [path for path in (stem.with_name(f"{stem.name}.in"),) if path.is_file()]
+
+
+def _cp_theory(text: str) -> Theory:
+    return said(
+        code="Quantum ESPRESSO cp.x",
+        functional=first(r"\binput_dft\s*=\s*['\"]([^'\"]+)", text),
+        cutoff_ev=energy_ev(_fortran(first(r"\becutwfc\s*=\s*([\d.]+(?:[deDE][-+]?\d+)?)", text)), RYDBERG_EV),
+        basis=_pseudopotentials(text),
+    )
+
+
+def _fortran(number: str | None) -> str | None:
+    return None if number is None else number.lower().replace("d", "e")
+
+
+def _pseudopotentials(text: str) -> str | None:
+    species = re.search(r"(?ims)^\s*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
+    return listed([line.split()[2] for line in species[1].splitlines() if line.strip()]) if species else None
 
 
 def _functional(printed: str | None) -> str | None:
@@ -94,5 +117,7 @@ FORMATS = (
         reads="files",
         names=("*.in", "*.pos", "*.evp", "*.for", "*.cel"),
         find=by_stem("qe/cp/traj", (".in", ".pos", ".evp", ".for", ".cel")),
+        texts=_input_of,
+        theory=_cp_theory,
     ),
 )

@@ -7,9 +7,12 @@ import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from ingest.confined.text import marked
 
 HEAD_BYTES = 1 << 16
 RYDBERG_EV = 13.605693122990
@@ -69,10 +72,6 @@ def _tells_nothing(_files: Sequence[Path]) -> Convergence:
     return None
 
 
-def _refuses_nothing(_files: Sequence[Path]) -> Refusal | None:
-    return None
-
-
 def _all_alike(_path: Path, _head: bytes) -> bool:
     return True
 
@@ -118,13 +117,16 @@ class FormatSpec:
     texts: Callable[[Path], list[Path]] = itself
     theory: Callable[[str], Theory] = _says_nothing
     converged: Callable[[Sequence[Path]], Convergence] = _tells_nothing
-    refuses: Callable[[Sequence[Path]], Refusal | None] = _refuses_nothing
+    refuses: Callable[[Sequence[Path]], Refusal | None] | None = None
     signs: Signs | None = None
 
 
 def head(path: Path) -> bytes:
+    """The first 64 KiB; of text that is marked as UTF-16 or so, in UTF-8."""
     with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
+        start = file.read(HEAD_BYTES)
+    encoding = marked(start)
+    return start.decode(encoding, "replace").encode() if encoding else start
 
 
 def holds(path: Path, word: bytes) -> bool:
@@ -134,7 +136,13 @@ def holds(path: Path, word: bytes) -> bool:
 
 
 def named(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(name.lower(), pattern.lower()) for pattern in patterns)
+    """Whether one of these patterns, such as '*.out', fits the name, whatever its case."""
+    return _any_of(patterns).match(name.lower()) is not None
+
+
+@lru_cache(maxsize=256)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or r"(?!)")
 
 
 def matching_lines(path: Path, pattern: bytes) -> Iterator[re.Match[bytes]]:

@@ -12,6 +12,6 @@ FORMATS = (
         reads="file",
         names=("*.extxyz", "*.xyz"),
         content=re.compile(rb"\A\s*\d+[ \t]*\r?\n[^\n]*(Properties=|Lattice=)"),
-        told_by="Properties= or Lattice= in each frame",
+        told_by="Properties= or Lattice= in its second line",
     ),
 )
