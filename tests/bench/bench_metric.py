@@ -31,6 +31,7 @@ from dpa.environment import environment
 from frames.frame import Frame
 from frames.store import write
 from kit.blobs import Blobs
+from metric.domain.coverage import KnownBranch
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
 from metric.prediction import PredictionPool
 from metric.settings import MetricSettings
@@ -119,7 +120,9 @@ async def judged(folder: Path, frames: Sequence[Frame]) -> tuple[list[float], Me
     published = await reference_model.publish(blobs, folder)
     manifest = await blobs.get_model(published.key, ModelManifest)
     model = CurrentModel(reference_model.VERSION, published)
-    models = Models(LoadedModel(model, manifest, folder / "model.pt", frozenset()))
+    models = Models(
+        LoadedModel(model, folder / "model.pt", tuple(map(KnownBranch.of, manifest.branches)), frozenset(), manifest)
+    )
     train, held_out = demo_data.parts(list(frames))
     ref = DatasetRef(dataset_id=uuid4(), version=1)
     _, dataset = await reference_model.store_frames(blobs, folder, "bench", ref, train, held_out, LevelOfTheory())

@@ -150,8 +150,14 @@ def _formats() -> FormatCatalog:
     return FormatCatalog(
         dpdata_version="1.1.0",
         formats=(
-            FormatInfo(name="qe/pw/scf", title="Quantum ESPRESSO pw.x", reads="file", names=("*.out",)),
-            FormatInfo(name="vasp/outcar", title="VASP OUTCAR", reads="file", names=("OUTCAR*",)),
+            FormatInfo(
+                name="qe/pw/scf",
+                title="Quantum ESPRESSO pw.x",
+                reads="files",
+                names=("*.in", "*.out"),
+                example="scf.in and scf.out",
+            ),
+            FormatInfo(name="vasp/outcar", title="VASP OUTCAR", reads="file", names=("OUTCAR*",), aliases=("outcar",)),
             FormatInfo(name="deepmd/npy", title="DeePMD-kit npy", reads="folder", names=("type.raw",)),
         ),
     )

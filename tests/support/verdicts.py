@@ -14,6 +14,7 @@ from case_list import CASES, GROUPS
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
 from kit.blobs import Blobs
 from known_cases import Case
+from metric.domain.coverage import KnownBranch
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.run_settings import RunSettings
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
@@ -31,7 +32,7 @@ data. Written by `python tests/support/verdicts.py`; `tests/integration/metric/t
 case anew and compares.
 
 """
-FIELDS = re.compile(r"^\| (\S+) \| (.*?) \| (\S+) \| \**([a-z-]+)\** \| ", re.MULTILINE)
+FIELDS = re.compile(r"^\| (\S+) \| (.*?) \| (\S+) \| \**(passed|covered|not-sound)\** \| ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ class ReferenceModels:
         return self._model
 
     async def load(self, model: CurrentModel) -> LoadedModel:
-        return LoadedModel(model, reference_model.manifest(), reference_model.RELEASE, self._pairs)
+        manifest = reference_model.manifest()
+        branches = tuple(map(KnownBranch.of, manifest.branches))
+        return LoadedModel(model, reference_model.RELEASE, branches, self._pairs, manifest)
 
 
 async def judge_cases(cases: Iterable[Case], folder: Path) -> list[Found]:

@@ -189,3 +189,32 @@ def test_tokens_are_shown_once_and_revoked(page: Page, platform: Any, sign_in: S
     page.get_by_role("button", name="Revoke laptop").click()
     expect(page.get_by_role("row", name="laptop")).to_have_count(0)
     assert httpx.get(f"{platform.url}/api/v1/me", headers=me).status_code == 401
+
+
+def test_formats_are_found_by_any_of_their_names(page: Page, platform: Any, sign_in: SignIn) -> None:
+    sign_in(platform.client())
+    page.goto("/upload")
+    chosen, search, hint = page.get_by_label("DFT data format"), page.get_by_label("Search formats"), "#format-hint"
+    expect(page.locator(hint)).to_contain_text("With detect we look at the names of your files, then into them")
+    for typed, name in (("espresso", "qe/pw/scf"), ("OUTCAR", "vasp/outcar"), ("type.raw", "deepmd/npy")):
+        search.fill(typed)
+        expect(chosen).to_have_value(name)
+        expect(chosen.locator("option")).to_have_count(1)
+    search.fill("pw.x")
+    expect(page.locator(hint)).to_contain_text("several files that belong together. Usual names: *.in, *.out")
+    expect(page.locator(hint)).to_contain_text("Example: scf.in and scf.out")
+    search.fill("gromacs")
+    expect(page.locator(hint)).to_contain_text("No format of that name")
+    search.fill("")
+    expect(chosen.locator("option")).to_have_count(4)
+    expect(chosen).to_have_value("qe/pw/scf")
+
+
+def test_a_cutoff_that_is_no_number_is_pointed_out(page: Page, platform: Any, sign_in: SignIn) -> None:
+    sign_in(platform.client())
+    page.goto("/upload")
+    page.get_by_text("Level of theory").first.click()
+    page.get_by_label("Plane-wave cut-off").fill("forty Rydberg")
+    page.get_by_text("Level of theory").first.click()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("The cut-off is a positive number in eV")).to_be_visible()

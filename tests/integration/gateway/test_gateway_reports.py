@@ -65,6 +65,10 @@ async def test_the_report_the_tables_and_what_pages_show(site: Site, mei: Member
     assert shown["new_element_pairs"] == ["C-C", "C-Si"]
     assert shown["novelty"]["median"] == 3.6
 
+    (listed,) = (await site.http.get("/api/v1/datasets")).json()["datasets"]
+    assert listed["metric"]["report"]["frames"] == []
+    assert listed["metric"] | {"report": shown} == metric
+
     table = await site.http.get(metric["tables"]["frames.csv"])
     assert table.content.startswith(b"index,force-cap")
     assert table.headers["content-disposition"].startswith('attachment; filename="frames.csv"')

@@ -255,7 +255,7 @@ async def test_damaged_calculations_are_set_aside_by_path_and_reason(
     assert [(one.path, one.frame, one.rule) for one in prepared.set_aside] == [
         (frame.format(cut, "out"), None, "truncated"),
         (frame.format(nan, "out"), 0, "not-finite"),
-        (frame.format(unconverged, "out"), None, "unconverged"),
+        (frame.format(unconverged, "out"), 0, "unconverged"),
         (frame.format(orphan, "out"), None, "no-input-file"),
         (frame.format(no_forces, "out"), None, "no-forces"),
     ]

@@ -10,7 +10,7 @@ from contracts.artifacts import BranchManifest
 from frames.errors import max_force_error
 from frames.frame import FloatArray, Frame
 from known_cases import DATA, extxyz
-from metric.domain.coverage import Prediction, judge_branch
+from metric.domain.coverage import KnownBranch, Prediction, judge_branch
 from metric.prediction import PredictionProcess
 
 SPLITS = 400
@@ -21,7 +21,7 @@ def coverage(branch: BranchManifest, held_out: FloatArray, frames: list[Frame], 
     calibrated = branch.model_copy(
         update={"held_out_max_force_errors_ev_per_angstrom": tuple(float(error) for error in held_out)}
     )
-    return judge_branch(calibrated, frames, prediction, set(branch.elements)).coverage.coverage
+    return judge_branch(KnownBranch.of(calibrated), frames, prediction, set(branch.elements)).coverage.coverage
 
 
 def picked(prediction: Prediction, rows: Any) -> Prediction:

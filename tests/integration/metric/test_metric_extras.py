@@ -15,6 +15,7 @@ from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
 from frames.frame import Frame
 from kit.blobs import Blobs
+from metric.domain.coverage import KnownBranch
 from metric.domain.run_settings import Share
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
 from metric.learning_gain import LearningGains, Trials
@@ -82,7 +83,13 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     release = work / "release.pt"
     shutil.copyfile(reference_model.RELEASE, release)
     async with PredictionPool(1, threads=1, timeout_seconds=240) as pool:
-        yield Bench(blobs, work, pool, model, LoadedModel(model, manifest, release, frozenset()))
+        yield Bench(
+            blobs,
+            work,
+            pool,
+            model,
+            LoadedModel(model, release, tuple(map(KnownBranch.of, manifest.branches)), frozenset(), manifest),
+        )
 
 
 async def test_known_and_new_data_are_told_apart_and_placed_on_one_map(bench: Bench) -> None:
@@ -157,6 +164,7 @@ async def test_a_training_that_fails_or_takes_too_long_costs_the_curve_alone(ben
     frames = demo_data.load(demo_data.MORE_SILICON)
     slow = await bench.report(frames, bench.gains(steps=100_000, seconds=0.5))
     assert slow.learning_gain is None
+    assert bench.loaded.manifest is not None
     await bench.blobs.put_bytes(bench.loaded.manifest.recipe.key, b'{"no": "recipe"}')
     failed = await bench.report(frames, bench.gains(steps=2))
     assert failed.learning_gain is None

@@ -8,15 +8,15 @@ import pytest
 from contracts.artifacts import BranchManifest
 from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
 from frames.frame import FloatArray, Frame
-from metric.domain.coverage import Prediction, energy_shift, judge_branch, nearest
+from metric.domain.coverage import KnownBranch, Prediction, energy_shift, judge_branch, nearest
 from metric.domain.sampling import growing_parts, sample_by_group
 
 REF = DatasetRef(dataset_id=uuid4(), version=1)
 BLOB = BlobRef(key="k", sha256="0" * 64, size=1)
 
 
-def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, ...] = ("Si",)) -> BranchManifest:
-    return BranchManifest(
+def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, ...] = ("Si",)) -> KnownBranch:
+    manifest = BranchManifest(
         name=name,
         dataset=REF,
         dataset_manifest=BLOB,
@@ -28,6 +28,7 @@ def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, .
         baseline_energy_rmse_mev_per_atom=50.0,
         baseline_force_rmse_mev_per_angstrom=1000.0,
     )
+    return KnownBranch.of(manifest)
 
 
 def frame(numbers: list[int], energy: float = 0.0, forces: FloatArray | None = None) -> Frame:

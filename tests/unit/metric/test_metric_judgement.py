@@ -1,14 +1,11 @@
 """From frames and predictions to one outcome with its sentences and numbers."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import numpy as np
 import pytest
-from contracts.artifacts import BranchManifest
-from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
 from frames.frame import Frame
-from metric.domain.coverage import Prediction
+from metric.domain.coverage import KnownBranch, Prediction
 from metric.domain.records import Records
 from metric.domain.report import Judgement, Known, judge, log_histogram
 from metric.domain.survey import Survey, survey
@@ -18,18 +15,12 @@ from metric.settings import MetricSettings
 LIMITS = MetricSettings(blobs_url="file:///unused").limits()
 
 
-def branch(name: str, elements: tuple[str, ...] = ("Si",), threshold: float = 0.3) -> BranchManifest:
-    return BranchManifest(
+def branch(name: str, elements: tuple[str, ...] = ("Si",), threshold: float = 0.3) -> KnownBranch:
+    return KnownBranch(
         name=name,
-        dataset=DatasetRef(dataset_id=uuid4(), version=1),
-        dataset_manifest=BlobRef(key="k", sha256="0" * 64, size=1),
-        elements=elements,
-        level_of_theory=LevelOfTheory(),
-        weight=1.0,
-        held_out=BranchError(branch=name, energy_rmse_mev_per_atom=5.0, force_rmse_mev_per_angstrom=100.0),
-        held_out_max_force_errors_ev_per_angstrom=(threshold,) * 30,
-        baseline_energy_rmse_mev_per_atom=50.0,
-        baseline_force_rmse_mev_per_angstrom=1000.0,
+        elements=frozenset(elements),
+        threshold_ev_per_angstrom=threshold,
+        held_out_force_rmse_mev_per_angstrom=100.0,
     )
 
 

@@ -161,6 +161,14 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
     )
 
 
+def brief(view: views.DatasetView) -> views.DatasetView:
+    """For a list: without what only the dataset's own page shows of the report."""
+    if view.metric is None:
+        return view
+    metric = view.metric.model_copy(update={"report": views.ReportSummary()})
+    return view.model_copy(update={"metric": metric})
+
+
 def _growth(around: Mapping[str, Any]) -> tuple[RuleResult, ...] | None:
     ending = around.get("published") or around.get("withheld")
     return tuple(RuleResult.model_validate(rule) for rule in ending["rules"]) if ending else None

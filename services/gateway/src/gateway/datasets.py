@@ -130,7 +130,8 @@ class Datasets:
             total = await self._store.entries.count(connection, reader_id, mine)
             refs = await self._store.entries.page(connection, reader_id, mine, size, (page - 1) * size)
             found = await views_of(self._store, connection, refs, reader_id)
-        return views.DatasetPage(datasets=tuple(found), page=page, pages=-(-total // size), total=total)
+        shown = tuple(assemble.brief(view) for view in found)
+        return views.DatasetPage(datasets=shown, page=page, pages=-(-total // size), total=total)
 
     async def queue(self, reader: Person | None) -> views.QueueView:
         """What is checked, waits and trains; private contributions of others have no name."""

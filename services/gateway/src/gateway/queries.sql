@@ -126,7 +126,7 @@ where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
 -- name: find_entry
 -- The latest version, if this reader (none: a stranger) may see it.
 select dataset_id, version, owner_id, name, private, filename, archive_key, archive_sha256, archive_size,
-       pictures, tables, metric, validated, rejected is not null as rejected
+       pictures, tables, metric, validated
 from datasets join contributions using (dataset_id, version)
 where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
 order by version desc limit 1;

@@ -142,7 +142,7 @@ class IngestView(Frozen):
 
 
 class ReportSummary(Frozen):
-    """What pages show of a metric report; the whole of it is at /metric."""
+    """What a dataset's page shows of a metric report; empty in lists. The whole of it is at /metric."""
 
     frames_judged: int = 0
     threshold_ev_per_angstrom: float | None = None

@@ -18,7 +18,7 @@ from frames.frame import Frame
 from kit.blobs import Blobs, file_sha256
 from kit.logs import get_logger
 
-from metric.domain.coverage import Prediction
+from metric.domain.coverage import KnownBranch, Prediction
 from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
 from metric.domain.records import Split
@@ -48,12 +48,18 @@ class CurrentModel:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """The same with its manifest, the release file on disk, and the pairs of elements that trained it."""
+    """The same with the release file on disk.
+
+    branches  what frames are held against
+    pairs     of elements that trained it
+    manifest  how it was trained; None where only what is published of a model is known, as in a dry run
+    """
 
     model: CurrentModel
-    manifest: ModelManifest
     release: Path
+    branches: tuple[KnownBranch, ...]
     pairs: frozenset[str]
+    manifest: ModelManifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ class Judge:
         """One a branch; the first tells how close the frames are to training frames: that part is shared by all."""
         return [
             await self._predictions.predict(loaded.release, branch.name, frames, learned if number == 0 else None)
-            for number, branch in enumerate(loaded.manifest.branches)
+            for number, branch in enumerate(loaded.branches)
         ]
 
     async def _store(
@@ -225,7 +231,7 @@ def _failed(report: MetricReport, split: Split) -> frozenset[int]:
 
 def _known(loaded: LoadedModel, learned: Path | None) -> Known:
     seen = outline(learned) if learned is not None else None
-    return Known(loaded.model.version, loaded.manifest.branches, loaded.pairs, seen)
+    return Known(loaded.model.version, loaded.branches, loaded.pairs, seen)
 
 
 def _sample(found: Survey, settings: RunSettings) -> list[Surveyed]:

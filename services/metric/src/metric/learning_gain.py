@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from contracts.artifacts import DatasetManifest, GainPoint, LearningGain
@@ -58,12 +58,13 @@ class LearningGains:
         """`left_out` are training frames that failed. None when it is off, when there is nothing to train on or to
         judge by, and when it went wrong or took too long: a verdict never waits for it in vain.
         """
-        if self._trials.steps == 0 or manifest.train is None:
+        if self._trials.steps == 0 or manifest.train is None or loaded.manifest is None:
             return None
         try:
             async with asyncio.timeout(self._trials.seconds):
                 with tempfile.TemporaryDirectory(prefix="gain-", dir=self._folder) as name:
-                    return await self._curve(loaded, nearest, manifest, manifest.train, left_out, Path(name))
+                    recipe = json.loads(await self._blobs.get_bytes(loaded.manifest.recipe.key))
+                    return await self._curve(loaded, nearest, recipe, manifest, manifest.train, left_out, Path(name))
         except Exception as error:  # an extra that fails is no reason to have no verdict
             log.warning(
                 "learning-gain-failed", dataset=str(manifest.dataset), reason=f"{type(error).__name__}: {error}"
@@ -74,12 +75,12 @@ class LearningGains:
         self,
         loaded: LoadedModel,
         nearest: str,
+        recipe: dict[str, Any],
         manifest: DatasetManifest,
         train_data: BlobRef,
         left_out: frozenset[int],
         folder: Path,
     ) -> LearningGain | None:
-        recipe = json.loads(await self._blobs.get_bytes(loaded.manifest.recipe.key))
         every = await self._frames(train_data, folder / "all")
         held_out = await self._frames(manifest.held_out, folder / "held-out")
         usable = [frame for index, frame in enumerate(every) if index not in left_out]

@@ -9,6 +9,7 @@ from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 
+from metric.domain.coverage import KnownBranch
 from metric.domain.pairs import pairs_of_elements, pairs_of_manifest
 from metric.fetch import artifact
 from metric.judging import CurrentModel, LoadedModel
@@ -52,8 +53,9 @@ class RegistryModels:
         path = self._folder / f"{manifest.release.sha256}.pt"
         if not path.exists():
             await self._blobs.get_file(manifest.release, path)
+        branches = tuple(KnownBranch.of(branch) for branch in manifest.branches)
         pairs = frozenset[str]().union(*[await self._pairs(branch) for branch in manifest.branches])
-        self._loaded[model] = loaded = LoadedModel(model, manifest, path, pairs)
+        self._loaded[model] = loaded = LoadedModel(model, path, branches, pairs, manifest)
         while len(self._loaded) > _KEPT:
             self._loaded.pop(next(iter(self._loaded))).release.unlink(missing_ok=True)
         log.info("model-loaded", version=model.version, branches=len(manifest.branches))

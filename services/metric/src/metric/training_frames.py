@@ -62,21 +62,22 @@ class TrainingFrames:
         """The file to hold new frames against (`reference.load`); None when no training frame is there any more, or
         none is wanted. Several workers may ask at once: one makes it. Raises what is wrong with storage or model.
         """
-        branches = loaded.manifest.branches
-        if not branches or share.per_branch == 0:
+        manifest = loaded.manifest
+        if manifest is None or not manifest.branches or share.per_branch == 0:
             return None
-        wanted = _Drawn(share.per_branch, share.of(len(branches)), seed)
-        target = self._folder / f"{loaded.manifest.release.sha256}-{wanted.count}-{seed}.npz"
+        wanted = _Drawn(share.per_branch, share.of(len(manifest.branches)), seed)
+        target = self._folder / f"{manifest.release.sha256}-{wanted.count}-{seed}.npz"
         if not target.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             async with self._alone():
-                if not target.exists() and not await self._learn(loaded, target, wanted):
+                if not target.exists() and not await self._learn(loaded, manifest.branches, target, wanted):
                     return None
         os.utime(target)
         return target
 
-    async def _learn(self, loaded: LoadedModel, target: Path, wanted: _Drawn) -> bool:
-        branches = loaded.manifest.branches
+    async def _learn(
+        self, loaded: LoadedModel, branches: Sequence[BranchManifest], target: Path, wanted: _Drawn
+    ) -> bool:
         samples = [sample for branch in branches if (sample := await self._sample(branch, wanted)) is not None]
         if not samples:
             return False

@@ -19,6 +19,7 @@ const authors = new Authors(byId("authors"), (name) => fill(words.tRemove, name)
 const transfer = new Transfer(words, (message) => (message ? showError("upload_id", message) : clearError("upload_id")));
 // One key for one entry: a repetition after a lost answer does not publish twice. A changed form is another entry.
 let key = newKey();
+const formats = [...byId<HTMLSelectElement>("format").options];
 
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -132,6 +133,19 @@ function explainFormat(): void {
   hint.textContent = told.join(" ");
 }
 
+/** Leaves the formats of which a title, name, alias or file name has what was typed, and chooses the first of them. */
+function searchFormats(): void {
+  const select = byId<HTMLSelectElement>("format");
+  const wanted = value("format-search").toLowerCase();
+  const chosen = select.value;
+  const found = formats.filter((option) => !wanted || option.dataset.search?.includes(wanted));
+  select.replaceChildren(...(found.length ? found : formats));
+  const stays = found.some((option) => option.value === chosen);
+  select.value = stays || !found.length ? chosen : found[0]!.value;
+  explainFormat();
+  if (!found.length) byId("format-hint").textContent = words.tNoFormat!;
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   authors.confirm();
@@ -156,6 +170,7 @@ agree.addEventListener("change", () => (agreeButton.disabled = !agree.checked));
 agreeButton.addEventListener("click", () => void publish());
 byId("agree-back").addEventListener("click", () => dialog.close());
 byId("format").addEventListener("change", explainFormat);
+byId("format-search").addEventListener("input", searchFormats);
 byId("dpa").addEventListener("change", (event) => {
   byId("format-field").hidden = !(event.target as HTMLInputElement).checked;
 });

@@ -92,7 +92,7 @@ def _in_bytes_of_ascii(texts: list[Path]) -> None:
 def _by_dpdata(root: Path, calculation: dict[str, Any], files: list[Path]) -> Iterator[Raw]:
     name = calculation["format"]
     spec, texts = FORMATS.get(name), _texts(name, files)
-    _in_bytes_of_ascii(texts)
+    _in_bytes_of_ascii(_texts(name, files))
     options = calculation["options"] | dict(spec.options if spec else ())
     with lenient():
         raws = [raw for system in _systems(root, calculation, options) for raw in _of_system(system)]

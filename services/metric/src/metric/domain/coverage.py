@@ -31,6 +31,30 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBranch:
+    """What is told of a branch that frames are held against.
+
+    elements   symbols that its training data had
+    threshold  eV/Å: a frame whose largest force error is not above it counts as known
+    held_out_force_rmse_mev_per_angstrom  its own error
+    """
+
+    name: str
+    elements: frozenset[str]
+    threshold_ev_per_angstrom: float
+    held_out_force_rmse_mev_per_angstrom: float
+
+    @classmethod
+    def of(cls, branch: BranchManifest) -> "KnownBranch":
+        return cls(
+            name=branch.name,
+            elements=frozenset(branch.elements),
+            threshold_ev_per_angstrom=conformal_threshold(branch.held_out_max_force_errors_ev_per_angstrom),
+            held_out_force_rmse_mev_per_angstrom=branch.held_out.force_rmse_mev_per_angstrom,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class BranchJudgement:
     """One branch against the judged frames.
 
@@ -50,14 +74,13 @@ class BranchJudgement:
 
 
 def judge_branch(
-    branch: BranchManifest, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
+    branch: KnownBranch, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
 ) -> BranchJudgement:
     """`known_elements` are those that any branch of the model has seen: a frame with another is never covered."""
     reference = [frame.forces for frame in frames]
     errors = max_force_error(prediction.forces, reference)
-    threshold = conformal_threshold(branch.held_out_max_force_errors_ev_per_angstrom)
     known = np.array([set(frame.symbols) <= known_elements for frame in frames], dtype=np.bool_)
-    covered = known & (errors <= threshold)
+    covered = known & (errors <= branch.threshold_ev_per_angstrom)
     counts, natoms, energies = _labels(frames)
     alignment = align_energies(counts, prediction.energy - energies)
     return BranchJudgement(
@@ -65,7 +88,7 @@ def judge_branch(
             branch=branch.name,
             force_rmse_mev_per_angstrom=1000 * force_rmse(prediction.forces, reference),
             energy_rmse_mev_per_atom=1000 * energy_rmse(alignment.residual, natoms),
-            threshold_ev_per_angstrom=threshold,
+            threshold_ev_per_angstrom=branch.threshold_ev_per_angstrom,
             coverage=float(covered.mean()),
             alignment_rank=alignment.rank,
             elements=int(counts.any(axis=0).sum()),

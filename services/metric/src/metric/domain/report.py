@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from contracts.artifacts import BranchManifest, DescriptorMap, FrameVerdict, Histogram, Novelty, Parity
+from contracts.artifacts import DescriptorMap, FrameVerdict, Histogram, Novelty, Parity
 from contracts.base import RuleResult
 from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
 
-from metric.domain.coverage import BranchJudgement, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.coverage import BranchJudgement, KnownBranch, Prediction, energy_shift, judge_branch, nearest
 from metric.domain.descriptor_map import Placed, placed
 from metric.domain.frame_verdicts import frame_verdicts
 from metric.domain.labels import judge_all
@@ -33,7 +33,7 @@ class Known:
     """
 
     version: str
-    branches: tuple[BranchManifest, ...]
+    branches: tuple[KnownBranch, ...]
     pairs: frozenset[str] = frozenset()
     outline: Outline | None = None
 
@@ -137,7 +137,7 @@ def judge(
 
 def _candidates(model: Known, predictions: Sequence[Prediction]) -> list[Candidate]:
     return [
-        Candidate(branch.name, frozenset(branch.elements), branch.held_out.force_rmse_mev_per_angstrom, prediction)
+        Candidate(branch.name, branch.elements, branch.held_out_force_rmse_mev_per_angstrom, prediction)
         for branch, prediction in zip(model.branches, predictions, strict=True)
     ]
 

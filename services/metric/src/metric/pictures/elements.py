@@ -80,7 +80,7 @@ def _remark(noun: str, count: int, new: Sequence[str], model_version: str | None
     if model_version is None:
         return f"{counted(count, noun)}, all new: there is no model yet"
     if not new:
-        return f"{counted(count, noun)}, all of them known to DPA {model_version}"
+        return f"{counted(count, noun)}, {'all of them ' if count > 1 else ''}known to DPA {model_version}"
     more = len(new) - _NAMED
     named = listed([*new[:_NAMED], f"{more:,} more"] if more > 0 else new)
     return f"{counted(count, noun)}, {len(new):,} new to DPA {model_version}: {named}"

@@ -6,13 +6,12 @@ from math import sqrt
 import numpy as np
 from frames.frame import FloatArray
 
-from ingest.confined.judging import Raw
+from ingest.confined.judging import Raw, determinant
 
 
 def volume(cell: FloatArray) -> float:
     """Å³, positive whatever the order of the lattice vectors."""
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
-    return float(abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)))
+    return abs(determinant(cell))
 
 
 def lower_triangular(raw: Raw) -> Raw:
@@ -24,6 +23,8 @@ def lower_triangular(raw: Raw) -> Raw:
     if raw.cell is None:
         return raw
     a, b, c = raw.cell.tolist()
+    if a[1] == a[2] == b[2] == 0 and min(a[0], b[1], c[2]) > 0:
+        return raw
     if _dot(_cross(a, b), c) < 0:
         b, c = c, b
     ax = _norm(a)
