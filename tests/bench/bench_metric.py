@@ -73,7 +73,7 @@ def dataset() -> list[Frame]:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Peer:
     """What deepmd needs for one branch: seconds as a command and as a warm call, errors in meV/Å and meV/atom."""
 
     cold: float
@@ -82,7 +82,7 @@ class Tested:
     energy_rmse: float
 
 
-def of_deepmd(folder: Path, branch: str) -> Tested:
+def of_deepmd(folder: Path, branch: str) -> Peer:
     model, system = folder / "model.pt", folder / "dataset.lmdb"
     cold, warm, said = [], [], ""
     for threads in sorted({1, CORES}):
@@ -98,7 +98,7 @@ def of_deepmd(folder: Path, branch: str) -> Tested:
         )
         warm.append(statistics.median(json.loads(done.stdout.splitlines()[-1])))
     errors = {name.split()[0]: float(value) for name, value in RMSE.findall(said)}
-    return Tested(min(cold), min(warm), 1000 * errors["Force"], 1000 * errors["Energy"])
+    return Peer(min(cold), min(warm), 1000 * errors["Force"], 1000 * errors["Energy"])
 
 
 class Models:
