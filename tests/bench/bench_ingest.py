@@ -98,7 +98,8 @@ def _ordered(numbers: np.ndarray, coords: np.ndarray) -> np.ndarray:
 
 def test_single_points(tmp_path: Path) -> None:
     pw_calculations(tmp_path / "tree", CALCULATIONS)
-    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
+    # As GNU tar packs it.
+    with tarfile.open(tmp_path / "tree.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         archive.add(tmp_path / "tree", "tree")
     peer = run("read_with_dpdata.py", tmp_path / "tree", "qe/pw/scf", tmp_path / "peer.npz")
     mine = ours(tmp_path / "tree.tar", "qe/pw/scf", tmp_path / "ours")

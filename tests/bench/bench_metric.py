@@ -82,7 +82,7 @@ class Tested:
     energy_rmse: float
 
 
-def tested(folder: Path, branch: str) -> Tested:
+def of_deepmd(folder: Path, branch: str) -> Tested:
     model, system = folder / "model.pt", folder / "dataset.lmdb"
     cold, warm, said = [], [], ""
     for threads in sorted({1, CORES}):
@@ -144,7 +144,7 @@ def test_a_verdict_against_dp_test(tmp_path: Path) -> None:
     frames = dataset()
     write(tmp_path / "dataset.lmdb", frames)
     shutil.copyfile(reference_model.RELEASE, tmp_path / "model.pt")
-    peers = {branch: tested(tmp_path, branch) for branch in BRANCHES}
+    peers = {branch: of_deepmd(tmp_path, branch) for branch in BRANCHES}
     seconds, report = asyncio.run(judged(tmp_path, frames))
     mine = statistics.median(seconds)
     assert report.frames_judged == len(frames)

@@ -32,7 +32,7 @@ data. Written by `python tests/support/verdicts.py`; `tests/integration/metric/t
 case anew and compares.
 
 """
-FIELDS = re.compile(r"^\| (\S+) \| (.*?) \| (\S+) \| \**([a-z-]+)\** \| ", re.MULTILINE)
+FIELDS = re.compile(r"^\| (\S+) \| (.*?) \| (\S+) \| \**(passed|covered|not-sound)\** \| ", re.MULTILINE)
 
 
 @dataclass(frozen=True)

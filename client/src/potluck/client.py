@@ -219,6 +219,10 @@ class Client:
             rerun = next((one for one in self.reruns(dataset_id) if one.id == rerun.id), rerun)
         return rerun
 
+    def policy(self) -> object:
+        """What datasets are judged by: {"settings": {name with unit: value}}."""
+        return self._transport.json("GET", "policy")
+
     # Models
 
     def models(self) -> tuple[Model, ...]:

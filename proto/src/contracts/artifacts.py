@@ -144,11 +144,9 @@ class Parity(Frozen):
 
 
 class MetricPolicy(Frozen):
-    """Written by metric when it starts: the thresholds that it judges by, for whoever wants to know beforehand."""
+    """Written by metric when it starts: what it judges by, for whoever wants to know beforehand."""
 
-    limits: dict[str, float] = Field(description="setting → value; the unit is in the name")
-    max_frames: int = Field(description="most frames of a dataset that the model predicts")
-    seed: int
+    settings: dict[str, float] = Field(description="as in a MetricReport; units are in the names")
 
 
 class MapPoint(Frozen):

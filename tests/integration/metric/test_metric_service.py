@@ -38,7 +38,8 @@ async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
     assert known.coverage >= 0.9
     report = await platform.report(known)
     assert {name for name in report.pictures if name.endswith(".svg")} == {
-        *("force-error.svg", "parity-energy.svg", "parity-force.svg", "elements.svg", "element-pairs.svg")
+        *("force-error.svg", "parity-energy.svg", "parity-force.svg", "elements.svg", "element-pairs.svg"),
+        *("map.svg", "novelty.svg"),
     }
     assert (report.new_elements, report.new_element_pairs, report.device) == ((), (), "cpu")
     rows = await platform.table(report)

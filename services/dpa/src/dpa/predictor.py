@@ -85,7 +85,8 @@ class Predictor:
             return
         found = None
         if descriptors:
-            found = tapped[0].cpu().numpy() if tapped else self._describe(batch)
+            seen = len(tapped) == 1 and tapped[0].shape[:2] == batch.types.shape
+            found = tapped[0].cpu().numpy() if seen else self._describe(batch)
         yield batch, energy, forces, virial, found
 
     def _evaluate(self, batch: Batch) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -95,7 +96,7 @@ class Predictor:
         return output[0], output[1], output[2]
 
     def _describe(self, batch: Batch) -> Descriptors:
-        """In a pass of its own: of a frozen model, and of one that does not call its descriptor as a module."""
+        """In a pass of its own: of a frozen model, and of one that calls its descriptor in its own way (DPA-4)."""
         with torch.jit.optimized_execution(False):
             found = self._potential.eval_descriptor(*batch.arrays(), mixed_type=True)
         return np.asarray(found, dtype=np.float32)

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from contracts.artifacts import MetricPolicy
+from contracts.keys import METRIC_POLICY
 from kit.rpc import channel
 from kit.service import Foundation
 from kit.work import work_folder
@@ -24,6 +26,7 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
     """Wire the service; it consumes and predicts until the block is left. Raises NoFonts."""
     # Better no service than one that judges and then cannot draw.
     font_files()
+    await base.blobs.put_model(METRIC_POLICY, MetricPolicy(settings=settings.run_settings().numbers()))
     with work_folder(settings.work_folder) as folder:
         async with (
             PredictionPool(

@@ -1,4 +1,4 @@
-"""/api/v1/formats, uploads (the list), datasets with their reports and reruns, queue."""
+"""/api/v1/formats, policy, uploads (the list), datasets with their reports and reruns, queue."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.answers import download, json_response, list_response, read_object
 from gateway.identity import reader, signed_in
+from gateway.policy import metric_policy
 from gateway.problems import invalid_field
 from gateway.service import Gateway
 from gateway.views import OpenUploadView
@@ -18,6 +19,10 @@ def gateway_of(request: Request) -> Gateway:
 
 async def formats(request: Request) -> Response:
     return json_response(await gateway_of(request).formats.catalog())
+
+
+async def policy(request: Request) -> Response:
+    return json_response(await metric_policy(gateway_of(request).blobs))
 
 
 async def open_uploads(request: Request) -> Response:
@@ -109,6 +114,7 @@ def routes() -> list[BaseRoute]:
     dataset = "/api/v1/datasets/{dataset_id:uuid}"
     return [
         Route("/api/v1/formats", formats, methods=["GET"]),
+        Route("/api/v1/policy", policy, methods=["GET"]),
         Route("/api/v1/uploads", open_uploads, methods=["GET"]),
         Route("/api/v1/datasets", page, methods=["GET"]),
         Route("/api/v1/datasets", publish, methods=["POST"]),
