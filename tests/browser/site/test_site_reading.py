@@ -128,7 +128,7 @@ def test_the_report_can_be_looked_at_and_taken_home(page: Page, contribution: Ca
         with page.expect_download() as started:
             checks.get_by_role("link", name="CSV" if name.endswith("csv") else "Parquet").click()
         assert started.value.suggested_filename == name
-    expect(page.get_by_role("link", name="PNG: Force: predicted against DFT")).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("PNG.*Force: predicted against DFT"))).to_be_visible()
     page.get_by_role("link", name="The report, JSON").click()
     expect(page.locator("body")).to_contain_text('"frames_judged"')
 
