@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-import demo_data
 import httpx
 import pytest
 import reference_model
 from contracts.artifacts import MetricPolicy, PublishedBranch, PublishedManifest
 from contracts.base import LevelOfTheory
 from frames.errors import conformal_threshold
+from metric.domain.run_settings import stored_settings
 from potluck.client import Client
 from potluck.errors import LocalFileError, PotluckError
 from potluck_check import asking, words
@@ -72,7 +72,7 @@ def platform(manifest: PublishedManifest, settings: dict[str, float]) -> httpx.M
         if path == "/api/v1/policy":
             return httpx.Response(200, json=MetricPolicy(settings=settings).model_dump())
         if path.startswith("/f/"):
-            return httpx.Response(200, content=files[path.removeprefix("/f/")][1])
+            return httpx.Response(200, stream=httpx.ByteStream(files[path.removeprefix("/f/")][1]))
         assert path == "/api/v1/models/latest"
         return httpx.Response(200, json={"version": "1.0", "files": listed})
 
@@ -93,7 +93,7 @@ async def said(source: Path, folder: Path, model: Asked | None, save: Path | Non
                settings: dict[str, float] | None = None) -> Answer:  # fmt: skip
     folder.mkdir()
     own = asking.default_settings()
-    wanted = asking.stored_settings(settings, own) if settings else own
+    wanted = stored_settings(settings, own) if settings else own
     return await check(Wanted(source, format_, None, wanted, model), folder, save, lambda _: None)
 
 
@@ -105,7 +105,7 @@ async def test_new_known_and_unsound_data(client: Callable[..., Client], tmp_pat
     assert new.outcome == "passed"
     assert new.verdict is not None
     assert new.verdict.report.new_elements == ("C",)
-    known = await said(demo_data.MORE_SILICON, tmp_path / "known", model)
+    known = await said(DEMO / "si-more-qe-pbe.tar.xz", tmp_path / "known", model)
     assert known.outcome == "covered"
     assert known.verdict is not None
     # What the platform's own branches say of the same frames, by the same threshold.

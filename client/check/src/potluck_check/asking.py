@@ -78,7 +78,9 @@ def fetch(client: Client, version: str, report: Report) -> Asked:
             remedy="Ask a newer version, or leave the model out: --model none.",
         )
     ref = BlobRef(key=path.name, sha256=file_sha256(path), size=path.stat().st_size)
-    pairs = frozenset[str]().union(*(pairs_of_elements(tuple(branch.elements)) for branch in branches))
+    pairs = frozenset[str]().union(
+        *(pairs_of_elements(tuple(branch.elements)) for branch in branches if branch.elements)
+    )
     loaded = LoadedModel(CurrentModel(model.version, ref), release, branches, pairs)
     return Asked(loaded, sum(one.dataset is None for one in manifest.branches))
 

@@ -71,9 +71,7 @@ def _read(found: DatasetManifest) -> list[str]:
     if found.detection is not None:
         told.append(f"Format: {found.detection.sentence} ({found.detection.confidence})")
     told.append(f"Level of theory: {_theory(found.level_of_theory) or 'the files do not tell'}")
-    told += [
-        f"You declared {one.declared} as {one.field}; the files say {one.found}" for one in found.theory_mismatches
-    ]
+    told += [f"You declared {one.field} {one.declared}; the files say {one.found}" for one in found.theory_mismatches]
     if found.removed:
         names = ", ".join(found.removed[:3]) + (" …" if len(found.removed) > 3 else "")
         told.append(f"Left out of what others may download, by its licence: {names}")
