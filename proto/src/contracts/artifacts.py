@@ -252,7 +252,9 @@ class BranchManifest(Frozen):
     )
     baseline_energy_rmse_mev_per_atom: float = Field(description="composition-only baseline on the same frames")
     baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
-    held_out_frames: HeldOutFrames | None = Field(default=None, description="none in manifests written before it was there")
+    held_out_frames: HeldOutFrames | None = Field(
+        default=None, description="none in manifests written before it was there"
+    )
 
 
 class ModelManifest(Frozen):
