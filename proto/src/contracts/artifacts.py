@@ -233,7 +233,9 @@ class HeldOutFrames(Frozen):
 
     atoms: tuple[int, ...] = Field(description="N of each frame")
     after: FrameErrors = Field(description="the candidate")
-    before: FrameErrors | None = Field(description="an old branch: the parent; a new one: zero-shot; none without")
+    before: FrameErrors | None = Field(
+        default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
+    )
     baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
 
 

@@ -89,8 +89,8 @@ def test_weights_sum_to_one_and_new_branches_take_half(old: list[int], new: list
     assert sum(old_weights) + sum(new_weights) == pytest.approx(1)
     assert sum(new_weights) == pytest.approx(0.5 if old else 1)
     assert all(weight > 0 for weight in (*old_weights, *new_weights))
-    for frames, given in ((old, old_weights), (new, new_weights)):
-        ordered = [weight for _, weight in sorted(zip(frames, given, strict=True))]
+    for frames, shares in ((old, old_weights), (new, new_weights)):
+        ordered = [weight for _, weight in sorted(zip(frames, shares, strict=True))]
         assert ordered == sorted(ordered)
 
 
