@@ -22,6 +22,7 @@ from contracts.events import (
     TrainingFinished,
     TrainingProgress,
     TrainingQueued,
+    TrainingReleased,
     TrainingStarted,
 )
 from kit.blobs import Blobs
@@ -46,6 +47,7 @@ RoundEvent = (
     | TrainingStarted
     | TrainingProgress
     | TrainingFailed
+    | TrainingReleased
     | TrainingFinished
     | ModelPublished
     | ModelWithheld
@@ -82,6 +84,7 @@ class Projector:
                     | TrainingStarted()
                     | TrainingProgress()
                     | TrainingFailed()
+                    | TrainingReleased()
                     | TrainingFinished()
                     | ModelPublished()
                     | ModelWithheld()
@@ -161,6 +164,9 @@ class Projector:
                 point_step = event.step
             case TrainingFailed():
                 await self._tables.set_failed(connection, event.round_id, event.attempt, event)
+            case TrainingReleased():
+                for ref in event.datasets:
+                    await self._tables.set_released(connection, event, ref)
             case TrainingFinished():
                 await self._tables.set_ending(connection, "finished", event.round_id, event)
             case ModelPublished():
