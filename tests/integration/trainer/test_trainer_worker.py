@@ -71,36 +71,6 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
         await until("the second submission", lambda: len(fleet.submissions) > 1 or fleet.failures)
         assert not fleet.failures, fleet.failures
         grown = await candidate(blobs, fleet.submissions[1])
-        # One more, without the first branch: its dataset was withdrawn.
-        kept, added_later = pb.RoundBranch(), pb.RoundBranch()
-        kept.CopyFrom(old[1])
-        added_later.CopyFrom(added)
-        added_later.is_new = False
-        fleet.offer(
-            pb.RoundSpec(
-                preset="smoke",
-                total_steps=20,
-                seed=9,
-                parent_manifest=message(await blobs.put_model(f"models/1.1/{'0' * 64}/manifest-full.json", grown)),
-                parent_version="1.1",
-                left_out_branches=["silicon"],
-                branches=[
-                    kept,
-                    added_later,
-                    await stored_branch(
-                        blobs,
-                        tmp_path,
-                        "silicon-2",
-                        crystals("Si", "Si", 12, 7),
-                        crystals("Si", "Si", 5, 8),
-                        weight=0.5,
-                    ),
-                ],
-            )
-        )
-        await until("the third submission", lambda: len(fleet.submissions) > 2 or fleet.failures)
-        assert not fleet.failures, fleet.failures
-        without = await candidate(blobs, fleet.submissions[2])
         assert await process.end(signal.SIGTERM) == 0
 
     assert first.verification.passed, first.verification.sentence
@@ -127,25 +97,6 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
         assert branch.baseline_force_rmse_mev_per_angstrom > 0
         check_single_frames(branch)
     assert set(grown.frozen) == {"silicon", "germanium", "carbide"}
-
-    assert without.verification.passed, without.verification.sentence
-    assert [branch.name for branch in without.branches] == ["germanium", "carbide", "silicon-2"]
-    # Exactly as before: the parent's candidate measured the same branches on the same frames.
-    was = {branch.name: branch for branch in grown.branches}
-    for told in without.parent_held_out:
-        held_out = was[told.branch].held_out
-        assert told.force_rmse_mev_per_angstrom == pytest.approx(held_out.force_rmse_mev_per_angstrom, rel=1e-5)
-    for branch in without.branches:
-        check_single_frames(branch)
-        if branch.name in was:
-            now, earlier = branch.held_out_frames, was[branch.name].held_out_frames
-            assert now is not None
-            assert now.before is not None
-            assert earlier is not None
-            assert now.before.force_mev_per_angstrom == pytest.approx(earlier.after.force_mev_per_angstrom, rel=1e-4)
-    release = tmp_path / "release.pt"
-    await blobs.get_file(grown.release, release)
-    assert branches(release) == ["silicon", "germanium", "carbide"]
 
 
 async def test_a_killed_worker_leaves_nothing_and_another_goes_on_from_its_checkpoint(
@@ -205,7 +156,7 @@ async def test_a_pause_saves_a_checkpoint_and_hands_the_lease_back_and_the_round
     assert not fleet.failures
 
 
-async def test_a_parent_with_other_branches_than_the_round_expects_is_refused_in_words(
+async def test_a_withdrawn_datasets_branch_is_removed_only_if_the_round_says_so(
     tmp_path: Path, blobs: Blobs, fleet: FakeFleet
 ) -> None:
     spec = await first_round(blobs, tmp_path, steps=20)
@@ -220,8 +171,41 @@ async def test_a_parent_with_other_branches_than_the_round_expects_is_refused_in
         # Silicon is neither trained nor left out: somebody has made a mistake.
         fleet.offer(pb.RoundSpec(preset="smoke", total_steps=20, parent_manifest=parent, branches=[germanium]))
         await until("the failure", lambda: fleet.failures)
-    assert (fleet.failures[0].rule, fleet.failures[0].retryable) == ("parent-unusable", False)
-    assert "the parent has branches silicon, germanium; the round expects germanium" in fleet.failures[0].reason
+        assert (fleet.failures[0].rule, fleet.failures[0].retryable) == ("parent-unusable", False)
+        assert "the parent has branches silicon, germanium; the round expects germanium" in fleet.failures[0].reason
+        added = await stored_branch(
+            blobs, tmp_path, "carbide", crystals("Si", "C", 12, 7), crystals("Si", "C", 5, 8), weight=0.5
+        )
+        fleet.offer(
+            pb.RoundSpec(
+                preset="smoke",
+                total_steps=20,
+                parent_manifest=parent,
+                parent_version="1.0",
+                left_out_branches=["silicon"],
+                branches=[germanium, added],
+            )
+        )
+        await until("the second submission", lambda: len(fleet.submissions) > 1 or len(fleet.failures) > 1)
+        assert len(fleet.failures) == 1, fleet.failures
+        without = await candidate(blobs, fleet.submissions[1])
+
+    assert without.verification.passed, without.verification.sentence
+    assert [branch.name for branch in without.branches] == ["germanium", "carbide"]
+    release = tmp_path / "release.pt"
+    await blobs.get_file(without.release, release)
+    assert branches(release) == ["germanium", "carbide"]
+    for branch in without.branches:
+        check_single_frames(branch)
+    # Exactly as before: the parent was measured on the same frames when it still had both branches.
+    was, now = first.branches[1].held_out_frames, without.branches[0].held_out_frames
+    assert was is not None
+    assert now is not None
+    assert now.before is not None
+    assert now.before.force_mev_per_angstrom == pytest.approx(was.after.force_mev_per_angstrom, rel=1e-4)
+    assert first.branches[1].held_out.force_rmse_mev_per_angstrom == pytest.approx(
+        without.parent_held_out[0].force_rmse_mev_per_angstrom, rel=1e-5
+    )
 
 
 async def test_sigterm_saves_a_checkpoint_and_hands_the_lease_back(
