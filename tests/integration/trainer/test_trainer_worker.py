@@ -156,13 +156,14 @@ async def test_a_pause_saves_a_checkpoint_and_hands_the_lease_back_and_the_round
     assert not fleet.failures
 
 
+@pytest.mark.timeout(600)
 async def test_a_withdrawn_datasets_branch_is_removed_only_if_the_round_says_so(
     tmp_path: Path, blobs: Blobs, fleet: FakeFleet
 ) -> None:
     spec = await first_round(blobs, tmp_path, steps=20)
     fleet.offer(spec)
     async with serving(fleet) as port, worker(tmp_path, port):
-        await until("the first submission", lambda: fleet.submissions or fleet.failures)
+        await until("the first submission", lambda: fleet.submissions or fleet.failures, seconds=240)
         first = await candidate(blobs, fleet.submissions[0])
         parent = message(await blobs.put_model(f"models/1.0/{'0' * 64}/manifest-full.json", first))
         germanium = pb.RoundBranch()
@@ -186,7 +187,7 @@ async def test_a_withdrawn_datasets_branch_is_removed_only_if_the_round_says_so(
                 branches=[germanium, added],
             )
         )
-        await until("the second submission", lambda: len(fleet.submissions) > 1 or len(fleet.failures) > 1)
+        await until("the second submission", lambda: len(fleet.submissions) > 1 or len(fleet.failures) > 1, seconds=240)
         assert len(fleet.failures) == 1, fleet.failures
         without = await candidate(blobs, fleet.submissions[1])
 

@@ -7,7 +7,6 @@ parent or zero-shot, baseline), so that an interval of a change is that of paire
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from contracts.artifacts import BranchManifest, FrameErrors, HeldOutFrames
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 LEAST_FRAMES = 2
 """One frame says nothing about how much frames differ."""
+MOST_HEAPS = 2000
+"""Enough for an interval; a gate over a hundred branches must not take minutes."""
 _DRAWN_AT_ONCE = 2_000_000
 
 
@@ -44,42 +45,54 @@ class Rmse:
     force: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums over the frames of each heap, float64 [heaps]: squared energy errors, atoms × squared force errors."""
+
+    energy: FloatArray
+    force: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The errors of one branch on many draws of its held-out frames, for every prediction of them."""
+
+    after: Rmse
+    before: Rmse | None
+    baseline: Rmse
+
+
 def rmse(errors: FrameErrors, atoms: Sequence[int]) -> tuple[float, float]:
     """Energy RMSE in meV/atom and force RMSE in meV/Å over all frames, as the trainer states them."""
-    every = _drawn(errors, atoms, np.ones((1, len(atoms))))
-    return float(every.energy[0]), float(every.force[0])
+    sums = _sums(errors, np.asarray(atoms, dtype=np.float64), np.zeros(len(atoms), dtype=np.int64))
+    return float(np.sqrt(sums.energy[0] / len(atoms))), float(np.sqrt(sums.force[0] / sum(atoms)))
 
 
-class Draws:
-    """The errors of one branch on many draws of its held-out frames. The same seed and name give the same draws."""
-
-    def __init__(self, name: str, frames: HeldOutFrames, sampling: Sampling) -> None:
-        self._frames = frames
-        self._draws = sampling.draws
-        self._seed = [sampling.seed % 2**32, zlib.crc32(name.encode())]
-
-    @cached_property
-    def after(self) -> Rmse:
-        return self._of(self._frames.after)
-
-    @cached_property
-    def baseline(self) -> Rmse:
-        return self._of(self._frames.baseline)
-
-    @cached_property
-    def before(self) -> Rmse | None:
-        return None if self._frames.before is None else self._of(self._frames.before)
-
-    def _of(self, errors: FrameErrors) -> Rmse:
-        atoms = self._frames.atoms
-        random = np.random.default_rng(self._seed)
-        equal = np.full(len(atoms), 1 / len(atoms))
-        rows = max(1, _DRAWN_AT_ONCE // len(atoms))
-        parts = []
-        for begin in range(0, self._draws, rows):
-            counts = random.multinomial(len(atoms), equal, min(rows, self._draws - begin))
-            parts.append(_drawn(errors, atoms, counts))
-        return Rmse(np.concatenate([one.energy for one in parts]), np.concatenate([one.force for one in parts]))
+def drawn(name: str, frames: HeldOutFrames, sampling: Sampling) -> Draws:
+    """The same seed and name give the same draws. Beyond `MOST_HEAPS` frames, random heaps of them are drawn."""
+    random = np.random.default_rng([sampling.seed % 2**32, zlib.crc32(name.encode())])
+    atoms = np.asarray(frames.atoms, dtype=np.float64)
+    heaps = min(len(atoms), MOST_HEAPS)
+    heap = random.permutation(len(atoms)) % heaps
+    sizes, heap_atoms = np.bincount(heap, minlength=heaps), np.bincount(heap, atoms, heaps)
+    predictions = [
+        _sums(errors, atoms, heap) for errors in (frames.after, frames.before or frames.after, frames.baseline)
+    ]
+    parts: list[list[Rmse]] = [[], [], []]
+    rows = max(1, _DRAWN_AT_ONCE // heaps)
+    for begin in range(0, sampling.draws, rows):
+        size = min(rows, sampling.draws - begin)
+        counts = random.multinomial(heaps, np.full(heaps, 1 / heaps), size).astype(np.float64)
+        per_frame, per_atom = counts @ sizes, counts @ heap_atoms
+        for part, sums in zip(parts, predictions, strict=True):
+            # One product each: equal errors must give equal bits.
+            energy, force = counts @ sums.energy, counts @ sums.force
+            part.append(Rmse(np.sqrt(energy / per_frame), np.sqrt(force / per_atom)))
+    after, before, baseline = (
+        Rmse(np.concatenate([one.energy for one in part]), np.concatenate([one.force for one in part]))
+        for part in parts
+    )
+    return Draws(after, before if frames.before is not None else None, baseline)
 
 
 class Evidence:
@@ -88,7 +101,7 @@ class Evidence:
     def __init__(self, branches: Sequence[BranchManifest], sampling: Sampling) -> None:
         self._confidence = sampling.confidence
         self._draws = {
-            one.name: Draws(one.name, one.held_out_frames, sampling)
+            one.name: drawn(one.name, one.held_out_frames, sampling)
             for one in branches
             if one.held_out_frames is not None and len(one.held_out_frames.atoms) >= LEAST_FRAMES
         }
@@ -143,12 +156,7 @@ class Evidence:
         return Interval(float(low), float(high))
 
 
-def _drawn(errors: FrameErrors, atoms: Sequence[int], counts: NDArray[np.generic]) -> Rmse:
-    """Of frames that are taken `counts` [draws, frames] times."""
-    times = np.asarray(counts, dtype=np.float64)
+def _sums(errors: FrameErrors, atoms: FloatArray, heap: NDArray[np.int64]) -> Sums:
     energy = np.square(np.asarray(errors.energy_mev_per_atom, dtype=np.float64))
     force = np.square(np.asarray(errors.force_mev_per_angstrom, dtype=np.float64))
-    natoms = np.asarray(atoms, dtype=np.float64)
-    return Rmse(
-        energy=np.sqrt(times @ energy / times.sum(axis=1)), force=np.sqrt(times @ (natoms * force) / (times @ natoms))
-    )
+    return Sums(np.bincount(heap, energy), np.bincount(heap, atoms * force))
