@@ -7,7 +7,7 @@ import pytest
 from contracts.artifacts import BranchManifest, FrameErrors, HeldOutFrames, ModelManifest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.bootstrap import Evidence, Sampling, rmse
+from registry.bootstrap import MOST_HEAPS, Evidence, Sampling, rmse
 from registry.domain import InvalidRequest
 from registry.policy import judge
 from registry.publication import check_frames
@@ -59,6 +59,19 @@ def test_an_interval_holds_the_number_and_narrows_with_more_frames() -> None:
         assert interval.low <= rise <= interval.high
         widths.append(interval.high - interval.low)
     assert widths[1] < widths[0] / 4
+
+
+def test_heaps_of_many_frames_say_what_the_frames_themselves_say() -> None:
+    """Four times the frames, half the width, on both sides of where heaps are drawn instead."""
+    widths = []
+    for count in (MOST_HEAPS, 4 * MOST_HEAPS):
+        branch = described(held_out(count, 200, 0.5))
+        interval = Evidence([branch], SAMPLING).force_rise("si", from_baseline=True)
+        assert interval is not None
+        rise = branch.held_out.force_rmse_mev_per_angstrom / 1000 - 1
+        assert interval.low <= rise <= interval.high
+        widths.append(interval.high - interval.low)
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.2)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

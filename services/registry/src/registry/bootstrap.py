@@ -75,23 +75,18 @@ def drawn(name: str, frames: HeldOutFrames, sampling: Sampling) -> Draws:
     heaps = min(len(atoms), MOST_HEAPS)
     heap = random.permutation(len(atoms)) % heaps
     sizes, heap_atoms = np.bincount(heap, minlength=heaps), np.bincount(heap, atoms, heaps)
-    predictions = [
-        _sums(errors, atoms, heap) for errors in (frames.after, frames.before or frames.after, frames.baseline)
-    ]
-    parts: list[list[Rmse]] = [[], [], []]
+    told = (frames.after, frames.before or frames.after, frames.baseline)
+    sums = [_sums(errors, atoms, heap) for errors in told]
+    parts: list[list[Rmse]] = [[] for _ in sums]
     rows = max(1, _DRAWN_AT_ONCE // heaps)
     for begin in range(0, sampling.draws, rows):
         size = min(rows, sampling.draws - begin)
         counts = random.multinomial(heaps, np.full(heaps, 1 / heaps), size).astype(np.float64)
         per_frame, per_atom = counts @ sizes, counts @ heap_atoms
-        for part, sums in zip(parts, predictions, strict=True):
-            # One product each: equal errors must give equal bits.
-            energy, force = counts @ sums.energy, counts @ sums.force
-            part.append(Rmse(np.sqrt(energy / per_frame), np.sqrt(force / per_atom)))
-    after, before, baseline = (
-        Rmse(np.concatenate([one.energy for one in part]), np.concatenate([one.force for one in part]))
-        for part in parts
-    )
+        for part, one in zip(parts, sums, strict=True):
+            # A product each: equal errors must give equal bits.
+            part.append(Rmse(np.sqrt(counts @ one.energy / per_frame), np.sqrt(counts @ one.force / per_atom)))
+    after, before, baseline = (_joined(part) for part in parts)
     return Draws(after, before if frames.before is not None else None, baseline)
 
 
@@ -156,7 +151,15 @@ class Evidence:
         return Interval(float(low), float(high))
 
 
+def _joined(parts: Sequence[Rmse]) -> Rmse:
+    return Rmse(np.concatenate([one.energy for one in parts]), np.concatenate([one.force for one in parts]))
+
+
 def _sums(errors: FrameErrors, atoms: FloatArray, heap: NDArray[np.int64]) -> Sums:
     energy = np.square(np.asarray(errors.energy_mev_per_atom, dtype=np.float64))
     force = np.square(np.asarray(errors.force_mev_per_angstrom, dtype=np.float64))
-    return Sums(np.bincount(heap, energy), np.bincount(heap, atoms * force))
+    return Sums(_by_heap(heap, energy), _by_heap(heap, atoms * force))
+
+
+def _by_heap(heap: NDArray[np.int64], values: FloatArray) -> FloatArray:
+    return np.asarray(np.bincount(heap, values), dtype=np.float64)
