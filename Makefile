@@ -16,7 +16,7 @@ unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
 MEMBERS := proto services/kit services/frames services/dpa services/ingest services/metric services/trainer \
-           services/registry services/gateway client deploy/local
+           services/registry services/gateway client client/check deploy/local
 CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
 # The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
 BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))

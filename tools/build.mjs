@@ -21,6 +21,7 @@ const options = {
     main: join(sources, "main.ts"),
     dataset: join(sources, "dataset.ts"),
     upload: join(sources, "upload.ts"),
+    queue: join(sources, "queue.ts"),
     app: join(sources, "styles/app.css"),
   },
   outdir: out,

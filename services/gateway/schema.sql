@@ -28,7 +28,13 @@ CREATE TABLE gateway.contributions (
     last_event timestamp with time zone,
     held_up text,
     held_up_at timestamp with time zone,
-    "position" bigint DEFAULT 0 NOT NULL
+    "position" bigint DEFAULT 0 NOT NULL,
+    reading jsonb,
+    reading_at timestamp with time zone,
+    validated_at timestamp with time zone,
+    metric_started_at timestamp with time zone,
+    tables jsonb,
+    report jsonb
 );
 CREATE TABLE gateway.curve_points (
     round_id uuid NOT NULL,
@@ -95,6 +101,18 @@ CREATE TABLE gateway.people (
     password_hash text NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
+);
+CREATE TABLE gateway.reruns (
+    rerun_id uuid NOT NULL,
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    run_id uuid NOT NULL,
+    requested_by uuid,
+    idempotency_key text,
+    requested timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished jsonb,
+    finished_at timestamp with time zone,
+    failed text
 );
 CREATE TABLE gateway.round_datasets (
     round_id uuid NOT NULL,
@@ -181,6 +199,8 @@ ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_email_key UNIQUE (email);
 ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.reruns
+    ADD CONSTRAINT reruns_pkey PRIMARY KEY (rerun_id);
 ALTER TABLE ONLY gateway.round_datasets
     ADD CONSTRAINT round_datasets_pkey PRIMARY KEY (round_id, dataset_id, version);
 ALTER TABLE ONLY gateway.rounds
@@ -197,10 +217,15 @@ ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_secret_sha256_key UNIQUE (secret_sha256);
 ALTER TABLE ONLY gateway.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (upload_id);
+CREATE INDEX contributions_metric_at ON gateway.contributions USING btree (metric_at DESC) WHERE (metric_started_at IS NOT NULL);
 CREATE INDEX contributions_waiting ON gateway.contributions USING btree (state) WHERE (stage = ANY (ARRAY['submit'::text, 'check'::text, 'queue'::text, 'train'::text]));
 CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX datasets_newest ON gateway.datasets USING btree (created DESC, dataset_id);
 CREATE INDEX datasets_owner ON gateway.datasets USING btree (owner_id, created DESC);
+CREATE INDEX reruns_dataset ON gateway.reruns USING btree (dataset_id, version, requested DESC);
+CREATE UNIQUE INDEX reruns_idempotency ON gateway.reruns USING btree (requested_by, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE UNIQUE INDEX reruns_open ON gateway.reruns USING btree (run_id) WHERE ((finished IS NULL) AND (failed IS NULL));
+CREATE INDEX reruns_person ON gateway.reruns USING btree (requested_by, requested);
 CREATE INDEX round_datasets_dataset ON gateway.round_datasets USING btree (dataset_id, version);
 CREATE INDEX sessions_expires ON gateway.sessions USING btree (expires);
 CREATE INDEX sign_in_attempts_at ON gateway.sign_in_attempts USING btree (at);
@@ -213,6 +238,8 @@ ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.reruns
+    ADD CONSTRAINT reruns_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES gateway.people(person_id);
 ALTER TABLE ONLY gateway.round_datasets
     ADD CONSTRAINT round_datasets_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.sessions

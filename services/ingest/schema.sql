@@ -31,6 +31,28 @@ CREATE TABLE ingest.inbox (
     event_id uuid NOT NULL,
     handled timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE ingest.known_datasets (
+    source integer NOT NULL,
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    owner_id uuid NOT NULL,
+    private boolean NOT NULL,
+    title text NOT NULL,
+    CONSTRAINT known_datasets_version_check CHECK ((version >= 1))
+);
+ALTER TABLE ingest.known_datasets ALTER COLUMN source ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.known_datasets_source_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE ingest.known_frames (
+    hash uuid NOT NULL,
+    source integer NOT NULL,
+    held_out boolean NOT NULL
+);
 CREATE TABLE ingest.outbox (
     seq bigint NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -58,6 +80,10 @@ ALTER TABLE ONLY ingest.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY ingest.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY ingest.known_datasets
+    ADD CONSTRAINT known_datasets_dataset_id_version_key UNIQUE (dataset_id, version);
+ALTER TABLE ONLY ingest.known_datasets
+    ADD CONSTRAINT known_datasets_pkey PRIMARY KEY (source);
 ALTER TABLE ONLY ingest.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY ingest.outbox
@@ -65,4 +91,5 @@ ALTER TABLE ONLY ingest.outbox
 ALTER TABLE ONLY ingest.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 CREATE INDEX datasets_content ON ingest.datasets USING btree (content_sha256);
+CREATE INDEX known_frames_hash ON ingest.known_frames USING btree (hash);
 CREATE TRIGGER outbox_notify AFTER INSERT ON ingest.outbox FOR EACH STATEMENT EXECUTE FUNCTION ingest.outbox_notify();

@@ -25,7 +25,7 @@ from contracts.base import Credit, DatasetRef
 from contracts.envelope import Event
 from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
 from contracts.keys import upload_archive
-from ingest.confinement.children import Children, Ending, Job
+from ingest.confinement.children import Children, Ending, Feeding, Job
 from ingest.engine import Engine, Request, read_catalogue
 from ingest.settings import IngestSettings
 from kit.bus import Delivery
@@ -109,20 +109,44 @@ async def contribute(pause_seconds: float) -> list[Contribution]:
     return contributions[WARM_UP:]
 
 
+class Pipe:
+    """A standard input inside this process."""
+
+    def __init__(self) -> None:
+        end, self._end = os.pipe()
+        self.buffer = os.fdopen(end, "rb")
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.to_thread(os.write, self._end, data)
+
+    def close(self) -> None:
+        os.close(self._end)
+
+
 class WithoutWalls(Children):
     """Does every job in this process, imported once."""
 
-    async def run(self, job: Job) -> Ending:
+    async def run(self, job: Job, feeding: Feeding | None = None) -> Ending:
+        pipe = Pipe()
+        doing = asyncio.create_task(asyncio.to_thread(self._do, job, pipe))
+        if feeding is not None:
+            await feeding(pipe)
+        pipe.close()
+        await doing
+        return Ending(None, None, "")
+
+    @staticmethod
+    def _do(job: Job, pipe: Pipe) -> None:
         module, _, name = job.task.partition(":")
         task = getattr(importlib.import_module(module), name)
         here = Path.cwd()
         with ExitStack() as stack:
+            stack.enter_context(pytest.MonkeyPatch.context()).setattr("sys.stdin", pipe)
             inputs = [stack.enter_context(path.open("rb")) for path in job.inputs]
             outputs = [stack.enter_context(path.open("xb", buffering=0)) for path in job.outputs]
             stack.callback(os.chdir, here)
             arguments = json.loads(job.line())["arguments"]
             task({**arguments, "walls": {}}, inputs, outputs)
-        return Ending(None, None, "")
 
 
 async def parse_without_walls(folder: Path) -> list[float]:
@@ -136,7 +160,7 @@ async def parse_without_walls(folder: Path) -> list[float]:
         started = time.perf_counter()
         prepared = await engine.prepare(Request(ARCHIVE, ARCHIVE.name, "qe/pw/scf", None), work)
         seconds.append(time.perf_counter() - started)
-        assert prepared.summary.frames == 24
+        assert prepared.selection.frames == 24
     return seconds[WARM_UP:]
 
 

@@ -1,20 +1,37 @@
 """Events as other services would send them, for one dataset."""
 
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from contracts.artifacts import MetricReport
-from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult, SetAside
+from contracts.base import (
+    BlobRef,
+    BranchError,
+    Credit,
+    DatasetRef,
+    Detection,
+    LabelCount,
+    LevelOfTheory,
+    Overlap,
+    RuleResult,
+    ScfCounts,
+    SetAside,
+    TheoryMismatch,
+)
 from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetReading,
     DatasetRejected,
     DatasetValidated,
+    MetricRerunFinished,
+    MetricRerunRequested,
     ModelFile,
     ModelPublished,
     ModelWithheld,
+    NumberCompared,
     TrainedDataset,
     TrainingFailed,
     TrainingFinished,
@@ -59,6 +76,70 @@ def validated(dataset: DatasetRef) -> DatasetValidated:
 def rejected(dataset: DatasetRef) -> DatasetRejected:
     return DatasetRejected(
         dataset=dataset, rule="no-calculation", reason="There is no calculation.", remedy="Add the OUTCAR files."
+    )
+
+
+def reading(dataset: DatasetRef, parsed: int = 0, calculations: int = 1000, **facts: Any) -> DatasetReading:
+    """Ingest has unpacked 2,100 files and parsed so many calculations, ten frames each."""
+    told: dict[str, Any] = {
+        "step": "parsing",
+        "files": 2100,
+        "frames": 10 * parsed,
+        "set_aside": 2,
+        "eta_seconds": 90.0,
+    }
+    return DatasetReading(dataset=dataset, calculations=calculations, parsed=parsed, **(told | facts))
+
+
+def place(line: str, position: int, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    """A place in a line as the API tells it."""
+    return {
+        "line": line,
+        "position": position,
+        "ahead": position - 1,
+        "eta_low_seconds": low,
+        "eta_high_seconds": high,
+    }
+
+
+def read_closely(dataset: DatasetRef, *overlaps: Overlap, download: BlobRef | None = None) -> DatasetValidated:
+    """Everything that ingest may tell of what it read."""
+    return DatasetValidated.model_validate(
+        validated(dataset).model_dump()
+        | {
+            "detection": Detection(
+                format="vasp/outcar", confidence="certain", sentence="This looks like VASP: 40 files are OUTCARs."
+            ),
+            "declared": LevelOfTheory(functional="PBE", cutoff_ev=400.0),
+            "level_of_theory": LevelOfTheory(code="VASP 6.4.3", functional="PBE", cutoff_ev=520.0, k_points="4 4 4"),
+            "theory_mismatches": (TheoryMismatch(field="cutoff_ev", declared="400 eV", found="520 eV"),),
+            "overlaps": overlaps,
+            "standard_frames": 3,
+            "labels": (
+                LabelCount(name="energy", unit="eV", frames=100),
+                LabelCount(name="force", unit="eV/Å", frames=100),
+                LabelCount(name="virial", unit="eV", frames=60),
+            ),
+            "scf": ScfCounts(converged=90, unconverged=4, unknown=10),
+            "download": download,
+            "removed": ("run1/POTCAR", "run2/POTCAR") if download else (),
+        }
+    )
+
+
+def rerun_finished(requested: MetricRerunRequested, *, same: bool = True) -> MetricRerunFinished:
+    return MetricRerunFinished(
+        dataset=requested.dataset,
+        rerun_id=requested.rerun_id,
+        run_id=requested.run_id,
+        same=same,
+        sentence="The same verdict and the same 212 numbers." if same else "The verdict is another one.",
+        outcome_before="passed",
+        outcome_after="passed" if same else "covered",
+        numbers=212,
+        largest_relative_difference=0.0 if same else 0.5,
+        differences=() if same else (NumberCompared(name="coverage", before=0.2, after=0.95),),
+        report=blob("metric/again/report.json"),
     )
 
 

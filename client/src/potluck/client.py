@@ -6,22 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
 from potluck import config, sse
 from potluck.decode import decode
 from potluck.download import fetch
-from potluck.errors import NotSignedIn, PotluckError
+from potluck.errors import NotSignedIn, PotluckError, Problem
 from potluck.live import LiveDataset
 from potluck.pending import Archive, PendingUploads
-from potluck.resources import Account, Dataset, Model, ModelFile
+from potluck.resources import Account, Dataset, Model, ModelFile, Rerun
 from potluck.retry import RETRIED_STATUS, Patience
 from potluck.transport import Transport
 from potluck.tus import Report, Sender
 
 SILENCE_SECONDS = 60.0
+RERUN_PAUSE_SECONDS = 2.0
 
 
 def _no_report(done: int, total: int) -> None:
@@ -52,6 +54,7 @@ class Client:
     ) -> None:
         self.server = config.chosen_server(server)
         self._token = token or config.token_for(self.server)
+        self._sleep, self._clock = sleep, clock
         self._pending = PendingUploads(state_folder or config.state_folder())
         self._transport = Transport(
             self.server, self._token, new_patience=lambda: Patience(patience_seconds, sleep, clock), http=http
@@ -172,6 +175,49 @@ class Client:
                 remedy=f"It has: {', '.join(pictures) or 'none'}",
             )
         return self._transport.request("GET", pictures[name], headers={"Accept": "*/*"}).content
+
+    def metric_report(self, dataset_id: str) -> dict[str, Any]:
+        """Everything that the dataset's metric run found, as the platform stores it."""
+        answer = self._transport.json("GET", f"datasets/{dataset_id}/metric")
+        return dict(decode(dict[str, Any], answer))
+
+    def report_files(self, report: Mapping[str, Any]) -> tuple[ModelFile, ...]:
+        """Pictures and tables of a metric report; `download` fetches each."""
+        return tuple(
+            decode(ModelFile, {"name": name, "kind": kind, **told}, f"report.{kind}.{name}")
+            for kind in ("pictures", "tables")
+            for name, told in sorted(report.get(kind, {}).items())
+        )
+
+    def rerun(self, dataset_id: str) -> Rerun:
+        """Have the dataset's metric run repeated; one that is under way is joined."""
+        self._require_token()
+        address = f"datasets/{dataset_id}/metric/reruns"
+        try:
+            return decode(Rerun, self._transport.json("POST", address, idempotency_key=uuid4().hex))
+        except Problem as problem:
+            if not problem.kind.endswith(":rerun-running"):
+                raise
+        return next(one for one in self.reruns(dataset_id) if one.state == "running")
+
+    def reruns(self, dataset_id: str) -> tuple[Rerun, ...]:
+        """Repetitions of the dataset's metric run, newest first."""
+        answer = self._transport.json("GET", f"datasets/{dataset_id}/metric/reruns")
+        return decode(tuple[Rerun, ...], _listed(answer, "reruns"))
+
+    def wait_for_rerun(self, dataset_id: str, rerun: Rerun, seconds: float) -> Rerun:
+        """The repetition when it has ended. Raises PotluckError when it has not within so many seconds."""
+        until = self._clock() + seconds
+        while rerun.state == "running":
+            if self._clock() >= until:
+                raise PotluckError(
+                    f"the run was not repeated within {seconds:.0f} s",
+                    where=dataset_id,
+                    remedy="It goes on: run the same command again to wait for it, or look at the dataset's page.",
+                )
+            self._sleep(RERUN_PAUSE_SECONDS)
+            rerun = next((one for one in self.reruns(dataset_id) if one.id == rerun.id), rerun)
+        return rerun
 
     # Models
 

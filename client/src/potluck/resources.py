@@ -18,6 +18,46 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the reading of an archive has come; only while it is read."""
+
+    step: str
+    files: int = 0
+    calculations: int = 0
+    parsed: int = 0
+    frames: int = 0
+    set_aside: int = 0
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What the files look like, and how sure that is: 'certain', 'likely' or 'guess'."""
+
+    format: str
+    confidence: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TheoryMismatch:
+    """A field of the level of theory on which contributor and files disagree."""
+
+    field: str
+    declared: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """Another dataset that holds frames of this one."""
+
+    name: str
+    frames: int
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What ingest found in the archive."""
 
@@ -31,6 +71,21 @@ class Reading:
     level_of_theory: dict[str, Any] = field(default_factory=dict)
     set_aside_count: int = 0
     set_aside: tuple[SetAside, ...] = ()
+    detection: Detection | None = None
+    theory_mismatches: tuple[TheoryMismatch, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    standard_frames: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """The archive as it may be had; `removed`: members that were left out of it."""
+
+    url: str
+    filename: str
+    size: int
+    sha256: str
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +100,7 @@ class Metric:
     new_elements: tuple[str, ...] = ()
     failed_frames: int = 0
     pictures: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
     sentence: str = ""
 
 
@@ -85,11 +141,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePlace:
-    """Where the dataset waits: in the line for the 'check' or for the 'train'."""
+    """Where the dataset waits: in the line for the 'check' or for the 'train'. Seconds until the verdict."""
 
     position: int
     ahead: int
     line: str = "train"
+    eta_low_seconds: float | None = None
+    eta_high_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +158,34 @@ class Rule:
     passed: bool
     sentence: str = ""
     numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberCompared:
+    """One number of a report, as it was and as it came again."""
+
+    name: str
+    before: float | None = None
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A repetition of a metric run: 'running', 'done' or 'failed'."""
+
+    id: str
+    state: str
+    run_id: str = ""
+    requested: str = ""
+    finished: str | None = None
+    same: bool | None = None
+    sentence: str = ""
+    outcome_before: str | None = None
+    outcome_after: str | None = None
+    numbers: int = 0
+    largest_relative_difference: float | None = None
+    differences: tuple[NumberCompared, ...] = ()
+    versions_changed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +217,9 @@ class Dataset:
     held_up: HeldUp | None = None
     message: Message | None = None
     queue: QueuePlace | None = None
+    reading: Progress | None = None
     ingest: Reading | None = None
+    download: Download | None = None
     metric: Metric | None = None
     training: Training | None = None
     model: str | None = None
@@ -145,7 +233,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A file of a published model; `size` in bytes."""
+    """A file of a published model, or of a metric report; `size` in bytes."""
 
     name: str
     size: int

@@ -1,7 +1,7 @@
 """What a person reads about a dataset: the same words in the terminal, whoever prints them."""
 
 from potluck.errors import Exit
-from potluck.resources import Dataset, Rule, SetAside
+from potluck.resources import Dataset, Progress, Rerun, Rule, SetAside
 
 STAGES = ("submit", "check", "queue", "train", "done")
 
@@ -32,12 +32,14 @@ def headline(dataset: Dataset) -> str:
     reason = dataset.message.reason if dataset.message else ""
     sentence = dataset.metric.sentence if dataset.metric else ""
     match dataset.state:
+        case "uploaded" if dataset.reading:
+            return progress(dataset.reading)
         case "uploaded":
             return f"the archive has arrived; {queue(dataset, 'it waits to be read')}"
         case "validated":
-            return f"{read(dataset)}; {queue(dataset, 'waits for the check')}"
+            return f"{read(dataset)}; {queue(dataset, 'waits for the check')}{verdict_in(dataset)}"
         case "checking":
-            return f"{read(dataset)}; the model is asked what it knows of them"
+            return f"{read(dataset)}; the model is asked what it knows of them{verdict_in(dataset)}"
         case "passed":
             return f"passed: {sentence or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
         case "training":
@@ -62,6 +64,39 @@ def brief(dataset: Dataset) -> str:
     if dataset.state == "not-passed" and dataset.metric:
         return f"not passed: {dataset.verdict} ({dataset.metric.coverage:.0%} of the frames are known)"
     return headline(dataset)
+
+
+_STEPS = {
+    "unpacking": "unpacking the archive",
+    "finding": "looking for calculations",
+    "assembling": "writing the dataset",
+}
+
+
+def progress(now: Progress) -> str:
+    """'reading: 312 of 1,000 calculations, 3,120 frames so far, 2 set aside, 90 s left'."""
+    if now.step == "parsing" and now.calculations:
+        parts = [f"reading: {now.parsed:,} of {now.calculations:,} calculations"]
+    else:
+        parts = [f"{_STEPS.get(now.step, 'reading')}: {now.files:,} files"]
+    if now.frames:
+        parts.append(f"{now.frames:,} frames so far")
+    if now.set_aside:
+        parts.append(f"{now.set_aside:,} set aside")
+    if now.eta_seconds is not None:
+        parts.append(f"{duration(now.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+def verdict_in(dataset: Dataset) -> str:
+    """', verdict in about 2–5 min'; nothing where nothing is known."""
+    place = dataset.queue
+    if place is None or place.eta_low_seconds is None or place.eta_high_seconds is None:
+        return ""
+    low, high = place.eta_low_seconds, place.eta_high_seconds
+    unit, seconds = ("s", 1) if high < 90 else ("min", 60) if high < 5400 else ("h", 3600)
+    first, last = (f"{value / seconds:.1f}".removesuffix(".0") for value in (low, high))
+    return f", verdict in about {first}–{last} {unit}" if low > 0 else f", verdict within {last} {unit}"
 
 
 def read(dataset: Dataset) -> str:
@@ -127,11 +162,52 @@ def details(dataset: Dataset) -> list[str]:
     lines = [set_aside(one) for one in (dataset.ingest.set_aside if dataset.ingest else ())]
     if dataset.ingest and (more := dataset.ingest.set_aside_count - len(lines)) > 0:
         lines.append(f"… and {more} more, on the dataset's page")
+    lines += _what_was_read(dataset)
     if dataset.message and dataset.message.remedy:
         lines.append(f"What to do: {dataset.message.remedy}")
     if dataset.state == "withheld":
         lines += [rule_line(rule) for rule in dataset.growth or ()]
     return lines
+
+
+def _what_was_read(dataset: Dataset) -> list[str]:
+    """What a contributor should know of it beside the frames."""
+    found, lines = dataset.ingest, []
+    if found is None:
+        return []
+    for one in found.theory_mismatches:
+        lines.append(f"level of theory: {one.field} was declared as {one.declared}, the files say {one.found}")
+    for other in found.overlaps:
+        lines.append(f"{other.frames:,} of the frames are in {other.name}, too")
+    if found.standard_frames:
+        lines.append(f"{found.standard_frames:,} frames are kept for testing: another dataset keeps them for testing")
+    if dataset.download and dataset.download.removed:
+        count = len(dataset.download.removed)
+        lines.append(f"{count} POTCAR {'files are' if count > 1 else 'file is'} left out of the download")
+    return lines
+
+
+def rerun(one: Rerun) -> str:
+    """What came of a repetition, in one sentence."""
+    if one.state == "running":
+        return "the run is being repeated"
+    if one.state == "failed":
+        return "the run could not be repeated; the verdict stands" + (f": {one.sentence}" if one.sentence else "")
+    if one.same:
+        return f"the same verdict and the same {one.numbers:,} numbers"
+    if one.outcome_before != one.outcome_after:
+        return f"another verdict: {one.outcome_before} before, {one.outcome_after} now"
+    return f"the same verdict, but not the same numbers: {one.sentence}"
+
+
+def rerun_details(one: Rerun) -> list[str]:
+    """The numbers that differ, the largest first, and what changed on the server."""
+    lines = [f"{each.name}: {_number(each.before)} → {_number(each.after)}" for each in one.differences]
+    return lines + [f"{package}: {change}" for package, change in sorted(one.versions_changed.items())]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"
 
 
 def set_aside(one: SetAside) -> str:

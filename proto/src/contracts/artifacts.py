@@ -105,11 +105,22 @@ class FrameVerdict(Frozen):
     verdict: Literal["covered", "useful", "suspect", "failed"] = Field(
         description="suspect: a rule warned; it is trained on all the same. failed: a rule set it aside"
     )
-    max_force_error_ev_per_angstrom: float | None = Field(default=None, description="max over atoms of ‖ΔF‖")
-    descriptor_distance: float | None = Field(
-        default=None, description="nearest-neighbour distance in units of that among training frames"
+    covered: bool | None = Field(
+        default=None, description="by the nearest branch, whether suspect or not; none: not held against it"
     )
-    rules: tuple[RuleResult, ...] = Field(default=(), description="rules that failed or warned, only those")
+    max_force_error_ev_per_angstrom: float | None = Field(default=None, description="max over atoms of ‖ΔF‖")
+    energy_error_mev_per_atom: float | None = Field(
+        default=None, description="zero-shot, predicted less DFT after one shift an element"
+    )
+    descriptor_distance: float | None = Field(
+        default=None,
+        description="nearest-neighbour distance in units of that among training frames; 100: that or more, as of a "
+        "frame with an element that no training frame has",
+    )
+    rules: tuple[RuleResult, ...] = Field(
+        default=(),
+        description="rules that failed or warned, only those; empty for failed frames after the first thousand",
+    )
 
 
 class BranchCoverage(Frozen):
@@ -158,12 +169,17 @@ class DescriptorMap(Frozen):
 
 
 class Novelty(Frozen):
-    """How far the frames lie from training data: 1 is the usual distance among training frames themselves."""
+    """How far the frames lie from training data: 1 is the usual distance among training frames themselves, 100 stands
+    for every larger one.
+    """
 
     median: float
     percentile_95: float
     far_fraction: float = Field(description="frames beyond `far_above`, 0..1")
     far_above: float
+    unknown_element_frames: int = Field(
+        default=0, ge=0, description="frames with an element that no training frame has; they count as 100 and as far"
+    )
     histogram: Histogram
 
 
@@ -202,7 +218,10 @@ class MetricReport(Frozen):
     force_correlation: float | None = None
     parity: tuple[Parity, ...]
     max_force_error_histogram: Histogram | None
-    verdicts: tuple[FrameVerdict, ...]
+    verdicts: tuple[FrameVerdict, ...] = Field(
+        description="of every judged and every failed frame; of a dataset that is not sound the first 10,000 failed "
+        "ones. `tables` have all frames"
+    )
     pictures: dict[str, BlobRef] = Field(description="name → SVG or PNG, e.g. 'parity-force.svg'")
     settings: dict[str, float]
     versions: dict[str, str]

@@ -77,6 +77,9 @@ class RuleResult(Frozen):
     passed: bool
     sentence: str = Field(description="the verdict in words, with its numbers")
     numbers: dict[str, float] = Field(default_factory=dict, description="the unit is in the key's name")
+    unknown: bool = Field(
+        default=False, description="nobody can tell: then `passed` is false and the rule is not broken either"
+    )
 
 
 class Detection(Frozen):

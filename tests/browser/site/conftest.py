@@ -4,7 +4,7 @@ import base64
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, Self, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import numpy
@@ -17,7 +17,7 @@ from contracts.artifacts import (
     MetricReport,
     Parity,
 )
-from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult, SetAside
+from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, Overlap, RuleResult, SetAside
 from contracts.envelope import Event
 from contracts.events import (
     DatasetMetricNotPassed,
@@ -25,6 +25,7 @@ from contracts.events import (
     DatasetMetricStarted,
     DatasetRejected,
     DatasetValidated,
+    MetricRerunRequested,
     ModelFile,
     ModelPublished,
     ModelWithheld,
@@ -34,8 +35,10 @@ from contracts.events import (
     TrainingQueued,
     TrainingStarted,
 )
+from gateway_examples import read_closely, reading, rerun_finished
 from kit.blobs import Blobs
 from metric.pictures import gallery
+from report_examples import everything
 
 DESCRIPTION = """Ab-initio molecular dynamics of **cubic SiC** at 300 to 2,000 K, 8 atoms a cell.
 
@@ -121,12 +124,23 @@ class Contribution:
         self._platform.say(event)
         return self
 
+    def reading(self, parsed: int, calculations: int = 1000) -> Self:
+        self._platform.say(reading(self.ref, parsed, calculations))
+        return self
+
+    def read_closely(self, *overlaps: Overlap) -> Self:
+        """As `validated`, with everything that ingest may tell."""
+        cleaned = self._platform.wait(self._platform.blobs.put_bytes(f"cleaned/{self.ref.dataset_id}.zip", b"cleaned"))
+        event = read_closely(self.ref, *overlaps, download=cleaned)
+        self._platform.say(event.model_copy(update={"credit": self.credit}))
+        return self
+
     def rejected(self) -> Self:
         event = DatasetRejected(
             dataset=self.ref,
-            rule="no-calculation",
-            reason="The archive holds no calculation that we can read.",
-            remedy="Pack the output files of your DFT code, such as OUTCAR, and choose their format.",
+            rule="wrong-format",
+            reason="No calculation could be read as qe/pw/scf. This looks like VASP: 40 files are OUTCARs.",
+            remedy="Upload it again and choose vasp/outcar, or detect.",
         )
         self._platform.say(event)
         return self
@@ -146,19 +160,34 @@ class Contribution:
         self._platform.say(DatasetMetricPassed.model_validate(self._outcome(coverage=0.0, model=None) | unknown))
         return self
 
+    def not_sound(self) -> Self:
+        unsound = RuleResult(rule="sound", passed=False, sentence="9 of 64 frames fail a check: up to 5 % may.")
+        outcome = self._outcome(coverage=0.03) | {"outcome": "not-sound", "sound": unsound, "failed_frames": 9}
+        self._platform.say(DatasetMetricNotPassed.model_validate(outcome))
+        return self
+
+    def repeated(self, run_id: str, rerun_id: str, *, same: bool = True) -> Self:
+        asked = MetricRerunRequested(dataset=self.ref, run_id=UUID(run_id), rerun_id=UUID(rerun_id))
+        self._platform.say(rerun_finished(asked, same=same))
+        return self
+
     def covered(self) -> Self:
         outcome = self._outcome(coverage=0.96) | {"outcome": "covered"}
         self._platform.say(DatasetMetricNotPassed.model_validate(outcome))
         return self
 
     def _outcome(self, coverage: float, model: str | None = "1.0") -> dict[str, Any]:
-        report = _report(self.ref, coverage).model_copy(update={"model_version": model})
-        drawn = gallery.pictures(report, _manifest(self.ref))
+        report = _report(self.ref, coverage).model_copy(update={"model_version": model} | everything())
+        drawn = {**gallery.pictures(report, _manifest(self.ref)), "parity-force.png": b"a picture"}
+        tables = {
+            name: self._platform.wait(self._platform.blobs.put_bytes(f"metric/{report.run_id}/{name}", b"frame,rule"))
+            for name in ("frames.csv", "frames.parquet")
+        }
         stored = {
             name: self._platform.wait(self._platform.blobs.put_bytes(f"metric/{report.run_id}/{name}", picture))
             for name, picture in drawn.items()
         }
-        report = report.model_copy(update={"pictures": stored})
+        report = report.model_copy(update={"pictures": stored, "tables": tables})
         put = self._platform.blobs.put_model(f"metric/{report.run_id}/report.json", report)
         near = report.branches[0]
         return {
@@ -248,6 +277,14 @@ class Contribution:
             energy_rmse_mev_per_atom=force_rmse / 20,
             force_rmse_mev_per_angstrom=force_rmse,
         )
+
+    def knows(self, member: str) -> Self:
+        """Wait until the gateway tells something under that name."""
+        for _ in range(100):
+            if self.client.get(f"/api/v1{self.path}").json()[member]:
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"nothing is known of {member}")
 
     def reaches(self, state: str) -> Self:
         """Wait until the gateway has heard so much."""

@@ -42,6 +42,9 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
     training = contribution("Silicon carbide at 2,000 K", client=client).validated().checking().passed().training()
     training.progress(0, 1971).progress(300, 850).reaches("training")
     covered = contribution("Silicon again", client=client).validated().checking().covered().reaches("not-passed")
+    reading = contribution("Ten thousand OUTCARs", client=client).reading(parsed=312).knows("reading")
+    closely = contribution("Silicon, read closely", client=client).read_closely().reaches("validated")
+    unsound = contribution("Silicon in Hartree", client=client).validated().checking().not_sound().reaches("not-passed")
     rejected = contribution("Holiday photographs", client=client).rejected().reaches("rejected")
     withheld = contribution("Water", client=client).validated().passed().training().withheld().reaches("withheld")
     paths |= {
@@ -50,6 +53,9 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
         "trained": trained.path,
         "training": training.path,
         "covered": covered.path,
+        "reading": reading.path,
+        "closely": closely.path,
+        "unsound": unsound.path,
         "rejected": rejected.path,
         "withheld": withheld.path,
         **{name: f"/{name}" for name in ("datasets", "models", "queue", "my-uploads", "upload", "account")},

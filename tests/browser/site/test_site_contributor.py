@@ -31,7 +31,9 @@ def fill_in(page: Page, name: str) -> None:
         page.get_by_label("Author").fill(author)
         page.get_by_label("Author").press("Enter")
     page.get_by_label("DFT data format").select_option("qe/pw/scf")
+    page.get_by_text("Level of theory").first.click()
     page.get_by_label("Functional").fill("PBE")
+    page.get_by_label("Plane-wave cut-off").fill("520 eV")
     page.get_by_label("Description").fill("Silicon with a **vacancy**.")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from dpa.environment import environment
 os.environ.update(environment())
 
 from crystals import crystals  # torch reads the environment at import
-from dpa.batches import UnknownElement, batches
+from dpa.batches import Batch, UnknownElement, batches
 from dpa.checkpoint import NotACheckpoint, branches, load
 from dpa.predictor import Predictor, UnknownBranch
 from dpa.release import freeze, write_release
@@ -73,6 +74,45 @@ def test_frames_of_any_size_come_back_in_their_order(model: Path) -> None:
         assert together.energy[position] == pytest.approx(alone.energy[0], abs=1e-4)
         np.testing.assert_allclose(together.forces[position], alone.forces[0], atol=1e-5)
         np.testing.assert_allclose(together.virial[position], alone.virial[0], atol=1e-4)
+
+
+def test_descriptors_come_with_the_prediction_change_nothing_in_it_and_are_the_same_for_every_branch(
+    model: Path, tmp_path: Path
+) -> None:
+    predictor = Predictor(model, "silicon")
+    plain, described = predictor.predict(FRAMES), predictor.predict(FRAMES, descriptors=True)
+    assert plain.descriptors is None
+    assert described.descriptors is not None
+    np.testing.assert_array_equal(plain.energy, described.energy)
+    assert [one.shape[0] for one in described.descriptors] == [frame.natoms for frame in FRAMES]
+    (batch,) = batches(FRAMES[:2], predictor.type_map)
+    own_pass = predictor._potential.eval_descriptor(*batch.arrays(), mixed_type=True)
+    np.testing.assert_allclose(np.stack(described.descriptors[:2]), own_pass, atol=1e-5)
+    other = Predictor(model, "germanium").predict(FRAMES, descriptors=True).descriptors
+    assert other is not None
+    np.testing.assert_array_equal(np.concatenate(other), np.concatenate(described.descriptors))
+    frozen = Predictor(freeze(model, "germanium", tmp_path, ".pth"), "germanium").predict(FRAMES, descriptors=True)
+    assert frozen.descriptors is not None
+    np.testing.assert_allclose(np.concatenate(frozen.descriptors), np.concatenate(other), atol=1e-5)
+
+
+def test_what_a_gpu_cannot_hold_is_predicted_in_halves(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(model, "silicon")
+    whole = predictor.predict(FRAMES, descriptors=True)
+    evaluate, sizes = predictor._evaluate, []
+
+    def small_memory(batch: Batch) -> Any:
+        sizes.append(len(batch.positions))
+        if len(batch.positions) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return evaluate(batch)
+
+    monkeypatch.setattr(predictor, "_evaluate", small_memory)
+    parts = predictor.predict(FRAMES, descriptors=True)
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+    np.testing.assert_array_equal(parts.energy, whole.energy)
+    np.testing.assert_array_equal(np.concatenate(parts.forces), np.concatenate(whole.forces))
+    np.testing.assert_array_equal(np.concatenate(parts.descriptors or []), np.concatenate(whole.descriptors or []))
 
 
 def test_unknown_branches_elements_and_files_are_named(model: Path, tmp_path: Path) -> None:

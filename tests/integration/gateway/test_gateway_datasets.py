@@ -10,7 +10,7 @@ from contracts.base import DatasetRef
 from contracts.events import DatasetUploaded
 from contracts.keys import FORMAT_CATALOG
 from gateway_bench import Member, Outside, Site, entry, eventually
-from gateway_examples import passed, published, queued, report, started, validated
+from gateway_examples import passed, place, published, queued, report, started, validated
 from nats.js.api import DeliverPolicy
 
 WRONG_FIELDS: list[tuple[str, Any]] = [
@@ -237,16 +237,16 @@ async def test_the_owner_sees_their_own_name_in_the_queue(mei: Member) -> None:
 
 async def test_places_in_the_queue_move_up(site: Site, mei: Member, outside: Outside) -> None:
     first, second = await mei.publish(b"1"), await mei.publish(b"2")
-    assert first["queue"] == {"line": "check", "position": 1, "ahead": 0}
-    assert second["queue"] == {"line": "check", "position": 2, "ahead": 1}
+    assert first["queue"] == place("check", 1)
+    assert second["queue"] == place("check", 2)
     ref = DatasetRef(dataset_id=first["id"], version=1)
     judged = await site.base.blobs.put_model("metric/x/report.json", report(ref, {}))
     await outside.say(passed(ref, judged))
 
     async def moved() -> bool:
         view = (await site.http.get(f"/api/v1/datasets/{second['id']}")).json()
-        return bool(view["queue"] == {"line": "check", "position": 1, "ahead": 0})
+        return bool(view["queue"] == place("check", 1))
 
     await eventually(moved)
     waiting = (await site.http.get(f"/api/v1/datasets/{first['id']}")).json()
-    assert waiting["queue"] == {"line": "train", "position": 1, "ahead": 0}
+    assert waiting["queue"] == place("train", 1)

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from contracts.base import BlobRef
+from contracts.base import BlobRef, DatasetRef
 from contracts.events import ModelFile
 from gateway_bench import Member, Outside, Site, eventually
-from gateway_examples import published
+from gateway_examples import published, validated
 from kit.db import Database
 
 DATA = os.urandom(2_500_000)
@@ -25,10 +25,17 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf(site: Site) -> Shelf:
+async def shelf(site: Site, outside: Outside) -> Shelf:
     mei: Member = await site.join("mei")
     made = await mei.publish(DATA)
-    return Shelf(site, f"/api/v1/datasets/{made['id']}/archive")
+    await outside.say(validated(DatasetRef(dataset_id=made["id"], version=1)))
+    archive = f"/api/v1/datasets/{made['id']}/archive"
+
+    async def offered() -> bool:
+        return (await site.http.head(archive)).status_code == 200
+
+    await eventually(offered)
+    return Shelf(site, archive)
 
 
 async def test_the_whole_file(shelf: Shelf) -> None:

@@ -87,7 +87,9 @@ def test_sigkill_while_bytes_arrive(served_process: ServedProcess) -> None:
         timeout=60,
     )
     assert again.json()["id"] == made.json()["id"]
-    archive = httpx.get(f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive", timeout=60)
+    archive = httpx.get(
+        f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive", headers=headers, timeout=60
+    )
     assert hashlib.sha256(archive.content).hexdigest() == made.json()["sha256"]
 
 
@@ -140,7 +142,8 @@ def test_memory_stays_flat_while_a_large_upload_arrives(served_process: ServedPr
         timeout=60,
     )
     assert made.json()["sha256"] == digest.hexdigest()
-    with httpx.stream("GET", f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive") as archive:
+    address = f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive"
+    with httpx.stream("GET", address, headers=headers) as archive:
         received = 0
         for chunk in archive.iter_raw():
             received += len(chunk)

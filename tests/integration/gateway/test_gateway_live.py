@@ -1,8 +1,6 @@
 """Read tables and the live stream: facts twice, late and in the wrong order; a stream that breaks and comes back."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,72 +9,29 @@ import pytest
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.topology import DEAD_LETTER_STREAM
-from gateway_bench import Member, Outside, Site, StreamEvent, eventually, read_events, serving_site
+from gateway_bench import Member, Outside, Site, StreamEvent, eventually, serving_site
 from gateway_examples import (
     covered,
     failed,
     finished,
     metric_started,
     passed,
+    place,
     progress,
     published,
     queued,
     rejected,
     released,
-    report,
     started,
     validated,
     withheld,
 )
+from gateway_views import a_dataset, handled, judged, take, until, view, watching
 
 
 @pytest.fixture
 async def mei(site: Site) -> Member:
     return await site.join("mei")
-
-
-async def view(site: Site, dataset: DatasetRef) -> dict[str, Any]:
-    return dict((await site.http.get(f"/api/v1/datasets/{dataset.dataset_id}")).json())
-
-
-async def until(site: Site, dataset: DatasetRef, **expected: Any) -> dict[str, Any]:
-    async def there() -> dict[str, Any] | None:
-        now = await view(site, dataset)
-        return now if all(now[name] == value for name, value in expected.items()) else None
-
-    return dict(await eventually(there))
-
-
-async def handled(site: Site, outside: Outside, *events: Event) -> None:
-    """Say them in this order and wait until the gateway has taken in every one."""
-    said = [await outside.say(event) for event in events]
-
-    async def all_in_inbox() -> bool:
-        async with site.base.database.transaction() as connection:
-            cursor = await connection.execute("select count(*) as known from inbox where event_id = any(%s)", (said,))
-            row = await cursor.fetchone()
-        return row is not None and row["known"] == len(set(said))
-
-    await eventually(all_in_inbox)
-
-
-async def judged(site: Site, dataset: DatasetRef) -> Any:
-    picture = await site.base.blobs.put_bytes("metric/x/parity-force.svg", b"<svg/>")
-    return await site.base.blobs.put_model("metric/x/report.json", report(dataset, {"parity-force.svg": picture}))
-
-
-async def a_dataset(member: Member) -> DatasetRef:
-    """Published, and its own DatasetUploaded taken in: what comes next is what a test says."""
-    made = await member.publish()
-
-    async def taken_in() -> bool:
-        async with member.site.base.database.transaction() as connection:
-            cursor = await connection.execute("select position from contributions where dataset_id = %s", (made["id"],))
-            row = await cursor.fetchone()
-        return row is not None and row["position"] == 1
-
-    await eventually(taken_in)
-    return DatasetRef(dataset_id=made["id"], version=made["version"])
 
 
 async def test_the_whole_way_to_a_model(site: Site, mei: Member, outside: Outside) -> None:
@@ -324,22 +279,6 @@ async def test_a_malformed_event_does_not_stop_the_others(site: Site, mei: Membe
 # The live stream ----------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def watching(
-    site: Site, dataset: DatasetRef, last: str | None = None
-) -> AsyncIterator[AsyncIterator[StreamEvent]]:
-    headers = {"last-event-id": last} if last is not None else {}
-    path = f"/api/v1/datasets/{dataset.dataset_id}/events"
-    async with site.http.stream("GET", path, headers=headers, timeout=20) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/event-stream")
-        yield read_events(response)
-
-
-async def take(events: AsyncIterator[StreamEvent], most: int) -> list[StreamEvent]:
-    return [await asyncio.wait_for(anext(events), 15) for _ in range(most)]
-
-
 def merged(events: list[StreamEvent]) -> dict[str, Any]:
     """What a page knows after these events."""
     state: dict[str, Any] = {}
@@ -412,10 +351,10 @@ async def test_a_stream_resumes_where_it_broke(site: Site, mei: Member, outside:
         missed = await take(events, 4)
         assert [int(event.id) for event in missed] == [int(last) + number for number in (1, 2, 3, 4)]
         assert all(event.event == "update" for event in missed)
-        (place,) = await take(events, 1)
-        assert place.id == ""
-        assert place.data == {"queue": None}
-    assert merged([*seen, *missed, place]) == await view(site, dataset)
+        (now,) = await take(events, 1)
+        assert now.id == ""
+        assert now.data == {"queue": None, "reading": None}
+    assert merged([*seen, *missed, now]) == await view(site, dataset)
     for unknown in ("999999", "abc", ""):
         async with watching(site, dataset, unknown) as events:
             assert (await take(events, 1))[0].event == "snapshot"
@@ -429,7 +368,7 @@ async def test_places_in_the_queue_are_told_without_an_id(site: Site, mei: Membe
         await handled(site, outside, rejected(first))
         (event,) = await take(events, 1)
         assert event.id == ""
-        assert event.data == {"queue": {"line": "check", "position": 1, "ahead": 0}}
+        assert event.data["queue"] == place("check", 1)
 
 
 async def test_watchers_of_another_replica_see_the_same(

@@ -64,7 +64,7 @@ async def test_an_upload_in_pieces_has_the_bytes_and_the_hash(site: Site, mei: M
         assert int(answer.headers["upload-offset"]) == at == await offset(mei, location)
     made = await mei.request("POST", "/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]))
     assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
-    archive = await site.http.get(f"/api/v1/datasets/{made.json()['id']}/archive")
+    archive = await mei.request("GET", f"/api/v1/datasets/{made.json()['id']}/archive")
     assert archive.content == DATA
 
 
@@ -328,7 +328,7 @@ async def test_abandoned_uploads_expire(gateway_env: dict[str, str], monkeypatch
             return (await mei.request("HEAD", location, headers=TUS)).status_code == 404 and not list(folder.iterdir())
 
         await eventually(gone)
-        archive = await site.http.get(f"/api/v1/datasets/{kept['id']}/archive")
+        archive = await mei.request("GET", f"/api/v1/datasets/{kept['id']}/archive")
         assert archive.content == DATA
 
 

@@ -207,7 +207,7 @@ async def test_cancelling_ends_the_child(children: Children, work: WorkFolder) -
 
 async def test_the_spare_child_is_used_once_and_replaced(work: WorkFolder, hostile: Path) -> None:
     (hostile / "slow.py").write_text("import time, json\ntime.sleep(0.5)\n")
-    children = Children(work.caches, spares=(("slow",),), python_path=(hostile,))
+    children = Children(work.caches, spares={("slow",): 1}, python_path=(hostile,))
     await children.prepare()
     (spare,) = _children_of(os.getpid())
     await asyncio.sleep(1.5)

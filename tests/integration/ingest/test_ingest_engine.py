@@ -12,10 +12,11 @@ import pytest
 from contracts.base import LevelOfTheory
 from frames import store
 from frames.frame import Frame
-from frames.hashing import frame_hash
+from frames.hashing import HashArray, frame_hash
 from ingest.confinement.children import Children
 from ingest.domain import Catalogue, Prepared, Rejected
 from ingest.engine import Engine, Request, read_catalogue
+from ingest.selecting import Elsewhere
 from ingest.settings import IngestSettings
 from ingest.work import WorkFolder
 
@@ -76,12 +77,17 @@ async def prepare(
     with work.job() as folder:
         prepared = await engine.prepare(Request(archive, archive.name, format_, declared), folder)
         frames = store.read(prepared.held_out.parent)
-        assert len(frames) == prepared.summary.held_out_frames
+        assert len(frames) == prepared.selection.held_out_frames
         if prepared.train is not None:
             frames = store.read(prepared.train.parent) + frames
-    assert len(frames) == prepared.summary.frames
+    assert len(frames) == prepared.selection.frames
     assert len({frame_hash(frame) for frame in frames}) == len(frames)
     return prepared, frames
+
+
+def counts(prepared: Prepared) -> tuple[int, int, int, int]:
+    one = prepared.selection
+    return one.frames, one.train_frames, one.held_out_frames, one.duplicate_frames
 
 
 def packed(folder: Path, files: dict[str, bytes]) -> Path:
@@ -102,8 +108,9 @@ def unpacked(archive: Path) -> dict[str, bytes]:
 async def test_quantum_espresso(engine: Engine, work: WorkFolder) -> None:
     prepared, frames = await prepare(engine, work, CARBIDE, "qe/pw/scf", LevelOfTheory(basis="ours", k_points="1"))
     summary = prepared.summary
-    assert (summary.frames, summary.train_frames, summary.held_out_frames, summary.duplicate_frames) == (64, 48, 16, 0)
-    assert (summary.elements, summary.atoms, summary.has_virial) == (("C", "Si"), 512, True)
+    assert counts(prepared) == (64, 48, 16, 0)
+    assert (summary.elements, summary.atoms, summary.virial_frames) == (("C", "Si"), 512, 64)
+    assert summary.element_pairs == ("C-C", "C-Si", "Si-Si")
     assert [(one.formula, one.frames) for one in summary.compositions] == [("C4Si4", 64)]
     assert sum(summary.force_component_ev_per_angstrom.counts) == 512 * 3
     assert sum(summary.energy_per_atom_ev.counts) == 64
@@ -131,17 +138,26 @@ async def test_the_same_archive_gives_the_same_dataset(engine: Engine, work: Wor
     doubled = {f"{part}/{name}": data for part in ("z", "a") for name, data in files.items()}
     second, again = await prepare(engine, work, packed(tmp_path, doubled), "detect")
     assert second.format == "qe/pw/scf"
-    assert second.summary.duplicate_frames == 24
-    assert second.summary.content_sha256 == first.summary.content_sha256
+    assert second.selection.duplicate_frames == 24
+    assert second.selection.content_sha256 == first.selection.content_sha256
     assert {frame_hash(one) for one in frames[-6:]} == {frame_hash(one) for one in again[-6:]}
 
 
 async def test_extxyz_and_cp2k_tell_the_same_of_the_same_run(engine: Engine, work: WorkFolder) -> None:
     """water.extxyz was drawn from the AIMD run, every second step from step 10: its first two are in both."""
     xyz, from_xyz = await prepare(engine, work, WATER, "extxyz")
-    assert (xyz.summary.train_frames, xyz.summary.held_out_frames, xyz.summary.has_virial) == (57, 19, True)
+    assert (counts(xyz), xyz.summary.virial_frames) == ((76, 57, 19, 0), 76)
     cp2k, from_cp2k = await prepare(engine, work, AIMD, "cp2kdata/md")
-    assert (cp2k.summary.frames, cp2k.format) == (13, "cp2kdata/md")
+    # The first of 13 steps ran out of SCF iterations.
+    assert (cp2k.selection.frames, cp2k.format) == (12, "cp2kdata/md")
+    assert (cp2k.scf.converged, cp2k.scf.unconverged, cp2k.scf.unknown) == (12, 1, 0)
+    assert [(one.path, one.frame, one.rule) for one in cp2k.set_aside] == [("water-aimd", 0, "unconverged")]
+    assert {frame.converged for frame in from_cp2k} == {True}
+    assert cp2k.detection is not None
+    assert cp2k.detection.sentence == (
+        "1 calculation looks like CP2K molecular dynamics (cp2kdata/md):"
+        " it is an output that names CP2K next to its trajectory."
+    )
     assert cp2k.level_of_theory.code == "CP2K 2023.1"
     assert cp2k.level_of_theory.functional == "PBE"
     assert cp2k.level_of_theory.cutoff_ev == pytest.approx(280 * 13.605693, rel=1e-4)
@@ -202,7 +218,7 @@ async def test_deepmd_formats(format_: str, suffix: str, engine: Engine, work: W
         assert prepared.format == format_
         assert prepared.set_aside == ()
         assert sorted({one.formula for one in prepared.summary.compositions}) == ["C4Si4", "Si8"]
-        assert (len(frames), prepared.summary.has_virial) == (8, True)
+        assert (len(frames), prepared.summary.virial_frames) == (8, 8)
 
 
 async def test_vasp_outcar(engine: Engine, work: WorkFolder, tmp_path: Path) -> None:
@@ -239,7 +255,7 @@ async def test_damaged_calculations_are_set_aside_by_path_and_reason(
     assert [(one.path, one.frame, one.rule) for one in prepared.set_aside] == [
         (frame.format(cut, "out"), None, "truncated"),
         (frame.format(nan, "out"), 0, "not-finite"),
-        (frame.format(unconverged, "out"), None, "unconverged"),
+        (frame.format(unconverged, "out"), 0, "unconverged"),
         (frame.format(orphan, "out"), None, "no-input-file"),
         (frame.format(no_forces, "out"), None, "no-forces"),
     ]
@@ -304,14 +320,74 @@ async def test_a_hostile_parser_costs_its_own_calculation(
     assert not Path("/tmp/filled").exists()
 
 
+@pytest.mark.usefixtures("plugin")
+async def test_a_dataset_that_ends_one_parser_after_the_other_is_given_up(
+    children: Children, settings: IngestSettings, work: WorkFolder, tmp_path: Path
+) -> None:
+    limited = settings.model_copy(update={"max_parser_deaths": 2, "parallel_parsers": 1})
+    catalogue = await read_catalogue(children, limited, work.path)
+    files = {f"c{number:02}.txt": b"crash" for number in range(20)} | {"d.txt": b"3.0"}
+    with work.job() as folder, pytest.raises(Rejected) as rejected:
+        archive = packed(tmp_path, files)
+        await Engine(limited, children, catalogue).prepare(Request(archive, "x.tar", "hostile/any", None), folder)
+    assert rejected.value.rule == "too-many-failed"
+    assert rejected.value.reason.startswith("reading more than 2 calculations had to be ended; the first is c00.txt:")
+    assert [one.path for one in rejected.value.set_aside] == ["c00.txt", "c01.txt", "c02.txt"]
+
+
+async def test_bad_frames_in_folders_with_chinese_names_and_spaces(
+    engine: Engine, work: WorkFolder, tmp_path: Path
+) -> None:
+    frame = '{n}\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:forces:R:3 energy={energy}\n{rows}'
+    atom = "{} {} 0.5 0.5 0.1 0.2 0.3\n"
+    good = [frame.format(n=1, energy=-number, rows=atom.format("Si", 0.1 * number)) for number in range(1, 6)]
+    bad = [
+        frame.format(n=0, energy=-1, rows=""),
+        frame.format(n=1, energy=-1, rows=atom.format("Qq", 0.5)),
+        frame.format(n=1, energy="nan", rows=atom.format("Si", 0.5)),
+        frame.format(n=1, energy=-1, rows=atom.format("Si", 0.5)).replace('"9 0 0', '"nan 0 0'),
+    ]
+    name = "水 分子/结构 一.extxyz"
+    prepared, frames = await prepare(
+        engine, work, packed(tmp_path, {name: "".join(bad[:2] + good + bad[2:]).encode()}), "detect"
+    )
+    assert {one.source for one in frames} == {name}
+    assert sorted(one.index for one in frames) == [2, 3, 4, 5, 6]
+    assert [(one.path, one.frame, one.rule) for one in prepared.set_aside] == [
+        (name, 0, "no-atoms"),
+        (name, 1, "unknown-element"),
+        (name, 7, "not-finite"),
+        (name, 8, "not-finite"),
+    ]
+    assert "'Qq' is no element" in prepared.set_aside[1].reason
+    assert prepared.set_aside_count == 4
+
+
+async def test_what_others_hold_out_is_held_out_and_what_they_know_is_marked(engine: Engine, work: WorkFolder) -> None:
+    forced = np.arange(24) % 3 == 0
+
+    async def ask(hashes: HashArray) -> Elsewhere:
+        assert len(hashes) == 24
+        return Elsewhere(forced, ~forced, forced)
+
+    with work.job() as folder:
+        prepared = await engine.prepare(Request(SILICON, SILICON.name, "detect", None), folder, ask=ask)
+        held_out = store.read(prepared.held_out.parent)
+        assert prepared.train is not None
+        train = store.read(prepared.train.parent)
+    assert (len(held_out), len(train)) == (8, 16)
+    assert all(one.known for one in held_out)
+    assert not any(one.known for one in train)
+
+
 async def test_the_catalogue_is_dpdatas_own(catalogue: Catalogue) -> None:
     from dpdata.format import Format
-    from ingest.confined.known import KNOWN
+    from ingest.confined.known import FORMATS
 
     names = {name for one in catalogue.infos() for name in (one.name, *one.aliases)}
     labeled = {name for name, reader in Format.get_formats().items() if "from_labeled_system" in vars(reader)}
     assert labeled - names <= {"ase/structure"}
-    assert set(KNOWN) <= {one.name for one in catalogue.infos()}, "a format of ours that dpdata does not have"
+    assert set(FORMATS) <= {one.name for one in catalogue.infos()}, "a format of ours that dpdata does not have"
     pw = catalogue.named("qe/pw/scf")
     assert pw is not None
     assert pw.info.reads == "files"

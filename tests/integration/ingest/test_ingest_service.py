@@ -1,18 +1,22 @@
 """The service on a real PostgreSQL and a real nats-server: uploads in, outcomes out, once, whatever dies."""
 
 import asyncio
+import io
+import lzma
 import os
 import sys
+import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import zstandard
 from contracts.artifacts import DatasetManifest, FormatCatalog
 from contracts.base import Credit, DatasetRef
 from contracts.envelope import Event
-from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
+from contracts.events import DatasetReading, DatasetRejected, DatasetUploaded, DatasetValidated
 from contracts.keys import FORMAT_CATALOG, upload_archive
 from frames import store
 from ingest.app import build
@@ -22,6 +26,7 @@ from kit.bus import Delivery, Raw
 from kit.outbox import emit
 from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
+from many_frames import extxyz
 
 ROOT = Path(__file__).parents[3]
 SILICON = ROOT / "deploy/demo/si-more-qe-pbe.tar.xz"
@@ -51,11 +56,15 @@ class Outcomes:
     def __init__(self, base: Foundation[GatewayLike]) -> None:
         self.base = base
         self.heard: list[DatasetValidated | DatasetRejected] = []
+        self.progress: list[DatasetReading] = []
         self.dead: list[Raw] = []
 
     async def on_event(self, event: Event, _delivery: Delivery) -> None:
         if isinstance(event, DatasetValidated | DatasetRejected):
             self.heard.append(event)
+        elif isinstance(event, DatasetReading):
+            assert event.dataset not in [one.dataset for one in self.heard]
+            self.progress.append(event)
 
     async def on_dead_letter(self, letter: Raw) -> None:
         self.dead.append(letter)
@@ -134,8 +143,62 @@ async def test_uploads_become_datasets_or_messages(
         _, _, again = await outcomes.hears(3)
         assert isinstance(again, DatasetValidated)
         assert again.content_sha256 == validated.content_sha256
+        assert [(one.dataset, one.frames) for one in again.overlaps] == [(uploaded.dataset, 24)]
+        assert (again.standard_frames, again.held_out_frames, validated.overlaps) == (6, 6, ())
+        assert again.detection is not None
+        assert again.detection.format == "qe/pw/scf"
+        manifest = await ingest.blobs.get_model(again.manifest.key, DatasetManifest)
+        assert (manifest.element_pairs, [one.frames for one in manifest.labels]) == (("Si-Si",), [24, 24, 24])
+        held_out = tmp_path / "again.lmdb/data.mdb"
+        await ingest.blobs.get_file(manifest.held_out, held_out)
+        assert all(frame.known for frame in store.read(held_out.parent))
         assert len(outcomes.heard) == 3
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["caches"]
+
+
+async def test_a_long_reading_tells_how_far_it_is(environment: dict[str, str], tmp_path: Path) -> None:
+    long = tmp_path / "long.extxyz"
+    extxyz(long, 16_000)
+    async with gateway() as outcomes, running("ingest", IngestSettings(), build):
+        uploaded = await outcomes.upload(long, "detect")
+        (validated,) = await outcomes.hears(1)
+        assert isinstance(validated, DatasetValidated)
+        assert validated.frames == 16_000
+        progress = [one for one in outcomes.progress if one.dataset == uploaded.dataset]
+    assert progress
+    assert {one.step for one in progress} <= {"unpacking", "finding", "parsing", "assembling"}
+    assert [one.frames for one in progress] == sorted(one.frames for one in progress)
+    parsing = [one for one in progress if one.step == "parsing"]
+    assert parsing
+    assert all((one.files, one.calculations) == (1, 1) and one.frames <= 16_000 for one in parsing)
+    assert any(0 < one.frames < 16_000 for one in parsing), "nothing was told from within the file"
+
+
+async def test_what_is_shared_lacks_the_potcars(environment: dict[str, str], tmp_path: Path) -> None:
+    archive = tmp_path / "with-potcar.tar"
+    archive.write_bytes(lzma.decompress(SILICON.read_bytes()))
+    with tarfile.open(archive, "a") as tar:
+        info = tarfile.TarInfo("si-more-qe-pbe/vasp/POTCAR")
+        info.size = 6
+        tar.addfile(info, io.BytesIO(b"secret"))
+    async with gateway() as outcomes, running("ingest", IngestSettings(), build) as ingest:
+        await outcomes.upload(archive, "qe/pw/scf")
+        (told,) = await outcomes.hears(1)
+        await outcomes.upload(SILICON, "qe/pw/scf")
+        _, clean = await outcomes.hears(2)
+        assert isinstance(told, DatasetValidated)
+        assert isinstance(clean, DatasetValidated)
+        assert told.removed == ("si-more-qe-pbe/vasp/POTCAR",)
+        assert told.download is not None
+        assert (clean.removed, clean.download) == ((), None)
+        await ingest.blobs.get_file(told.download, tmp_path / "shared.tar.zst")
+    with (
+        zstandard.open(tmp_path / "shared.tar.zst") as stream,
+        tarfile.open(fileobj=stream, mode="r|") as shared,
+        tarfile.open(archive) as original,
+    ):
+        names = {one.name for one in original if one.isfile()}
+        assert {one.name for one in shared} == names - {"si-more-qe-pbe/vasp/POTCAR"}
 
 
 async def check_stored(blobs: Blobs, validated: DatasetValidated, tmp_path: Path) -> None:

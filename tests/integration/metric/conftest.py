@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from dpa.environment import environment
 from frames.frame import Frame
 from frames.store import write
+from metric_platform import Environment, Platform, platform_of
 
 PRESETS = Path(__file__).resolve().parents[3] / "deploy" / "presets"
 BOND_ANGSTROM = {14: 2.35, 6: 1.54}
@@ -94,3 +95,11 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> SmallModel:
     assert done.returncode == 0, done.stderr[-3000:]
     held_out = {"silicon": make_molecules(14, 40, seed=11), "carbon": make_molecules(6, 40, seed=12)}
     return SmallModel(folder / f"model.ckpt-{STEPS}.pt", held_out)
+
+
+@pytest.fixture
+async def platform(
+    service_env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[Platform]:
+    async with platform_of(service_env, monkeypatch, tmp_path) as found:
+        yield found

@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 from frames.frame import Frame
-from metric.prediction import PredictionFailed, PredictionProcess
+from frames.store import write
+from metric.prediction import PredictionFailed, PredictionPool, PredictionProcess
 
 
 async def test_it_predicts_and_is_replaced_when_killed_at_work_or_at_rest(
@@ -48,6 +49,45 @@ async def test_a_process_that_hangs_is_ended(molecules: Callable[..., list[Frame
     async with PredictionProcess(threads=1, timeout_seconds=0.05) as predictions:
         with pytest.raises(PredictionFailed, match=r"no answer in 0.05 s, 2 times in a row"):
             await predictions.predict(tmp_path / "model.pt", "silicon", molecules(14, 1, seed=60))
+
+
+async def test_processes_share_the_work_and_change_nothing_in_the_numbers(
+    small_model: Any, molecules: Callable[..., list[Frame]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metric.prediction._CHUNK_ATOMS", {"cpu": 40})
+    frames = molecules(14, 31, seed=52) + molecules(6, 30, seed=53)
+    write(tmp_path / "sample.lmdb", molecules(14, 40, seed=54) + molecules(6, 40, seed=55))
+    known = tmp_path / "known.npz"
+    async with PredictionPool(2, threads=1, timeout_seconds=240) as pool:
+        await pool.learn(small_model.release, "silicon", tmp_path / "sample.lmdb", known, seed=1)
+        alone = await pool._first.predict(small_model.release, "silicon", frames, known)
+        # The second process is still importing: nobody waits for it, and it is there for the next dataset.
+        early = await pool.predict(small_model.release, "silicon", frames, known)
+        for ready in pool._ready.values():
+            assert await ready == "cpu"
+        helper = pool._helpers[0]
+        shared = await asyncio.gather(
+            *(pool.predict(small_model.release, "silicon", frames, known) for _ in range(2)),
+            pool.predict(small_model.release, "carbon", frames),
+        )
+        assert helper.pid is not None
+        for other in (early, *shared[:2]):
+            np.testing.assert_array_equal(other.energy, alone.energy)
+            np.testing.assert_array_equal(np.concatenate(other.forces), np.concatenate(alone.forces))
+            assert other.closeness is not None
+            assert alone.closeness is not None
+            np.testing.assert_allclose(other.closeness.distance, alone.closeness.distance, rtol=1e-9)
+            np.testing.assert_array_equal(other.closeness.means, alone.closeness.means)
+        assert shared[2].closeness is None
+        # Killed at work, a helper is replaced as the first is; a model without that branch fails the whole.
+        os.kill(helper.pid, signal.SIGKILL)
+        after = await pool.predict(small_model.release, "silicon", frames)
+        np.testing.assert_array_equal(after.energy, alone.energy)
+        with pytest.raises(PredictionFailed, match="has no branch 'gold'"):
+            await pool.predict(small_model.release, "gold", frames)
+        again = await pool.predict(small_model.release, "silicon", frames)
+        np.testing.assert_array_equal(again.energy, alone.energy)
+    assert not psutil.pid_exists(helper.pid or 0) or helper.pid is None
 
 
 SERVICE = """

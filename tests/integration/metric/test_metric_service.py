@@ -1,266 +1,18 @@
 """The whole service on real PostgreSQL, NATS, gRPC, object storage and deepmd."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import grpc
 import numpy as np
-import pytest
-from contracts.artifacts import BranchManifest, DatasetManifest, Histogram, MetricReport, ModelManifest
-from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult
-from contracts.envelope import Attributes, Event, to_headers
-from contracts.events import (
-    DatasetMetricNotPassed,
-    DatasetMetricPassed,
-    DatasetMetricStarted,
-    DatasetValidated,
-)
-from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
-from contracts.topology import EVENT_STREAM
-from frames.errors import force_rmse, max_force_error
+from contracts.artifacts import BranchManifest, ModelManifest
+from contracts.base import BranchError, DatasetRef, LevelOfTheory
+from contracts.events import DatasetMetricNotPassed, DatasetMetricPassed, DatasetMetricStarted
+from contracts.registry.v1 import registry_pb2
 from frames.frame import Frame
-from frames.store import DATA_FILE, write
-from kit.blobs import Blobs
-from kit.bus import Delivery, Raw, connect
-from kit.rpc import ServiceEntry, serve
-from kit.service import Foundation, running
-from kit.settings import ServiceSettings, service_config
-from metric.app import build
-from metric.prediction import PredictionProcess
-from metric.settings import MetricSettings
-from pydantic import SecretStr
-
-Environment = Callable[[str], dict[str, str]]
-TOKEN = SecretStr("token-of-the-tests")
-FLAT = Histogram(edges=(0.0, 1.0, 2.0), counts=(1, 2))
-
-
-class GatewayLike(ServiceSettings):
-    model_config = service_config("gateway")
-
-
-class IngestLike(ServiceSettings):
-    model_config = service_config("ingest")
-
-
-class Registry(registry_pb2_grpc.RegistryServiceServicer):
-    """Has one model or none."""
-
-    def __init__(self) -> None:
-        self.model: registry_pb2.Model | None = None
-
-    async def GetModel(self, request: registry_pb2.GetModelRequest, context: Any) -> registry_pb2.GetModelResponse:
-        assert request.version_or_alias == "latest"
-        if self.model is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no model yet")
-        return registry_pb2.GetModelResponse(model=self.model)
-
-
-@dataclass
-class Platform:
-    """The metric service as its neighbours see it."""
-
-    registry: Registry
-    blobs: Blobs
-    base: Foundation[MetricSettings]
-    publish: Callable[[Event, UUID], Any]
-    folder: Path
-    seen: list[Event] = field(default_factory=list)
-    dead: list[Raw] = field(default_factory=list)
-
-    async def validated(self, frames: list[Frame], store_manifest: bool = True) -> tuple[DatasetValidated, bytes]:
-        """What ingest would have said of these frames, and its manifest; every fifth frame is held out."""
-        ref = DatasetRef(dataset_id=uuid4(), version=1)
-        splits = {"train": [f for k, f in enumerate(frames) if k % 5], "held-out": frames[::5]}
-        blobs = {}
-        for name, part in splits.items():
-            path = self.folder / f"{ref.dataset_id}-{name}.lmdb"
-            write(path, part)
-            blobs[name] = await self.blobs.put_file(f"datasets/{ref.dataset_id}/{name}.mdb", path / DATA_FILE)
-        symbols = tuple(sorted({symbol for frame in frames for symbol in frame.symbols}))
-        manifest = DatasetManifest(
-            dataset=ref,
-            content_sha256="0" * 64,
-            train=blobs["train"],
-            held_out=blobs["held-out"],
-            frames=len(frames),
-            train_frames=len(splits["train"]),
-            held_out_frames=len(splits["held-out"]),
-            duplicate_frames=0,
-            atoms=sum(frame.natoms for frame in frames),
-            elements=symbols,
-            compositions=(),
-            has_virial=False,
-            level_of_theory=LevelOfTheory(),
-            format="extxyz",
-            set_aside=(),
-            energy_per_atom_ev=FLAT,
-            force_component_ev_per_angstrom=FLAT,
-            preview=(),
-            versions={},
-        )
-        body = manifest.model_dump_json().encode()
-        stored = BlobRef(
-            key=f"datasets/{ref.dataset_id}/manifest.json", sha256=hashlib.sha256(body).hexdigest(), size=len(body)
-        )
-        if store_manifest:
-            await self.blobs.put_bytes(stored.key, body)
-        event = DatasetValidated(
-            dataset=ref,
-            credit=Credit(title="Molecules", authors=("demo contributor",), licence="CC-BY-4.0", private=False),
-            manifest=stored,
-            content_sha256="0" * 64,
-            format="extxyz",
-            frames=len(frames),
-            train_frames=len(splits["train"]),
-            held_out_frames=len(splits["held-out"]),
-            duplicate_frames=0,
-            elements=symbols,
-            has_virial=False,
-            level_of_theory=LevelOfTheory(),
-            set_aside_count=0,
-            set_aside=(),
-        )
-        return event, body
-
-    def about(self, ref: DatasetRef) -> list[Event]:
-        """What the metric said of it."""
-        kinds = (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed)
-        return [event for event in self.seen if isinstance(event, kinds) and event.dataset == ref]
-
-    async def outcome(self, ref: DatasetRef) -> DatasetMetricPassed | DatasetMetricNotPassed:
-        """The verdict, when it is there; it is preceded by exactly one start."""
-        await until(lambda: any(hasattr(event, "report") for event in self.about(ref)))
-        started, verdict = self.about(ref)
-        assert isinstance(started, DatasetMetricStarted)
-        assert isinstance(verdict, DatasetMetricPassed | DatasetMetricNotPassed)
-        assert (started.run_id, started.model_version) == (verdict.run_id, verdict.model_version)
-        return verdict
-
-    async def judged(self, frames: list[Frame]) -> DatasetMetricPassed | DatasetMetricNotPassed:
-        event, _ = await self.validated(frames)
-        await self.publish(event, uuid4())
-        return await self.outcome(event.dataset)
-
-    async def report(self, verdict: DatasetMetricPassed | DatasetMetricNotPassed) -> MetricReport:
-        report = await self.blobs.get_model(verdict.report.key, MetricReport)
-        for name, ref in report.pictures.items():
-            data = await self.blobs.get_bytes(ref.key)
-            assert name.endswith(".svg")
-            assert data.startswith(b"<svg")
-            assert hashlib.sha256(data).hexdigest() == ref.sha256
-        return report
-
-
-async def until(condition: Callable[[], bool], seconds: float = 240) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def platform(
-    service_env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AsyncIterator[Platform]:
-    for name in ("metric", "gateway", "ingest"):
-        for key, value in service_env(name).items():
-            monkeypatch.setenv(key, value)
-    monkeypatch.setenv("POTLUCK_METRIC_RETRY_DELAYS_SECONDS", "[0.3]")
-    monkeypatch.setenv("POTLUCK_METRIC_MAX_ATTEMPTS", "3")
-    # Its other calls answer UNIMPLEMENTED, as the generated base class does.
-    registry = Registry()  # type: ignore[abstract]
-    entry = ServiceEntry(
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server,
-        registry,
-        registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
-        TOKEN,
-    )
-    client = await connect(IngestLike(), "ingest")
-
-    async def publish(event: Event, event_id: UUID) -> None:
-        """As ingest does, but a repeated event reaches JetStream as a new message."""
-        attributes = Attributes(
-            id=event_id, type=event.ce_type(), source="potluck/ingest", subject=event.about(), time=datetime.now(UTC)
-        )
-        headers = to_headers(attributes) | {"Nats-Msg-Id": str(uuid4())}
-        await client.jetstream().publish(event.nats_subject, event.body(), stream=EVENT_STREAM, headers=headers)
-
-    async with serve("127.0.0.1:0", [entry]) as port:
-        monkeypatch.setenv("POTLUCK_METRIC_REGISTRY_ADDRESS", f"127.0.0.1:{port}")
-        monkeypatch.setenv("POTLUCK_METRIC_REGISTRY_TOKEN", TOKEN.get_secret_value())
-        async with running("metric", MetricSettings(), build) as base:
-            found = Platform(registry, base.blobs, base, publish, tmp_path)
-
-            @asynccontextmanager
-            async def listen(_settings: GatewayLike, gateway: Foundation[GatewayLike]) -> AsyncIterator[None]:
-                async def on_event(event: Event, _delivery: Delivery) -> None:
-                    found.seen.append(event)
-
-                async def on_dead(raw: Raw) -> None:
-                    found.dead.append(raw)
-
-                gateway.bus.consume("gateway-events", on_event)
-                gateway.bus.consume_raw("gateway-dead-letters", on_dead)
-                yield
-
-            async with running("gateway", GatewayLike(), listen):
-                yield found
-    await client.close()
-
-
-async def publish_model(
-    platform: Platform, release: Path, held_out: dict[str, list[Frame]], version: str = "1.0"
-) -> None:
-    """What registry and trainer leave behind: release and manifest in storage, the version in the registry."""
-    blob = await platform.blobs.put_file(f"models/{version}/model.pt", release)
-    branches = []
-    async with PredictionProcess(threads=1, timeout_seconds=240) as predictions:
-        for name, frames in held_out.items():
-            predicted = await predictions.predict(release, name, frames)
-            reference = [frame.forces for frame in frames]
-            errors = max_force_error(predicted.forces, reference)
-            rmse = 1000 * force_rmse(predicted.forces, reference)
-            branches.append(
-                BranchManifest(
-                    name=name,
-                    dataset=DatasetRef(dataset_id=uuid4(), version=1),
-                    dataset_manifest=blob,
-                    elements=tuple(sorted(set(frames[0].symbols))),
-                    level_of_theory=LevelOfTheory(),
-                    weight=0.5,
-                    held_out=BranchError(branch=name, energy_rmse_mev_per_atom=1, force_rmse_mev_per_angstrom=rmse),
-                    held_out_max_force_errors_ev_per_angstrom=tuple(map(float, errors)),
-                    baseline_energy_rmse_mev_per_atom=1,
-                    baseline_force_rmse_mev_per_angstrom=1,
-                )
-            )
-    manifest = ModelManifest(
-        round_id=uuid4(),
-        parent_version=None,
-        preset="smoke",
-        checkpoint=blob,
-        release=blob,
-        frozen={},
-        recipe=blob,
-        branches=tuple(branches),
-        new_branches=tuple(held_out),
-        zero_shot=(),
-        parent_held_out=(),
-        verification=RuleResult(rule="loads", passed=True, sentence="Loads."),
-        steps=1,
-        wall_seconds=1,
-        versions={},
-    )
-    ref = await platform.blobs.put_model(f"models/{version}/manifest.json", manifest)
-    artifact = registry_pb2.Artifact(key=ref.key, sha256=ref.sha256, size=ref.size)
-    platform.registry.model = registry_pb2.Model(version=version, manifest=artifact)
+from metric_platform import Platform, publish_model, until
 
 
 async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
@@ -270,8 +22,14 @@ async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
     assert isinstance(first, DatasetMetricPassed)
     assert (first.model_version, first.nearest_branch, first.coverage) == (None, None, 0)
     report = await platform.report(first)
-    assert sorted(report.pictures) == ["energy-distribution.svg", "force-distribution.svg"]
-    assert [one.verdict for one in report.verdicts] == ["useful"] * 30
+    assert {name for name in report.pictures if name.endswith(".svg")} == {
+        *("energy-distribution.svg", "force-distribution.svg", "elements.svg", "element-pairs.svg")
+    }
+    assert (report.new_elements, report.new_element_pairs) == (("Si",), ("Si-Si",))
+    # Some of these molecules are odd enough to be called suspect; none failed.
+    assert len(report.verdicts) == 30
+    assert {one.verdict for one in report.verdicts} == {"useful", "suspect"}
+    assert all((one.verdict == "suspect") == bool(one.rules) for one in report.verdicts)
 
     await publish_model(platform, small_model.release, small_model.held_out)
     known = await platform.judged(molecules(14, 30, seed=21))
@@ -279,12 +37,22 @@ async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
     assert known.outcome == "covered"
     assert known.coverage >= 0.9
     report = await platform.report(known)
-    assert sorted(report.pictures) == ["force-error.svg", "parity-energy.svg", "parity-force.svg"]
+    assert {name for name in report.pictures if name.endswith(".svg")} == {
+        *("force-error.svg", "parity-energy.svg", "parity-force.svg", "elements.svg", "element-pairs.svg")
+    }
+    assert (report.new_elements, report.new_element_pairs, report.device) == ((), (), "cpu")
+    rows = await platform.table(report)
+    assert [row["verdict"] for row in rows] == [one.verdict for one in report.verdicts]
+    assert {row["nearest_branch"] for row in rows} == {known.nearest_branch}
+    assert [row["energy_error_mev_per_atom"] for row in rows] == [
+        one.energy_error_mev_per_atom for one in report.verdicts
+    ]
     assert {branch.branch for branch in report.branches} == {"silicon", "carbon"}
     smallest = min(report.branches, key=lambda branch: branch.force_rmse_mev_per_angstrom)
     assert known.nearest_branch == smallest.branch
     assert known.force_rmse_zero_shot_mev_per_angstrom == smallest.force_rmse_mev_per_angstrom
-    assert sum(one.verdict == "covered" for one in report.verdicts) == round(known.coverage * 30)
+    assert sum(one.covered is True for one in report.verdicts) == round(known.coverage * 30)
+    assert {one.verdict for one in report.verdicts if not one.rules and one.covered} == {"covered"}
     assert report.settings["seed"] == 1
     assert set(report.versions) == {"deepmd-kit", "torch", "numpy", "potluck-metric"}
 
@@ -303,6 +71,7 @@ async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
     new = await platform.judged(germanium)
     assert isinstance(new, DatasetMetricPassed)
     assert (new.new_elements, new.coverage) == (("Ge",), 0)
+    assert (await platform.report(new)).new_element_pairs == ("Ge-Ge",)
     assert set(new.energy_shift_ev) == {"Ge"}
     assert new.sound.passed
     assert platform.dead == []
@@ -325,9 +94,8 @@ async def test_one_verdict_however_often_it_is_delivered_and_retried(
     assert platform.about(event.dataset)[1] == verdict
     assert len(platform.about(event.dataset)) == 2
     assert other.run_id != verdict.run_id
-    async with platform.base.database.transaction() as connection:
-        cursor = await connection.execute("select outcome, count(*)::int as runs from runs group by outcome")
-        assert await cursor.fetchall() == [{"outcome": "passed", "runs": 2}]
+    counted = await platform.rows("select outcome, open_tries, count(*)::int as runs from metric.runs group by 1, 2")
+    assert counted == [{"outcome": "passed", "open_tries": 0, "runs": 2}]
 
 
 async def test_a_model_that_does_not_load_gives_a_dead_letter_and_no_verdict(
@@ -337,10 +105,11 @@ async def test_a_model_that_does_not_load_gives_a_dead_letter_and_no_verdict(
     broken.write_bytes(b"these bytes are no model")
     await publish_model(platform, broken, {})
     model = await platform.blobs.get_model("models/1.0/manifest.json", ModelManifest)
+    trained, _ = await platform.validated(molecules(14, 10, seed=41))
     branch = BranchManifest(
         name="silicon",
         dataset=DatasetRef(dataset_id=uuid4(), version=1),
-        dataset_manifest=model.release,
+        dataset_manifest=trained.manifest,
         elements=("Si",),
         level_of_theory=LevelOfTheory(),
         weight=1,

@@ -46,6 +46,8 @@ class FakePotluck(httpx.BaseTransport):
         self.by_key: dict[str, str] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.reruns: dict[str, deque[dict[str, Any]]] = {}
         self.streams: deque[httpx.SyncByteStream] = deque()
         self.faults: dict[str, deque[int | Callable[[httpx.Request], httpx.Response]]] = {}
         self.log: list[tuple[str, str, httpx.Headers]] = []
@@ -94,6 +96,8 @@ class FakePotluck(httpx.BaseTransport):
                 return self._head(tail)
             case "PATCH", "uploads":
                 return self._patch(request, tail)
+            case "POST", "datasets" if tail:
+                return self._ask_for_a_rerun(tail.partition("/")[0])
             case "POST", "datasets":
                 return self._publish(request)
             case "GET", "datasets":
@@ -155,7 +159,19 @@ class FakePotluck(httpx.BaseTransport):
             return problem(404, "There is no such dataset, or it is not public.", title="Not here")
         if rest == "events":
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=self.streams.popleft())
+        if rest == "metric":
+            return httpx.Response(200, json=self.reports[identity])
+        if rest == "metric/reruns":
+            states = self.reruns[identity]
+            return httpx.Response(200, json={"reruns": [states.popleft() if len(states) > 1 else states[0]]})
+        if rest:
+            return httpx.Response(200, stream=Piecewise([self.files[rest.rpartition("/")[2]]]))
         return httpx.Response(200, json=self.datasets[identity])
+
+    def _ask_for_a_rerun(self, identity: str) -> httpx.Response:
+        """The first of `reruns[identity]` is the answer; the others are what looking again finds, in their order."""
+        first = self.reruns[identity].popleft()
+        return problem(409, "It runs.", **first) if "type" in first else httpx.Response(201, json=first)
 
     def _model(self, request: httpx.Request, tail: str) -> httpx.Response:
         version, _, rest = tail.partition("/")
@@ -184,7 +200,8 @@ class FakePotluck(httpx.BaseTransport):
 
 
 def problem(status: int, detail: str, title: str = "Refused", **more: str) -> httpx.Response:
-    told = {"type": "urn:potluck:problem:test", "title": title, "status": status, "detail": detail} | more
+    told: dict[str, Any] = {"type": "urn:potluck:problem:test", "title": title, "status": status, "detail": detail}
+    told |= more
     return httpx.Response(status, json=told, headers={"content-type": "application/problem+json"})
 
 

@@ -92,6 +92,10 @@ def test_upload_for_a_script(
         str(tmp_path / "about.md"),
         "--functional",
         "PBE",
+        "--cutoff-ev",
+        "520",
+        "--k-points",
+        "4 4 4",
         "--agree",
         "--json",
     )
@@ -101,7 +105,7 @@ def test_upload_for_a_script(
     assert sent["authors"] == ["First", "Second"]
     assert (sent["licence"], sent["private"], sent["format"]) == ("CC0-1.0", True, "qe/pw/scf")
     assert sent["description"] == "# Silicon\nσ"
-    assert sent["level_of_theory"] == {"functional": "PBE"}
+    assert sent["level_of_theory"] == {"functional": "PBE", "cutoff_ev": 520.0, "k_points": "4 4 4"}
     assert sent["agreement"] is True
 
 

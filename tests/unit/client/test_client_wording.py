@@ -2,7 +2,18 @@
 
 import pytest
 from potluck import wording
-from potluck.resources import Dataset, HeldUp, Metric, QueuePlace
+from potluck.resources import (
+    Dataset,
+    Download,
+    HeldUp,
+    Metric,
+    Overlap,
+    Progress,
+    QueuePlace,
+    Reading,
+    Rerun,
+    TheoryMismatch,
+)
 
 
 def dataset(state: str, stage: str, **more: object) -> Dataset:
@@ -54,3 +65,67 @@ def test_durations_are_for_people(seconds: float, words: str) -> None:
 def test_what_is_held_up_says_that_nothing_is_lost() -> None:
     waiting = dataset("checking", "check", held_up=HeldUp(reason="the disk"))
     assert "nothing is lost: the disk" in wording.headline(waiting)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (Progress(step="unpacking", files=2100), "unpacking the archive: 2,100 files"),
+        (
+            Progress(step="parsing", files=9, calculations=1000, parsed=312, frames=3120, set_aside=2, eta_seconds=85),
+            "reading: 312 of 1,000 calculations, 3,120 frames so far, 2 set aside, 85 s left",
+        ),
+        (Progress(step="sorting", files=3), "reading: 3 files"),
+    ],
+)
+def test_how_far_the_reading_has_come(now: Progress, words: str) -> None:
+    assert wording.headline(dataset("uploaded", "submit", reading=now)) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(120, 300, "verdict in about 2–5 min"), (0, 50, "verdict within 50 s"), (None, None, "waits for the check")],
+)
+def test_when_the_verdict_may_be_there(low: float | None, high: float | None, words: str) -> None:
+    place = QueuePlace(position=1, ahead=0, line="check", eta_low_seconds=low, eta_high_seconds=high)
+    assert wording.headline(dataset("validated", "check", queue=place)).endswith(words)
+
+
+def test_what_a_contributor_should_know_of_what_was_read() -> None:
+    found = Reading(
+        format="vasp/outcar",
+        frames=100,
+        train_frames=80,
+        held_out_frames=20,
+        theory_mismatches=(TheoryMismatch(field="cutoff_ev", declared="400 eV", found="520 eV"),),
+        overlaps=(Overlap(name="Silicon", frames=1200),),
+        standard_frames=3,
+    )
+    cleaned = Download(url="/a", filename="x.zip", size=1, sha256="0", removed=("a/POTCAR", "b/POTCAR"))
+    assert wording.details(dataset("validated", "check", ingest=found, download=cleaned)) == [
+        "level of theory: cutoff_ev was declared as 400 eV, the files say 520 eV",
+        "1,200 of the frames are in Silicon, too",
+        "3 frames are kept for testing: another dataset keeps them for testing",
+        "2 POTCAR files are left out of the download",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (Rerun(id="r", state="done", same=True, numbers=1212), "the same verdict and the same 1,212 numbers"),
+        (
+            Rerun(id="r", state="done", same=False, outcome_before="passed", outcome_after="covered"),
+            "another verdict: passed before, covered now",
+        ),
+        (
+            Rerun(
+                id="r", state="done", same=False, outcome_before="passed", outcome_after="passed", sentence="2 differ"
+            ),
+            "the same verdict, but not the same numbers: 2 differ",
+        ),
+        (Rerun(id="r", state="failed", sentence="no model"), "could not be repeated; the verdict stands: no model"),
+    ],
+)
+def test_what_came_of_a_repetition(one: Rerun, words: str) -> None:
+    assert words in wording.rerun(one)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from contracts.base import LevelOfTheory
-from gateway.feed import QUEUE_LENGTH, Message, Watcher, encode, place_message
-from gateway.projections import change
+from gateway.feed import QUEUE_LENGTH, Message, Watcher, encode, place_message, reading_message
+from gateway.telling import change
 from gateway.views import CurvePoint, DatasetView, IngestView, QueuePlace, TrainingView
 
 
@@ -100,4 +100,15 @@ def test_a_point_that_was_overtaken_is_not_told() -> None:
 
 
 def test_what_is_always_told() -> None:
-    assert set(change(view(), (), None)) == {"stage", "state", "verdict", "held_up", "message", "model"}
+    assert set(change(view(), (), None)) == {"stage", "state", "verdict", "held_up", "message", "model", "reading"}
+
+
+def test_progress_is_no_news_once_the_log_went_on() -> None:
+    """Handed to a watcher before the outcome, it may lie in the queue behind a snapshot that has the outcome."""
+    told = reading_message({"parsed": 9}, position=4)
+    assert told.is_news(4)
+    assert not told.is_news(5)
+    assert b"id:" not in told.data
+    assert Message(None, place_message(None)).is_news(5)
+    assert Message(6, b"").is_news(5)
+    assert not Message(5, b"").is_news(5)

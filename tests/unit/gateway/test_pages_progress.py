@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from contracts.base import Frozen
 from gateway.pages.progress import steps
-from gateway.views import DatasetView, TrainingView
+from gateway.views import DatasetView, ReadingView, TrainingView
 
 View = TypeVar("View", bound=Frozen)
 
@@ -43,8 +43,14 @@ def test_marks(stage: str, state: str, verdict: str | None, shown: str) -> None:
     assert states(stage, state, verdict, TRAINING) == shown.split()
 
 
-def test_only_training_tells_how_far_it_is() -> None:
+def test_only_reading_and_training_tell_how_far_they_are() -> None:
     view = part_of(DatasetView, stage="train", state="training", verdict="passed", training=TRAINING)
     assert [step.fraction for step in steps(view)][3] == 0.5
     view = part_of(DatasetView, stage="check", state="checking", verdict=None, training=None)
     assert {step.fraction for step in steps(view)} == {None}
+    reading = part_of(ReadingView, calculations=1000, parsed=312)
+    view = part_of(DatasetView, stage="submit", state="uploaded", verdict=None, training=None, reading=reading)
+    assert steps(view)[0].fraction == 0.312
+    unpacking = part_of(ReadingView, calculations=0, parsed=0)
+    view = part_of(DatasetView, stage="submit", state="uploaded", verdict=None, training=None, reading=unpacking)
+    assert steps(view)[0].fraction is None

@@ -161,3 +161,37 @@ def test_no_curve_before_the_first_point() -> None:
 def test_ticks_are_round_and_enough() -> None:
     assert log_ticks(1, 1000) == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
     assert len(log_ticks(600, 2200)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(20, 50, "20–50 s"), (0, 50, "50 s"), (120, 300, "2–5 min"), (5400, 10800, "1.5–3 h"), (60, 90, "1–1.5 min")],
+)
+def test_a_range_of_waiting_times(low: float, high: float, expected: str) -> None:
+    assert words.waiting(low, high) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("fails_above_ev_per_angstrom", 50.0, ("fails above", "50 eV/Å")),
+        ("largest_mev_per_angstrom_per_atom", 3.4, ("largest", "3.40 meV/Å per atom")),
+        ("failed_frames", 1200.0, ("failed frames", "1,200")),
+        ("at_most_failed_fraction", 0.05, ("at most failed", "5.0 %")),
+        ("coverage", 0.97, ("coverage", "97 %")),
+        ("largest_ratio", 0.0123, ("largest", "0.0123")),
+        ("something_new", 2.5, ("something new", "2.50")),
+    ],
+)
+def test_a_number_of_a_rule_has_its_unit(name: str, value: float, expected: tuple[str, str]) -> None:
+    assert words.quantity(name, value) == expected
+
+
+def test_the_numbers_of_a_rule_begin_with_what_was_found() -> None:
+    numbers = {"failed_frames": 0.0, "fails_above_ev_per_angstrom": 50.0, "largest_ev_per_angstrom": 63.2}
+    assert [label for label, _ in words.quantities(numbers)] == ["largest", "fails above", "failed frames"]
+
+
+def test_pictures_to_look_at_are_drawn_not_copied() -> None:
+    names = ["novelty.png", "novelty.svg", "parity-force.png", "parity-force.svg"]
+    assert words.in_reading_order(names) == ["parity-force.svg", "novelty.svg"]

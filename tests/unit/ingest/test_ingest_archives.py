@@ -243,3 +243,130 @@ def test_an_encrypted_zip(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         extract(bytes(data), tmp_path)
     assert (refused.value.rule, "secret.txt" in refused.value.reason) == ("archive-encrypted", True)
+
+
+def chinese_zip(name: str, content: bytes) -> bytes:
+    """As Chinese Windows packs it: GBK without the flag for UTF-8."""
+    raw = name.encode("gbk")
+    placeholder = "x" * len(raw)
+    return zipped({placeholder: content}).replace(placeholder.encode(), raw)
+
+
+def test_chinese_names_are_read_whatever_their_encoding(tmp_path: Path) -> None:
+    name = "水分子/计算 一/OUTCAR"
+    extract(chinese_zip(name, b"1"), tmp_path, "data.zip")
+    (tmp_path / "second").mkdir()
+    extract(zipped({name: b"2"}), tmp_path / "second", "data.zip")
+    (tmp_path / "third").mkdir()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, encoding="gbk") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = 1
+        archive.addfile(info, io.BytesIO(b"3"))
+    extract(buffer.getvalue(), tmp_path / "third")
+    assert [tree(folder) for folder in (tmp_path, tmp_path / "second", tmp_path / "third")] == [
+        {name: content} for content in (b"1", b"2", b"3")
+    ]
+
+
+def test_european_names_of_old_zips_stay_what_they_were(tmp_path: Path) -> None:
+    raw = "métal/übung.out".encode("cp437")
+    placeholder = b"x" * len(raw)
+    extract(zipped({placeholder.decode(): b"1"}).replace(placeholder, raw), tmp_path, "data.zip")
+    assert tree(tmp_path) == {"métal/übung.out": b"1"}
+
+
+POTCAR = b"  PAW_PBE Si 05Jan2001\n   4.00000000000000\n parameters from PSCTR are:\n   VRHFIN =Si: s2p2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "private"),
+    [
+        ("run/POTCAR", b"", True),
+        ("run/potcar", b"", True),
+        ("run/POTCAR.Si", b"", True),
+        ("run/POTCAR_Si_d", b"", True),
+        ("run/Si.POTCAR", b"", True),
+        ("run/POTCAR.Z", b"\x1f\x9d\x90", True),
+        ("run/pseudo.txt", POTCAR, True),
+        ("run/POTCARS.md", b"which ones", False),
+        ("run/OUTCAR", b" vasp.6.4\n POTCAR:    PAW_PBE Si 05Jan2001\n VRHFIN =Si: s2p2\n", False),
+        ("run/vasprun.xml", b"<modeling>", False),
+    ],
+)
+def test_potcars_are_known_by_name_and_by_content(name: str, content: bytes, private: bool, tmp_path: Path) -> None:
+    extraction = extract(tar({name: content, "run/INCAR": b"ENCUT = 400"}), tmp_path)
+    assert extraction.private() == ([name] if private else [])
+
+
+def test_potcars_inside_archives_and_behind_links_are_found(tmp_path: Path) -> None:
+    inner = tar({"deep/POTCAR": POTCAR, "deep/KPOINTS": b"k"})
+    members: dict[str, bytes | tarfile.TarInfo] = {
+        "a/POTCAR.gz": gzip.compress(POTCAR),
+        "b.tar.gz": gzip.compress(inner),
+        "c/pseudo": POTCAR,
+        "d/link": tar_member(tarfile.SYMTYPE, "../c/pseudo"),
+    }
+    extraction = extract(tar(members), tmp_path)
+    assert extraction.private() == ["a/POTCAR", "b.tar.gz/deep/POTCAR", "c/pseudo", "d/link"]
+
+
+def test_what_was_not_looked_into_is_not_passed_on_either(tmp_path: Path) -> None:
+    inner = tar({"again.zip": zipped({"POTCAR": POTCAR}), "x": b""})
+    extraction = extract(tar({"inner.tar": inner, "more.7z": b"7z", "set.npz": zipped({"a.npy": b"1"})}), tmp_path)
+    assert extraction.private() == ["inner.tar/again.zip", "more.7z"]
+
+
+def test_bombs_of_every_shape_are_refused(tmp_path: Path) -> None:
+    zeros = bytes(9_000_000)
+    sparse = io.BytesIO()
+    with tarfile.open(fileobj=sparse, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("sparse")
+        # GNU's sparse format 1.0: one kilobyte of data at the end of four gigabytes.
+        info.pax_headers = {
+            "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "sparse",
+            "GNU.sparse.realsize": str(4 << 30),
+        }  # fmt: skip
+        table = f"1\n{(4 << 30) - 1024}\n1024\n".encode()
+        data = table.ljust(512, b"\0") + b"x" * 1024
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    shapes = {
+        "high-ratio.tar.zst": zstandard.ZstdCompressor(level=19).compress(tar({"zeros": zeros})),
+        "zip-of-zips.zip": zipped({f"{number}.zip": zipped({"zeros": zeros[:3_000_000]}) for number in range(3)}),
+        "twice.gz.xz": lzma.compress(tar({"inner.gz": gzip.compress(b"text" + zeros)})),
+        "sparse.tar": sparse.getvalue(),
+        "many.zip": zipped({f"f{number}": b"" for number in range(60)}),
+    }
+    for number, (name, packed) in enumerate(shapes.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(Refused) as refused:
+            extract(packed, folder, name)
+        assert refused.value.rule == ("archive-too-many-members" if name == "many.zip" else "archive-bomb"), name
+        assert sum(len(content) for content in tree(folder).values()) <= 4 * LIMITS.ratio_from_bytes
+
+
+def test_memory_of_unpacking_does_not_grow_with_the_number_of_members(tmp_path: Path) -> None:
+    """tarfile keeps every header that it has seen, unless it is told not to."""
+    import tracemalloc
+
+    def peak(members: int) -> int:
+        data = tar({f"f{number:05d}": b"" for number in range(members)})
+        folder = tmp_path / str(members)
+        folder.mkdir()
+        limits = ArchiveLimits(10_000, 10**9, 1e9, 10**9)
+        tracemalloc.start()
+        extract(data, folder, limits=limits)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most - len(data)
+
+    assert peak(4000) < peak(500) + 500_000
+
+
+def test_the_number_of_files_is_told_on_the_way(tmp_path: Path) -> None:
+    told: list[int] = []
+    data = tar({f"f{number}": b"x" for number in range(5)})
+    Extraction(tmp_path / "tree", LIMITS, len(data), told.append).archive(io.BytesIO(data), "data.tar")
+    assert sorted(set(told)) == [0, 1, 2, 3, 4, 5]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from ingest.confined.finding import Format, Tree, detect, find
-from ingest.confined.known import KNOWN, SAME_CONTENT
+from ingest.confined.known import FORMATS, takes
 
 PWSCF = "\n     Program PWSCF v.6.7MaX starts on 22Nov2026\n"
 CONTROL = " &CONTROL\n calculation='scf'\n/\n"
 XYZ = '1\nLattice="1 0 0 0 1 0 0 0 1" Properties=species:S:1:pos:R:3\nH 0 0 0\n'
-CATALOGUE = [Format(name, known.reads, known.names) for name, known in KNOWN.items()]
+CATALOGUE = [Format(name, spec.reads, spec.names) for name, spec in FORMATS.items()]
 
 
 def plant(folder: Path, files: dict[str, str]) -> Tree:
@@ -59,7 +59,7 @@ def test_folders(tmp_path: Path) -> None:
         "aba/INPUT": "", "aba/OUT.x/running_scf.log": "",
     }  # fmt: skip
     plant(tmp_path, files)
-    folders = {name: found(tmp_path, name, {}) for name in KNOWN if KNOWN[name].reads == "folder"}
+    folders = {name: found(tmp_path, name, {}) for name in FORMATS if FORMATS[name].reads == "folder"}
     assert folders == {
         "deepmd/npy": [("plain",)],
         "deepmd/npy/mixed": [("mixed",)],
@@ -90,7 +90,7 @@ def test_a_format_that_is_not_ours_reads_every_file(tmp_path: Path) -> None:
     [
         ({"f1/scf.out": PWSCF, "f1/scf.in": CONTROL, "f2/scf.out": PWSCF, "x.extxyz": XYZ}, ["qe/pw/scf", "extxyz"]),
         ({"a/w-pos-1.xyz": XYZ, "a/w.log": "CP2K| version string"}, ["cp2kdata/md"]),
-        ({"OUTCAR": " vasp.5.4.4", "vasprun.xml": '<?xml version="1.0"?><modeling>'}, ["vasp/outcar", "vasp/xml"]),
+        ({"OUTCAR": " vasp.5.4.4", "vasprun.xml": '<?xml version="1.0"?><modeling>'}, ["vasp/outcar"]),
         ({"OUTCAR": "header lost"}, ["vasp/outcar"]),
         ({"README.md": "hello", "data.csv": "1,2"}, []),
         ({}, []),
@@ -99,12 +99,12 @@ def test_a_format_that_is_not_ours_reads_every_file(tmp_path: Path) -> None:
 def test_detection(files: dict[str, str], formats: list[str], tmp_path: Path) -> None:
     tmp_path.joinpath("t").mkdir()
     tree = plant(tmp_path / "t", files)
-    ranked = sorted(detect(tree, CATALOGUE), key=lambda name: list(KNOWN).index(name))
+    ranked = sorted(detect(tree, CATALOGUE), key=lambda name: list(FORMATS).index(name))
     assert sorted(ranked) == sorted(formats)
     if formats:
         assert next(iter(detect(Tree(tmp_path / "t"), CATALOGUE))) == formats[0]
 
 
-def test_tables_agree() -> None:
-    assert set(SAME_CONTENT) <= set(KNOWN)
-    assert set(SAME_CONTENT.values()) <= set(KNOWN)
+def test_formats_name_formats() -> None:
+    assert all(set(takes(name)) <= set(FORMATS) for name in FORMATS)
+    assert all(spec.title and spec.example and spec.names for spec in FORMATS.values())

@@ -1,14 +1,10 @@
-"""Labels are judged one by one; the spool between children believes nothing."""
+"""Labels are judged one by one."""
 
-import io
-import struct
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from frames.frame import Frame
-from ingest.confined import spool
 from ingest.confined.judging import Raw, Unfit, atomic_numbers, frame
 
 
@@ -64,42 +60,3 @@ def test_kinds_count_as_their_element() -> None:
     for name in ("Xx", "1", "TYPE_0x"[4:]):
         with pytest.raises(Unfit, match="is no element"):
             atomic_numbers([name])
-
-
-def test_the_spool_gives_back_what_was_put() -> None:
-    stream = io.BytesIO()
-    ends = [0]
-    for index in range(3):
-        spool.put(stream, judged(energy=float(index), cell=None if index else np.eye(3), virial=None))
-        ends.append(stream.tell())
-    (second,) = spool.frames(stream, ends[1], ends[2], "a/b.out")
-    assert (second.energy, second.source, second.index, second.cell) == (1.0, "a/b.out", 4, None)
-    assert [one.energy for one in spool.frames(stream, 0, ends[3], "x")] == [0.0, 1.0, 2.0]
-
-
-def record(**changes: Any) -> bytes:
-    stream = io.BytesIO()
-    spool.put(stream, judged())
-    fields = msgpack.unpackb(stream.getvalue()[8:]) | changes
-    packed = bytes(msgpack.packb(fields))
-    return struct.pack("<Q", len(packed)) + packed
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\x80\x04cos\nsystem\n",
-        struct.pack("<Q", 1 << 62) + b"x",
-        struct.pack("<Q", 3) + b"\xc1\xc1\xc1",
-        record(numbers=np.array([200], "<i8").tobytes()),
-        record(numbers=np.array([0, 1, 1], "<i8").tobytes()),
-        record(energy=float("nan")),
-        record(forces=np.full(9, np.inf).tobytes()),
-        record(coords=np.zeros(6).tobytes()),
-        record(cell=[1, 2, 3]),
-        msgpack.packb([1]),
-    ],
-)
-def test_a_spool_that_is_not_ours_is_refused(data: bytes) -> None:
-    with pytest.raises(spool.SpoolBroken):
-        list(spool.frames(io.BytesIO(data), 0, len(data), "x"))

@@ -8,15 +8,15 @@ import pytest
 from contracts.artifacts import BranchManifest
 from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
 from frames.frame import FloatArray, Frame
-from metric.domain.coverage import Prediction, energy_shift, judge_branch, nearest
-from metric.domain.sampling import sample_by_group
+from metric.domain.coverage import KnownBranch, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.sampling import growing_parts, sample_by_group
 
 REF = DatasetRef(dataset_id=uuid4(), version=1)
 BLOB = BlobRef(key="k", sha256="0" * 64, size=1)
 
 
-def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, ...] = ("Si",)) -> BranchManifest:
-    return BranchManifest(
+def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, ...] = ("Si",)) -> KnownBranch:
+    manifest = BranchManifest(
         name=name,
         dataset=REF,
         dataset_manifest=BLOB,
@@ -28,6 +28,7 @@ def branch(name: str, held_out: list[float] | FloatArray, elements: tuple[str, .
         baseline_energy_rmse_mev_per_atom=50.0,
         baseline_force_rmse_mev_per_angstrom=1000.0,
     )
+    return KnownBranch.of(manifest)
 
 
 def frame(numbers: list[int], energy: float = 0.0, forces: FloatArray | None = None) -> Frame:
@@ -155,3 +156,12 @@ def test_the_sample_shares_out_by_composition_and_repeats() -> None:
 
 def test_more_compositions_than_places_still_fill_the_places() -> None:
     assert len(sample_by_group([f"c{k}" for k in range(50)], 20, seed=0)) == 20
+
+
+def test_growing_parts_hold_one_another_and_never_come_twice() -> None:
+    parts = growing_parts(40, (1.0, 0.25, 0.5), seed=7)
+    assert [len(part) for part in parts] == [10, 20, 40]
+    assert set(parts[0]) < set(parts[1]) < set(parts[2])
+    assert parts == growing_parts(40, (0.25, 0.5, 1.0), seed=7)
+    assert growing_parts(2, (0.01, 0.25, 1.0), seed=7)[-1] == [0, 1]
+    assert [len(part) for part in growing_parts(2, (0.01, 0.25, 1.0), seed=7)] == [1, 2]

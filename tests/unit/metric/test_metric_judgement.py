@@ -1,33 +1,26 @@
 """From frames and predictions to one outcome with its sentences and numbers."""
 
-from uuid import uuid4
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from contracts.artifacts import BranchManifest
-from contracts.base import BlobRef, BranchError, DatasetRef, LevelOfTheory
 from frames.frame import Frame
-from metric.domain.coverage import Prediction
+from metric.domain.coverage import KnownBranch, Prediction
+from metric.domain.records import Records
 from metric.domain.report import Judgement, Known, judge, log_histogram
-from metric.domain.survey import survey
+from metric.domain.survey import Survey, survey
 from metric.domain.words import counted, listed, percent, significant
 from metric.settings import MetricSettings
 
 LIMITS = MetricSettings(blobs_url="file:///unused").limits()
 
 
-def branch(name: str, elements: tuple[str, ...] = ("Si",), threshold: float = 0.3) -> BranchManifest:
-    return BranchManifest(
+def branch(name: str, elements: tuple[str, ...] = ("Si",), threshold: float = 0.3) -> KnownBranch:
+    return KnownBranch(
         name=name,
-        dataset=DatasetRef(dataset_id=uuid4(), version=1),
-        dataset_manifest=BlobRef(key="k", sha256="0" * 64, size=1),
-        elements=elements,
-        level_of_theory=LevelOfTheory(),
-        weight=1.0,
-        held_out=BranchError(branch=name, energy_rmse_mev_per_atom=5.0, force_rmse_mev_per_angstrom=100.0),
-        held_out_max_force_errors_ev_per_angstrom=(threshold,) * 30,
-        baseline_energy_rmse_mev_per_atom=50.0,
-        baseline_force_rmse_mev_per_angstrom=1000.0,
+        elements=frozenset(elements),
+        threshold_ev_per_angstrom=threshold,
+        held_out_force_rmse_mev_per_angstrom=100.0,
     )
 
 
@@ -40,7 +33,7 @@ def dataset(count: int = 20, numbers: tuple[int, ...] = (14,) * 4, net_force: fl
         forces -= forces.mean(axis=0)
         if index < bad:
             forces += np.array([net_force / 1000, 0, 0])
-        coords = 3.0 * np.arange(len(numbers))[:, None] * np.ones(3)
+        coords = 1.35 * np.arange(len(numbers))[:, None] * np.ones(3)
         energy = -100.0 * len(numbers) + float(rng.normal(0, 0.01))
         frames.append(Frame(np.array(numbers), coords, None, energy, forces, source="all.out", index=index))
     return frames
@@ -211,3 +204,94 @@ def test_numbers_as_people_read_them() -> None:
     assert counted(1, "frame") == "1 frame"
     assert counted(2400, "frame") == "2,400 frames"
     assert listed(["C", "O", "Si"]) == "C, O and Si"
+
+
+def test_a_warned_frame_is_suspect_and_keeps_whether_it_is_covered() -> None:
+    frames = dataset(20, net_force=2.0, bad=3)
+    prediction = predicted(frames, 0.2)
+    prediction.forces[1] = frames[1].forces + np.array([0.4, 0, 0])
+    result = judged(frames, MODEL, [prediction])
+    assert [one.verdict for one in result.verdicts[:4]] == ["suspect", "suspect", "suspect", "covered"]
+    assert [one.covered for one in result.verdicts[:4]] == [True, False, True, True]
+    assert result.verdicts[0].rules[0].passed
+    assert result.coverage == pytest.approx(0.95)
+
+
+def test_energy_errors_of_frames_are_aligned() -> None:
+    frames = dataset(20)
+    prediction = predicted(frames, 0.2, offset=7.0)
+    prediction.energy[3] += 0.04
+    result = judged(frames, MODEL, [prediction])
+    errors = [one.energy_error_mev_per_atom for one in result.verdicts]
+    assert errors[3] == pytest.approx(10 * 19 / 20)
+    assert errors[0] == pytest.approx(-10 / 20)
+
+
+def large(good: int, bad: int) -> Survey:
+    """A survey of so many frames, the bad ones first, made from the rows of two."""
+    two = survey([("train", k, one) for k, one in enumerate(dataset(2, net_force=30.0, bad=1))], LIMITS)
+    which = np.array([0] * bad + [1] * good)
+    rows = two.records.rows[which]
+    rows["index"] = np.arange(len(which))
+    records = Records(rows, two.records.sources, two.records.formulas, two.records.counts)
+    levels = {rule: found[which] for rule, found in two.levels.items()}
+    return Survey(records, LIMITS, levels, two.worst[which], two.checks)
+
+
+def test_a_sound_dataset_lists_all_its_failed_frames_with_rules_for_the_first_thousand() -> None:
+    result = judge(large(300_000, 11_000), [], [], None, [], LIMITS, seed=1)
+    assert result.sound.passed
+    assert [one.index for one in result.verdicts] == list(range(11_000))
+    assert [len(one.rules) for one in result.verdicts] == [1] * 1000 + [0] * 10_000
+
+
+def test_of_a_dataset_that_is_not_sound_the_report_stays_small() -> None:
+    result = judge(large(1000, 11_000), [], [], None, [], LIMITS, seed=1)
+    assert not result.sound.passed
+    assert result.failed_frames == 11_000
+    assert len(result.verdicts) == 10_000
+
+
+def test_new_pairs_are_those_that_no_training_data_holds_together() -> None:
+    frames = dataset(numbers=(6, 6, 14, 14))
+    known = Known("1.0", (branch("silicon", ("C", "Si")),), pairs=frozenset({"C-C", "Si-Si"}))
+    result = judged(frames, known, [predicted(frames, 0.2)])
+    assert result.new_elements == ()
+    assert result.new_element_pairs == ("C-Si",)
+    assert judged(frames, None, []).new_element_pairs == ("C-C", "C-Si", "Si-Si")
+    tagged = [("train", k, one) for k, one in enumerate(frames)]
+    found = survey(tagged, LIMITS)  # type: ignore[arg-type]
+    told = judge(found, [], [], known, [], LIMITS, seed=1, pairs=frozenset({"C-C", "H-U"}))
+    assert told.new_element_pairs == ("H-U",)
+
+
+def test_a_few_frames_of_new_chemistry_do_not_decide_which_branch_is_near() -> None:
+    frames = [*dataset(19), *dataset(1, numbers=(6, 6, 14, 14))]
+    far, near = predicted(frames, 0.25), predicted(frames, 0.1)
+    near.forces[19] = frames[19].forces + np.array([30.0, 0, 0])
+    result = judged(frames, Known("1.0", (branch("far"), branch("near"))), [far, near])
+    assert result.nearest is not None
+    assert result.nearest.coverage.branch == "near"
+    assert result.coverage == pytest.approx(0.95)
+    assert result.outcome == "covered"
+    assert "more like the 1 frame here that it does not know" in result.new.sentence
+    assert "1 of them with C" in result.new.sentence
+
+
+def test_labels_that_do_not_fit_are_not_sound_before_there_is_a_model() -> None:
+    far_apart = [replace(one, coords=2 * one.coords) for one in dataset()]
+    result = judged(far_apart, None, [])
+    assert result.outcome == "not-sound"
+    assert "Nothing is bonded" in result.sound.sentence
+    assert result.sound.sentence.endswith("nothing else has to change.")
+    assert [one.rule for one in result.checks if not one.passed and not one.unknown] == ["plausible-lengths"]
+
+
+def test_strong_forces_explain_a_high_energy_and_not_a_low_one() -> None:
+    """25² / (6 × 10) is 10 eV/atom."""
+    for excess, force, failed in ((3.0, 1.0, 1), (3.0, 25.0, 0), (-3.0, 25.0, 1)):
+        frames = dataset()
+        forces = np.zeros((4, 3))
+        forces[0, 0], forces[1, 0] = force, -force
+        frames[4] = replace(frames[4], energy=frames[4].energy + 4 * excess, forces=forces)
+        assert judged(frames, None, []).failed_frames == failed

@@ -2,17 +2,33 @@
 
 import re
 import xml.etree.ElementTree as ET
-from itertools import pairwise
+from io import BytesIO
+from itertools import combinations, pairwise
 from uuid import UUID
 
 import numpy as np
 import pytest
-from contracts.artifacts import BranchCoverage, DatasetManifest, Histogram, MetricReport, Parity
+from contracts.artifacts import (
+    BranchCoverage,
+    DatasetManifest,
+    DescriptorMap,
+    FrameVerdict,
+    GainPoint,
+    Histogram,
+    LearningGain,
+    MapPoint,
+    MetricReport,
+    Novelty,
+    Parity,
+)
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory, RuleResult
+from frames.frame import SYMBOLS
 from metric.domain.report import log_histogram
+from metric.pictures import elements, learning_gain
 from metric.pictures.axes import Scale, nice_step, padded, tick_label
-from metric.pictures.gallery import pictures
+from metric.pictures.gallery import pictures, with_png
 from metric.pictures.svg import COLOURS, Sheet, number
+from PIL import Image
 
 SVG = "{http://www.w3.org/2000/svg}"
 REF = DatasetRef(dataset_id=UUID(int=7), version=1)
@@ -86,13 +102,51 @@ def report(model: str | None, branch: str = "si-pbe", points: int = 50, threshol
     )
 
 
+def full_report(points: int = 50, threshold: float = 0.5, far_above: float = 2.0) -> MetricReport:
+    """With a map and novelty of `points` frames, every third of which is covered."""
+    rng = np.random.default_rng(2)
+    places = rng.normal(0, 1, (points, 2)).tolist()
+    distances = rng.lognormal(0.3, 0.6, points)
+    edges = np.geomspace(0.5 * distances.min(), 1.1 * distances.max(), 12)
+    return report("1.0", points=points, threshold=threshold).model_copy(
+        update={
+            "verdicts": tuple(
+                FrameVerdict(split="train", index=k, verdict="useful", covered=k % 3 == 0) for k in range(points)
+            ),
+            "map": DescriptorMap(
+                known=(MapPoint(x=0.0, y=0.0), MapPoint(x=1.0, y=-1.0)),
+                new=tuple(MapPoint(x=x, y=y, split="train", index=k) for k, (x, y) in enumerate(places)),
+                explained=(0.6, 0.25),
+            ),
+            "novelty": Novelty(
+                median=float(np.median(distances)),
+                percentile_95=float(np.percentile(distances, 95)),
+                far_fraction=float((distances > far_above).mean()),
+                far_above=far_above,
+                histogram=Histogram(
+                    edges=tuple(map(float, edges)), counts=tuple(map(int, np.histogram(distances, edges)[0]))
+                ),
+            ),
+        }
+    )
+
+
+def with_pairs(elements: tuple[str, ...]) -> DatasetManifest:
+    pairs = tuple(f"{a}-{b}" for a, b in combinations(elements, 2))
+    return manifest().model_copy(update={"elements": elements, "element_pairs": pairs})
+
+
+def boxes(svg: bytes, role: str) -> int:
+    return sum(f"f-{role}" == one.attrib.get("class") for one in ET.fromstring(svg).iter(f"{SVG}rect"))
+
+
 def words(svg: bytes) -> list[str]:
     return [element.text or "" for element in ET.fromstring(svg).iter() if element.tag != f"{SVG}style"]
 
 
 def test_a_judged_dataset_comes_with_parity_and_force_errors() -> None:
     drawn = pictures(report("1.0"), manifest())
-    assert sorted(drawn) == ["force-error.svg", "parity-energy.svg", "parity-force.svg"]
+    assert sorted(drawn) == ["elements.svg", "force-error.svg", "parity-energy.svg", "parity-force.svg"]
     text = {name: " ".join(words(svg)) for name, svg in drawn.items()}
     assert "RMSE 6 meV/atom" in text["parity-energy.svg"]
     assert "RMSE 141 meV/Å" in text["parity-force.svg"]
@@ -104,16 +158,16 @@ def test_a_judged_dataset_comes_with_parity_and_force_errors() -> None:
 
 def test_before_the_first_model_the_labels_are_shown() -> None:
     drawn = pictures(report(None), manifest())
-    assert sorted(drawn) == ["energy-distribution.svg", "force-distribution.svg"]
+    assert sorted(drawn) == ["elements.svg", "energy-distribution.svg", "force-distribution.svg"]
     text = " ".join(words(drawn["energy-distribution.svg"]))
     assert "12 frames, 96 atoms in all, elements C, Si" in text
     assert "(eV/atom)" in text
 
 
 def test_of_many_elements_the_first_are_named() -> None:
-    many = manifest().model_copy(update={"elements": tuple(f"E{k}" for k in range(40))})
+    many = manifest().model_copy(update={"elements": SYMBOLS[:40]})
     text = " ".join(words(pictures(report(None), many)["force-distribution.svg"]))
-    assert "E0, E1, E2, E3, E4, E5, E6, E7, E8, E9 and 30 more" in text
+    assert "H, He, Li, Be, B, C, N, O, F, Ne and 30 more" in text
 
 
 @pytest.mark.parametrize("model", ["1.0", None])
@@ -124,7 +178,7 @@ def test_the_same_report_gives_the_same_bytes(model: str | None) -> None:
 @pytest.mark.parametrize("points", [1, 2, 24, 1999])
 @pytest.mark.parametrize("threshold", [0.05, 0.5, 40.0])
 def test_everything_lies_on_the_sheet(points: int, threshold: float) -> None:
-    for svg in pictures(report("1.0", points=points, threshold=threshold), manifest()).values():
+    for svg in pictures(full_report(points=points, threshold=threshold), with_pairs(SYMBOLS[::9])).values():
         root = ET.fromstring(svg)
         _, _, width, height = map(float, root.attrib["viewBox"].split())
         assert b"nan" not in svg
@@ -145,6 +199,71 @@ def test_names_from_outside_are_text_and_long_ones_are_cut() -> None:
         assert max(len(text) for text in words(svg)[3:]) < 100
 
 
+def test_elements_and_pairs_say_what_is_new() -> None:
+    judged = report("1.0").model_copy(update={"new_elements": ("La",), "new_element_pairs": ("O-La", "Si-La")})
+    drawn = pictures(judged, with_pairs(("O", "Si", "La")))
+    table, pairs = drawn["elements.svg"], drawn["element-pairs.svg"]
+    assert "3 elements, 1 new to DPA 1.0: La" in " ".join(words(table))
+    assert "3 pairs, 2 new to DPA 1.0: O-La and Si-La" in " ".join(words(pairs))
+    # One more than the cells: the legend's.
+    assert (boxes(table, "new-cell"), boxes(table, "known-cell"), boxes(table, "field")) == (2, 3, 116)
+    assert (boxes(pairs, "new-cell"), boxes(pairs, "known-cell"), boxes(pairs, "field")) == (3, 2, 4)
+    known = pictures(report("1.0"), with_pairs(("O", "Si")))
+    assert "2 elements, all of them known to DPA 1.0" in " ".join(words(known["elements.svg"]))
+
+
+def test_before_the_first_model_everything_is_new() -> None:
+    first = report(None).model_copy(update={"new_elements": ("C", "Si"), "new_element_pairs": ("C-Si",)})
+    drawn = pictures(first, manifest())
+    assert "2 elements, all new: there is no model yet" in " ".join(words(drawn["elements.svg"]))
+    assert "1 pair, all new: there is no model yet" in " ".join(words(drawn["element-pairs.svg"]))
+
+
+def test_every_element_has_its_own_place_in_the_periodic_table() -> None:
+    places = [elements._place(number) for number in range(1, 119)]
+    assert len(set(places)) == 118
+    by_symbol = dict(zip(SYMBOLS, places, strict=True))
+    assert [by_symbol[one] for one in ("H", "He", "C", "Ti", "La", "Lu", "Hf", "Og")] == [
+        (0, 0), (17, 0), (13, 1), (3, 3), (2, 7), (16, 7), (3, 5), (17, 6)
+    ]  # fmt: skip
+    assert by_symbol["U"] == (5, 8)
+
+
+def test_the_map_tells_covered_from_other_frames_by_shape_too() -> None:
+    svg = pictures(full_report(points=30), manifest())["map.svg"]
+    text = " ".join(words(svg))
+    assert "30 frames of this dataset among 2 frames that trained DPA 1.0" in text
+    assert all(words in text for words in ("training data (2)", "covered (10)", "not covered (20)", "60 %"))
+    caps = {
+        one.attrib["class"]: one.attrib["stroke-linecap"]
+        for one in ET.fromstring(svg).iter()
+        if "stroke-linecap" in one.attrib
+    }
+    assert caps == {"s-guide": "round", "s-known": "round", "s-useful": "square"}
+
+
+def test_novelty_shows_what_is_far() -> None:
+    svg = pictures(full_report(points=200), manifest())["novelty.svg"]
+    text = words(svg)
+    assert {"near", "far"} <= set(text)
+    assert any("are far" in one for one in text)
+    assert boxes(svg, "useful") > 0 < boxes(svg, "known")
+
+
+@pytest.mark.parametrize("model", [True, False])
+def test_png_is_the_same_picture_twice_as_large_with_words(model: bool) -> None:
+    drawn = with_png(pictures(full_report() if model else report(None), with_pairs(("O", "Si"))))
+    names = {name.removesuffix(".svg") for name in drawn if name.endswith(".svg")}
+    assert {name.removesuffix(".png") for name in drawn if name.endswith(".png")} == names
+    for name in names:
+        pixels = np.asarray(Image.open(BytesIO(drawn[f"{name}.png"])).convert("RGB"), dtype=int)
+        assert pixels.shape == (960, 1280, 3)
+        # The title, in ink on paper: without a font nothing would be there.
+        assert (pixels[40:80, 56:400].sum(axis=2) < 250).sum() > 300
+        # Light, whatever the reader of the SVG prefers.
+        assert (pixels[500, 20] == 255).all()
+
+
 def luminance(colour: str) -> float:
     channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
@@ -157,6 +276,17 @@ def test_contrast_in_light_and_dark(theme: int, role: str, least: float) -> None
     for ground in ("paper", "field"):
         light, dark = sorted((luminance(COLOURS[role][theme]), luminance(COLOURS[ground][theme])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= least
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_new_and_known_cells_differ_in_lightness_and_their_words_can_be_read(theme: int) -> None:
+    def contrast(one: str, other: str) -> float:
+        light, dark = sorted((luminance(COLOURS[one][theme]), luminance(COLOURS[other][theme])), reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
+    assert contrast("new-cell", "known-cell") > 3
+    assert contrast("new-cell", "on-new") > 4.5
+    assert contrast("known-cell", "on-known") > 4.5
 
 
 def test_a_sheet_carries_title_description_and_its_dark_colours() -> None:
@@ -187,3 +317,27 @@ def test_a_single_value_still_has_a_range() -> None:
 
 def test_coordinates_are_short() -> None:
     assert [number(x) for x in (1.0, 0.125, -0.001, 10.10, 100)] == ["1", "0.12", "0", "10.1", "100"]
+
+
+def test_the_learning_gain_falls_from_the_line_of_before_and_tells_both_ends() -> None:
+    points = ((0, 800.0), (12, 500.0), (25, 400.0), (50, 310.0))
+    gain = LearningGain(
+        steps=300,
+        points=tuple(
+            GainPoint(frames=frames, force_rmse_mev_per_angstrom=error, energy_rmse_mev_per_atom=5)
+            for frames, error in points
+        ),
+    )
+    drawn = learning_gain.draw(gain, "1.2")
+    root = ET.fromstring(drawn)
+    words = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
+    assert "DPA 1.2: 800 meV/Å before, 310 meV/Å after 300 steps on 50 frames" in words
+    assert "Held-out force RMSE (meV/Å)" in words
+    assert "Frames trained on" in words
+    dots = [path.get("d") or "" for path in root.iter(f"{SVG}path") if path.get("stroke-linecap") == "round"]
+    places = sorted(tuple(map(float, place)) for d in dots for place in re.findall(r"M([\d.]+) ([\d.]+)h0", d))
+    assert len(places) == len(points)
+    # Further right the more frames, further down the smaller the error.
+    assert [x for x, _ in places] == sorted({x for x, _ in places})
+    assert [y for _, y in places] == sorted({y for _, y in places})
+    assert learning_gain.draw(gain, "1.2") == drawn

@@ -1,4 +1,4 @@
-"""All commands in one application, and how it ends."""
+"""All commands in one application, those of other packages included, and how it ends."""
 
 import os
 import sys
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import typer
 
-from potluck.cli import account, browse, contribute
+from potluck.cli import account, browse, contribute, metric
 from potluck.cli.output import print_error
+from potluck.cli.plugins import CommandGroup
 from potluck.errors import PotluckError
 
 app = typer.Typer(
     name="potluck",
+    cls=CommandGroup,
     help="Everyone brings a DFT dataset, everyone takes home the model that all of it trained.",
     no_args_is_help=True,
     add_completion=False,
@@ -21,6 +23,7 @@ app.command()(account.login)
 app.command()(account.signup)
 app.command()(contribute.upload)
 app.command()(contribute.status)
+app.add_typer(metric.app, name="metric")
 app.command()(browse.datasets)
 app.command()(browse.models)
 app.command()(browse.download)

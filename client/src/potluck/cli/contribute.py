@@ -31,6 +31,9 @@ def upload(
     description: Annotated[Path | None, typer.Option("--description", help="Markdown file.", dir_okay=False)] = None,
     functional: Annotated[str | None, typer.Option("--functional", help="Where files do not tell: PBE.")] = None,
     code: Annotated[str | None, typer.Option("--code", help="Where files do not tell: the DFT program.")] = None,
+    cutoff: Annotated[float | None, typer.Option("--cutoff-ev", help="Plane-wave cut-off, eV.", min=1)] = None,
+    k_points: Annotated[str | None, typer.Option("--k-points", help="k-mesh, such as '4 4 4'.")] = None,
+    basis: Annotated[str | None, typer.Option("--basis", help="Basis set or pseudopotentials.")] = None,
     agree: Annotated[bool, typer.Option("--agree", help="I agree: I may share this data under this licence.")] = False,
     stay: Follow = False,
     server: Server = None,
@@ -39,7 +42,8 @@ def upload(
     """Contribute a dataset. Broke off? The same command again goes on where it stopped."""
     text = _text(description)
     _agreed(agree)
-    level = {key: value for key, value in (("functional", functional), ("code", code)) if value}
+    told = {"functional": functional, "code": code, "cutoff_ev": cutoff, "k_points": k_points, "basis": basis}
+    level = {key: value for key, value in told.items() if value}
     with connect(server, patience_seconds=PATIENCE_SECONDS) as client, transfer_bar(quiet=as_json) as bar:
         task = bar.add_task(archive.name, total=None)
         dataset = client.upload(

@@ -1,5 +1,7 @@
 """A dataset on its way, live: a picture that changes in a terminal, plain lines elsewhere, JSON lines for scripts."""
 
+from time import monotonic
+
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -11,6 +13,8 @@ from potluck.cli.output import out, print_json
 from potluck.client import Client
 from potluck.errors import Exit
 from potluck.resources import Dataset
+
+READING_PAUSE_SECONDS = 5.0
 
 
 def follow(client: Client, dataset: Dataset, *, as_json: bool) -> Exit:
@@ -26,12 +30,14 @@ def follow(client: Client, dataset: Dataset, *, as_json: bool) -> Exit:
         for line in wording.details(last):
             out.print(f"  {escape(line)}")
     else:
-        said = ""
+        said, spoke_at = "", -READING_PAUSE_SECONDS
         for last in client.follow(dataset.id):
             words = f"{last.stage}: {wording.headline(last)}"
-            if words != said:
-                out.print(escape(words))
-                said = words
+            # Numbers of the reading move every second; a log wants a line now and then.
+            if words == said or (last.reading and monotonic() - spoke_at < READING_PAUSE_SECONDS):
+                continue
+            out.print(escape(words))
+            said, spoke_at = words, monotonic()
         for line in wording.details(last):
             out.print(f"  {escape(line)}")
     return wording.outcome(last)
@@ -45,17 +51,22 @@ def show(dataset: Dataset) -> None:
 
 
 def picture(dataset: Dataset) -> RenderableType:
-    """Name, stages, one sentence, and the training's bar while it trains."""
+    """Name, stages, one sentence, and a bar while it is read or trains."""
     rows: list[RenderableType] = [
         f"[bold]{escape(dataset.name)}[/]  [dim]{dataset.id}[/]",
         wording.stage_line(dataset),
         escape(wording.headline(dataset)),
     ]
+    reading = dataset.reading
+    if dataset.state == "uploaded" and reading and reading.calculations:
+        rows.append(_bar(reading.parsed, reading.calculations))
     run = dataset.training
     if dataset.state == "training" and run and run.step is not None and run.total_steps:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_row(
-            ProgressBar(total=run.total_steps, completed=run.step, width=40), f"{run.step / run.total_steps:.0%}"
-        )
-        rows.append(grid)
+        rows.append(_bar(run.step, run.total_steps))
     return Group(*rows)
+
+
+def _bar(done: int, total: int) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(ProgressBar(total=total, completed=done, width=40), f"{done / total:.0%}")
+    return grid

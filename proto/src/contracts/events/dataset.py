@@ -162,18 +162,28 @@ class NumberCompared(Frozen):
 
 
 class MetricRerunFinished(DatasetEvent):
-    """The run was repeated with its own dataset, model, settings and seed."""
+    """The run was repeated with its own dataset, model, settings and seed; or it could not be, and why."""
 
     nats_subject: ClassVar[str] = "potluck.metric.rerun-finished"
 
     rerun_id: UUID
     run_id: UUID
+    repeated: bool = Field(
+        default=True,
+        description="false: nothing was compared, and the sentence says why (no such run, not finished, data gone)",
+    )
     same: bool = Field(description="same verdicts, and every number equal but for rounding")
     sentence: str
-    outcome_before: Literal["passed", "covered", "not-sound"]
-    outcome_after: Literal["passed", "covered", "not-sound"]
-    numbers: int = Field(ge=0, description="how many numbers were compared")
-    largest_relative_difference: float = Field(ge=0)
+    outcome_before: Literal["passed", "covered", "not-sound"] | None = Field(
+        default=None, description="none: not repeated"
+    )
+    outcome_after: Literal["passed", "covered", "not-sound"] | None = Field(
+        default=None, description="none: not repeated"
+    )
+    numbers: int = Field(default=0, ge=0, description="how many numbers were compared")
+    largest_relative_difference: float = Field(
+        default=0, ge=0, description="|after − before| / max(|after|, |before|), of numbers that differ"
+    )
     differences: tuple[NumberCompared, ...] = Field(default=(), max_length=20, description="the largest ones")
-    report: BlobRef = Field(description="the MetricReport of the repetition")
+    report: BlobRef | None = Field(default=None, description="the MetricReport of the repetition; none: not repeated")
     versions_changed: dict[str, str] = Field(default_factory=dict, description="package → 'before → after'")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from frames.frame import SYMBOLS, FloatArray, Frame, IntArray
+from numpy.typing import NDArray
+
+Descriptors = NDArray[np.float32]
 
 
 class UnknownElement(ValueError):
@@ -26,14 +29,27 @@ class Batch:
     cells: FloatArray | None
     types: IntArray
 
+    def rows(self, start: int, end: int) -> "Batch":
+        """The frames from `start` up to `end` alone."""
+        cells = None if self.cells is None else self.cells[start:end]
+        return Batch(self.positions[start:end], self.coords[start:end], cells, self.types[start:end])
+
+    def arrays(self) -> tuple[FloatArray, FloatArray | None, IntArray]:
+        """Coordinates [B, 3n], cells [B, 9] or None and types [B, n]: the arguments of deepmd's `eval`."""
+        count = len(self.positions)
+        return self.coords.reshape(count, -1), None if self.cells is None else self.cells.reshape(count, 9), self.types
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """energy float64 [F], eV; forces one float64 [n, 3] a frame, eV/Å; virial one float64 [3, 3] a frame, eV."""
+    """energy float64 [F], eV; forces one float64 [n, 3] a frame, eV/Å; virial one float64 [3, 3] a frame, eV;
+    descriptors, where they were asked for, one float32 [n, d] a frame.
+    """
 
     energy: FloatArray
     forces: list[FloatArray]
     virial: list[FloatArray]
+    descriptors: list[Descriptors] | None = None
 
 
 def batches(frames: Sequence[Frame], type_map: Sequence[str], max_atoms: int | None = None) -> Iterator[Batch]:
@@ -77,13 +93,26 @@ class Gathered:
         self._energy = np.zeros(count)
         self._forces: list[FloatArray] = [np.zeros((0, 3))] * count
         self._virial: list[FloatArray] = [np.zeros((3, 3))] * count
+        self._descriptors: list[Descriptors] = [np.zeros((0, 0), np.float32)] * count
+        self._described = False
 
-    def add(self, batch: Batch, energy: FloatArray, forces: FloatArray, virial: FloatArray) -> None:
-        """energy [B] or [B, 1]; forces [B, n, 3]; virial [B, 9]."""
+    def add(
+        self,
+        batch: Batch,
+        energy: FloatArray,
+        forces: FloatArray,
+        virial: FloatArray,
+        descriptors: Descriptors | None = None,
+    ) -> None:
+        """energy [B] or [B, 1]; forces [B, n, 3]; virial [B, 9]; descriptors [B, n, d], of all batches or none."""
         self._energy[batch.positions] = np.asarray(energy, dtype=np.float64).reshape(-1)
         for row, position in enumerate(batch.positions):
             self._forces[position] = np.asarray(forces[row], dtype=np.float64).reshape(-1, 3)
             self._virial[position] = np.asarray(virial[row], dtype=np.float64).reshape(3, 3)
+            if descriptors is not None:
+                self._descriptors[position] = np.asarray(descriptors[row], dtype=np.float32)
+                self._described = True
 
     def prediction(self) -> Prediction:
-        return Prediction(self._energy, self._forces, self._virial)
+        descriptors = self._descriptors if self._described else None
+        return Prediction(self._energy, self._forces, self._virial, descriptors)

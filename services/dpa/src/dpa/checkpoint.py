@@ -14,14 +14,21 @@ class NotACheckpoint(ValueError):
 
 def load(path: Path) -> Checkpoint:
     """The whole checkpoint on the CPU; nothing in it is executed. Raises NotACheckpoint."""
+    content = _read(path)
+    if "model_dict" not in parameters(content):
+        raise NotACheckpoint(f"{path.name} is not a multi-task deepmd checkpoint: it has no branches")
+    return content
+
+
+def _read(path: Path) -> Checkpoint:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        content["model"]["_extra_state"]["model_params"]["model_dict"]
+        content = dict(torch.load(path, map_location="cpu", weights_only=True))
+        parameters(content)
     except FileNotFoundError:
         raise
     except Exception as error:
         raise NotACheckpoint(f"{path.name} is not a multi-task deepmd checkpoint: {error!r}") from error
-    return dict(content)
+    return content
 
 
 def parameters(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -31,13 +38,14 @@ def parameters(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def branches(model: Path) -> list[str]:
-    """Branch names in the model's order; a frozen model (.pth) has one without a name and gives an empty list.
+    """Branch names in the model's order; a frozen model (.pth) and one that was trained on a single task have one
+    without a name and give an empty list.
 
     Raises NotACheckpoint.
     """
     if model.suffix != ".pt":
         return []
-    return list(parameters(load(model))["model_dict"])
+    return list(parameters(_read(model)).get("model_dict", ()))
 
 
 def step(checkpoint: Checkpoint) -> int:

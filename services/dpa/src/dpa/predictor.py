@@ -1,54 +1,125 @@
 """Predictions of one branch of a model file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # The PyTorch backend takes seconds to import: pay at import, not at the first model.
 import deepmd.pt.infer.deep_eval  # noqa: F401
+import numpy as np
 import torch
 from deepmd.infer import DeepPot
-from frames.frame import Frame
+from deepmd.pt.utils.env import DEVICE
+from frames.frame import FloatArray, Frame
 
-from dpa.batches import Batch, Gathered, Prediction, UnknownElement, batches
+from dpa.batches import Batch, Descriptors, Gathered, Prediction, UnknownElement, batches
 from dpa.checkpoint import branches
 
-__all__ = ["Batch", "Prediction", "Predictor", "UnknownBranch", "UnknownElement", "branches"]
+__all__ = ["Batch", "Prediction", "Predictor", "UnknownBranch", "UnknownElement", "branches", "device"]
+
+# On a CPU small batches stay in its caches: 1,024 atoms, deepmd's own choice, were a fifth slower. A GPU needs more to
+# be busy; what its memory cannot hold is halved.
+_MAX_ATOMS = {"cpu": 256, "cuda": 16384}
+
+Evaluated = tuple[Batch, FloatArray, FloatArray, FloatArray, Descriptors | None]
 
 
 class UnknownBranch(ValueError):
     """The model has no such branch."""
 
 
+def device() -> str:
+    """Where models predict in this process: 'cpu' or 'cuda'."""
+    return str(DEVICE.type)
+
+
 class Predictor:
     """One branch, loaded once, predicting many frames; on a GPU when there is one.
 
-    `model` is a checkpoint or release (.pt, every branch; `branch` chooses) or a frozen model (.pth, one branch).
+    `model` is a checkpoint or release (.pt; `branch` chooses one of several) or a frozen model (.pth, one branch).
     Compiling (`torch.jit.script`) costs more than it gives for a few thousand frames, so .pt runs uncompiled.
+    The frames given decide how they are batched, nothing else does: the same frames give the same numbers.
     """
 
     def __init__(self, model: Path, branch: str) -> None:
-        """Raises FileNotFoundError, UnknownBranch."""
+        """Raises FileNotFoundError, NotACheckpoint, UnknownBranch."""
         if not model.is_file():
             raise FileNotFoundError(f"no model file {model}")
+        head = None
         if model.suffix == ".pt":
             names = branches(model)
-            if branch not in names:
+            if names and branch not in names:
                 raise UnknownBranch(f"{model.name} has no branch {branch!r}; it has {', '.join(names)}")
-            self._potential = DeepPot(str(model), head=branch, no_jit=True)
-        else:
-            self._potential = DeepPot(str(model))
+            head = branch if names else None
+        self._potential = DeepPot(str(model), head=head, no_jit=True, auto_batch_size=False)
+        self._max_atoms = _MAX_ATOMS.get(device(), _MAX_ATOMS["cpu"])
+        self._tap = _Tap(self._potential.deep_eval.get_model())
         self.branch = branch
         self.type_map: list[str] = list(self._potential.get_type_map())
 
-    def predict(self, frames: Sequence[Frame]) -> Prediction:
-        """Energies, forces and virials in the order of `frames`. Raises UnknownElement."""
+    def predict(self, frames: Sequence[Frame], descriptors: bool = False) -> Prediction:
+        """Energies, forces and virials in the order of `frames`. Raises UnknownElement.
+
+        `descriptors` adds the local environment of each atom as the network sees it, before any branch's own
+        part, at hardly any cost: they are taken from the same pass.
+        """
         gathered = Gathered(len(frames))
-        for batch in batches(frames, self.type_map):
-            count = len(batch.positions)
-            coords = batch.coords.reshape(count, -1)
-            cells = None if batch.cells is None else batch.cells.reshape(count, 9)
-            # A frozen model's first calls otherwise spend seconds on optimizing what runs a few times.
-            with torch.jit.optimized_execution(False):
-                energy, forces, virial = self._potential.eval(coords, cells, batch.types, mixed_type=True)[:3]
-            gathered.add(batch, energy, forces, virial)
+        for batch in batches(frames, self.type_map, self._max_atoms):
+            for part in self._parts(batch, descriptors):
+                gathered.add(*part)
         return gathered.prediction()
+
+    def _parts(self, batch: Batch, descriptors: bool) -> Iterator[Evaluated]:
+        """The batch in one piece, or in halves where the GPU's memory does not hold it."""
+        try:
+            with self._tap.open() as tapped:
+                energy, forces, virial = self._evaluate(batch)
+        except torch.cuda.OutOfMemoryError:
+            half = len(batch.positions) // 2
+            if half == 0:
+                raise
+            torch.cuda.empty_cache()
+            yield from self._parts(batch.rows(0, half), descriptors)
+            yield from self._parts(batch.rows(half, len(batch.positions)), descriptors)
+            return
+        found = None
+        if descriptors:
+            found = tapped[0].cpu().numpy() if tapped else self._describe(batch)
+        yield batch, energy, forces, virial, found
+
+    def _evaluate(self, batch: Batch) -> tuple[FloatArray, FloatArray, FloatArray]:
+        # A frozen model's first calls otherwise spend seconds on optimizing what runs a few times.
+        with torch.jit.optimized_execution(False):
+            output = self._potential.eval(*batch.arrays(), mixed_type=True)
+        return output[0], output[1], output[2]
+
+    def _describe(self, batch: Batch) -> Descriptors:
+        """In a pass of its own: of a frozen model, and of one that does not call its descriptor as a module."""
+        with torch.jit.optimized_execution(False):
+            found = self._potential.eval_descriptor(*batch.arrays(), mixed_type=True)
+        return np.asarray(found, dtype=np.float32)
+
+
+class _Tap:
+    """What the descriptor network of a model gives while the tap is open: tensors [B, n, d], one a pass."""
+
+    def __init__(self, model: Any) -> None:
+        self._caught: list[torch.Tensor] | None = None
+        if not isinstance(model, torch.jit.ScriptModule):
+            network = model.get_descriptor()
+            if isinstance(network, torch.nn.Module):
+                network.register_forward_hook(self._catch)
+
+    @contextmanager
+    def open(self) -> Iterator[list[torch.Tensor]]:
+        caught: list[torch.Tensor] = []
+        self._caught = caught
+        try:
+            yield caught
+        finally:
+            self._caught = None
+
+    def _catch(self, _network: Any, _inputs: Any, output: tuple[torch.Tensor, ...]) -> None:
+        if self._caught is not None:
+            self._caught.append(output[0].detach())

@@ -4,10 +4,14 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frames.frame import FloatArray, Frame, IntArray
 
 GRID_ANGSTROM = 1e-4
+HASH_BYTES = 32
+HashArray = NDArray[np.uint8]
+"""Frame hashes as rows: uint8 [n, 32]. A dataset of millions of frames is no millions of Python objects."""
 # Ideal sites (a/8 and the like) would lie exactly on a grid boundary and fall to either side by rounding
 # noise: the grid starts at an odd place.
 _OFFSET = 0.3183098861837907
@@ -48,9 +52,28 @@ def _lattice_grid(coords: FloatArray, cell: IntArray) -> IntArray:
     return np.asarray(np.mod(_on_grid(fractional * steps), steps), dtype=np.int64)
 
 
-def content_sha256(hashes: Iterable[bytes]) -> str:
+def hash_array(hashes: Iterable[bytes]) -> HashArray:
+    """Hashes of 32 bytes each as rows. Raises ValueError for other lengths."""
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_BYTES)
+
+
+def ascending(hashes: HashArray) -> IntArray:
+    """Indices that sort the rows as bytes; equal rows keep their order."""
+    words = np.ascontiguousarray(hashes).view(">u8")
+    order: IntArray = np.lexsort([words[:, column].astype(np.uint64) for column in range(words.shape[1])][::-1])
+    return order
+
+
+def first_of_each(hashes: HashArray) -> NDArray[np.bool_]:
+    """True where a row comes for the first time, [n]."""
+    first = np.ones(len(hashes), dtype=np.bool_)
+    order = ascending(hashes)
+    again = (hashes[order[1:]] == hashes[order[:-1]]).all(axis=1)
+    first[order[1:][again]] = False
+    return first
+
+
+def content_sha256(hashes: Iterable[bytes] | HashArray) -> str:
     """Hash over frame hashes in any order: equal content, equal hash. Lower-case hex."""
-    digest = hashlib.sha256()
-    for one in sorted(hashes):
-        digest.update(one)
-    return digest.hexdigest()
+    rows = hashes if isinstance(hashes, np.ndarray) else hash_array(hashes)
+    return hashlib.sha256(rows[ascending(rows)].tobytes()).hexdigest()

@@ -5,9 +5,11 @@ The layout is dpdata's `deepmd/lmdb`, which deepmd-kit's LmdbDataReader opens fo
 periodic table. Where a frame came from is kept in the metadata, which other readers ignore.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import lmdb
 import msgpack  # type: ignore[import-untyped]
@@ -19,7 +21,14 @@ DATA_FILE = "data.mdb"
 _METADATA = b"__metadata__"
 _INDEX_FORMAT = "012d"
 _BATCH = 512
+_BATCH_BYTES = 1 << 24
 _FIRST_MAP_SIZE = 1 << 26
+# What is read through the map stays resident until it is closed.
+_REOPEN_BYTES = 1 << 26
+_CONVERGED = (None, False, True)
+# Lists with one number a frame, which are kept as arrays: as Python objects they would take ten times the room.
+_NUMBERS = frozenset({"frame_nlocs", "frame_system_ids", "frame_sources", "frame_source_indices"})
+_POSITIONS = frozenset({"open_frames", "known_frames"})
 # An open system inside a periodic dataset gets a box this much larger than itself: no cutoff reaches across.
 _VACUUM_ANGSTROM = 60.0
 
@@ -34,45 +43,37 @@ def write(path: Path, frames: Iterable[Frame]) -> int:
     Streams: memory does not grow with the dataset. Equal frames give equal bytes.
     Raises FileExistsError when the folder already holds data, ValueError when there is no frame.
     """
-    data = path / DATA_FILE
-    if data.exists():
-        raise FileExistsError(f"{data} exists: a dataset is written once")
-    path.mkdir(parents=True, exist_ok=True)
-    # No lock file and no sync for each transaction: nobody else sees this folder before it is complete.
-    environment = lmdb.open(str(path), map_size=_FIRST_MAP_SIZE, lock=False, sync=False)
-    try:
-        writer = _Writer(environment)
+    with Writer(path) as writer:
         for frame in frames:
             writer.add(frame)
-        count = writer.finish()
-        environment.sync(True)
-    finally:
-        environment.close()
-    return count
+        return writer.finish()
 
 
 def iterate(path: Path) -> Iterator[Frame]:
     """Frames in the order in which they were written. Raises NotADataset.
 
-    LMDB lets one process open a file once at a time (lmdb.Error otherwise): read it before deepmd's loader
-    opens it in the same process, and finish one iteration before the next.
+    Streams: the file is mapped anew every 64 MiB. LMDB lets one process open a file once at a time (lmdb.Error
+    otherwise): read it before deepmd's loader opens it in the same process, and finish one iteration before the next.
     """
     if not (path / DATA_FILE).is_file():
         raise NotADataset(f"{path} holds no {DATA_FILE}")
-    try:
-        environment = lmdb.open(str(path), readonly=True, lock=False)
-    except lmdb.InvalidError as error:
-        raise NotADataset(f"{path} is not an LMDB file: {error}") from error
-    try:
-        with environment.begin() as transaction:
-            metadata = _metadata(transaction, path)
-            for index in range(metadata["nframes"]):
-                record = transaction.get(format(index, metadata.get("frame_idx_fmt", _INDEX_FORMAT)).encode())
-                if record is None:
-                    raise NotADataset(f"{path}: frame {index} of {metadata['nframes']} is missing")
-                yield _decode(record, metadata, index)
-    finally:
-        environment.close()
+    metadata: _Metadata | None = None
+    index = 0
+    while metadata is None or index < metadata.frames:
+        environment = _opened(path)
+        try:
+            with environment.begin() as transaction:
+                metadata = metadata or _Metadata(transaction.get(_METADATA), path)
+                read_bytes = 0
+                while index < metadata.frames and read_bytes < _REOPEN_BYTES:
+                    record = transaction.get(metadata.key(index))
+                    if record is None:
+                        raise NotADataset(f"{path}: frame {index} of {metadata.frames} is missing")
+                    read_bytes += len(record)
+                    yield metadata.decode(record, index)
+                    index += 1
+        finally:
+            environment.close()
 
 
 def read(path: Path) -> list[Frame]:
@@ -80,38 +81,54 @@ def read(path: Path) -> list[Frame]:
     return list(iterate(path))
 
 
-class _Writer:
-    """Buffers records and grows the memory map when it is full."""
+class Writer:
+    """One LMDB being written: `add` frames, then `finish`. Buffers records and grows the memory map when it is full."""
 
-    def __init__(self, environment: lmdb.Environment) -> None:
-        self._environment = environment
+    def __init__(self, path: Path) -> None:
+        """Raises FileExistsError when the folder already holds data."""
+        data = path / DATA_FILE
+        if data.exists():
+            raise FileExistsError(f"{data} exists: a dataset is written once")
+        path.mkdir(parents=True, exist_ok=True)
+        # No lock file and no sync for each transaction: nobody else sees this folder before it is complete.
+        self._environment = lmdb.open(str(path), map_size=_FIRST_MAP_SIZE, lock=False, sync=False)
         self._pending: list[tuple[bytes, bytes]] = []
-        self._natoms: list[int] = []
-        self._systems: list[int] = []
+        self._pending_bytes = 0
+        # Keys that come in order fill pages to their end; told otherwise, LMDB leaves half of each free.
+        self._ascending = True
+        self._natoms = array("q")
+        self._systems = array("q")
         self._system_of: dict[str, int] = {}
         self._source_of: dict[str, int] = {}
-        self._sources: list[int] = []
-        self._indices: list[int] = []
-        self._open: list[int] = []
-        self._converged: list[bool | None] = []
-        self._known: list[int] = []
+        self._sources = array("q")
+        self._indices = array("q")
+        self._open = array("q")
+        self._converged = bytearray()
+        self._known = array("q")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._environment.close()
 
     def add(self, frame: Frame) -> None:
         position = len(self._natoms)
         if frame.cell is None:
             self._open.append(position)
-        self._pending.append((_key(position), _packed(_fields(frame))))
+        self._put(_key(position), _packed(_fields(frame)))
         self._natoms.append(frame.natoms)
         self._systems.append(self._system_of.setdefault(formula(frame.numbers), len(self._system_of)))
         self._sources.append(self._source_of.setdefault(frame.source, len(self._source_of)))
         self._indices.append(frame.index)
-        self._converged.append(frame.converged)
+        self._converged.append(_CONVERGED.index(frame.converged))
         if frame.known:
             self._known.append(position)
-        if len(self._pending) >= _BATCH:
-            self._flush()
 
     def finish(self) -> int:
+        """Write what is left and make it durable; returns the frame count. Raises ValueError without a frame."""
         count = len(self._natoms)
         if count == 0:
             raise ValueError("a dataset needs at least one frame")
@@ -119,43 +136,68 @@ class _Writer:
         # deepmd drops the box of a whole batch when one of its frames has none, silently.
         if 0 < len(self._open) < count:
             self._box_open_frames()
-        metadata = {
-            "nframes": count,
-            "frame_idx_fmt": _INDEX_FORMAT,
-            "type_map": list(SYMBOLS),
+        self._put(_METADATA, self._metadata(count))
+        self._flush()
+        self._environment.sync(True)
+        return count
+
+    def _metadata(self, count: int) -> bytes:
+        """The record as one map, packed a number at a time."""
+        packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+        simple = {"nframes": count, "frame_idx_fmt": _INDEX_FORMAT, "type_map": list(SYMBOLS)}
+        listed: dict[str, Iterable[Any]] = {
             "frame_nlocs": self._natoms,
             "frame_system_ids": self._systems,
-            "source_names": list(self._source_of),
+            "source_names": self._source_of,
             "frame_sources": self._sources,
             "frame_source_indices": self._indices,
             "open_frames": self._open,
-            "frame_converged": self._converged,
+            "frame_converged": (_CONVERGED[code] for code in self._converged),
             "known_frames": self._known,
         }
-        self._pending.append((_METADATA, _packed(metadata)))
-        self._flush()
-        return count
+        lengths = {
+            "source_names": len(self._source_of),
+            "open_frames": len(self._open),
+            "known_frames": len(self._known),
+        }
+        packer.pack_map_header(len(simple) + len(listed))
+        for name, value in simple.items():
+            packer.pack(name)
+            packer.pack(value)
+        for name, values in listed.items():
+            packer.pack(name)
+            packer.pack_array_header(lengths.get(name, count))
+            for value in values:
+                packer.pack(value)
+        return bytes(packer.bytes())
+
+    def _put(self, key: bytes, value: bytes) -> None:
+        self._pending.append((key, value))
+        self._pending_bytes += len(value)
+        if len(self._pending) >= _BATCH or self._pending_bytes >= _BATCH_BYTES:
+            self._flush()
 
     def _box_open_frames(self) -> None:
+        self._ascending = False
         for position in self._open:
             with self._environment.begin() as transaction:
                 record = msgpack.unpackb(transaction.get(_key(position)))
             coords = _array(record["coords"])
             box = np.diag(np.ptp(coords, axis=0) + _VACUUM_ANGSTROM)
-            self._pending.append((_key(position), _packed({**record, "cells": _encoded(box)})))
-            if len(self._pending) >= _BATCH:
-                self._flush()
+            self._put(_key(position), _packed({**record, "cells": _encoded(box)}))
+        self._flush()
 
     def _flush(self) -> None:
         while True:
             try:
                 with self._environment.begin(write=True) as transaction:
                     for key, value in self._pending:
-                        transaction.put(key, value)
+                        transaction.put(key, value, append=self._ascending)
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             else:
                 self._pending.clear()
+                self._pending_bytes = 0
                 return
 
 
@@ -191,35 +233,69 @@ def _fields(frame: Frame) -> dict[str, Any]:
     return fields
 
 
-def _metadata(transaction: lmdb.Transaction, path: Path) -> dict[str, Any]:
-    raw = transaction.get(_METADATA)
-    if raw is None:
-        raise NotADataset(f"{path} has no __metadata__ record")
-    metadata: dict[str, Any] = msgpack.unpackb(raw)
-    metadata["open_frames"] = set(metadata.get("open_frames", ()))
-    metadata["known_frames"] = set(metadata.get("known_frames", ()))
-    unknown = [name for name in metadata["type_map"] if name not in SYMBOLS]
-    if unknown:
-        raise NotADataset(f"{path}: its type map names {', '.join(unknown)}, which are no elements")
-    metadata["numbers"] = np.array([SYMBOLS.index(name) + 1 for name in metadata["type_map"]], dtype=np.int64)
-    return metadata
+def _opened(path: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(str(path), readonly=True, lock=False)
+    except lmdb.InvalidError as error:
+        raise NotADataset(f"{path} is not an LMDB file: {error}") from error
 
 
-def _decode(record: bytes, metadata: dict[str, Any], index: int) -> Frame:
-    fields = msgpack.unpackb(record)
-    types = _array(fields["atom_types"])
-    has_cell = "cells" in fields and index not in metadata["open_frames"]
-    sources = metadata.get("frame_sources")
-    converged = metadata.get("frame_converged")
-    return Frame(
-        numbers=metadata["numbers"][types],
-        coords=_array(fields["coords"]).astype(np.float64).reshape(-1, 3),
-        cell=_array(fields["cells"]).astype(np.float64).reshape(3, 3) if has_cell else None,
-        energy=float(_array(fields["energies"]).reshape(())),
-        forces=_array(fields["forces"]).astype(np.float64).reshape(-1, 3),
-        virial=_array(fields["virials"]).astype(np.float64).reshape(3, 3) if "virials" in fields else None,
-        source=metadata["source_names"][sources[index]] if sources else "",
-        index=metadata["frame_source_indices"][index] if sources else index,
-        converged=converged[index] if converged else None,
-        known=index in metadata["known_frames"],
-    )
+class _Metadata:
+    """What a dataset says of its frames, one number a frame in arrays."""
+
+    def __init__(self, raw: bytes | None, path: Path) -> None:
+        if raw is None:
+            raise NotADataset(f"{path} has no __metadata__ record")
+        told: dict[str, Any] = {}
+        unpacker = msgpack.Unpacker(max_buffer_size=len(raw))
+        unpacker.feed(raw)
+        for _ in range(unpacker.read_map_header()):
+            name = unpacker.unpack()
+            told[name] = _listed(unpacker, name)
+        unknown = [name for name in told["type_map"] if name not in SYMBOLS]
+        if unknown:
+            raise NotADataset(f"{path}: its type map names {', '.join(unknown)}, which are no elements")
+        self.frames: int = told["nframes"]
+        self._format: str = told.get("frame_idx_fmt", _INDEX_FORMAT)
+        self._numbers = np.array([SYMBOLS.index(name) + 1 for name in told["type_map"]], dtype=np.int64)
+        self._open = _marked(told.get("open_frames", ()), self.frames)
+        self._known = _marked(told.get("known_frames", ()), self.frames)
+        self._names: list[str] = told.get("source_names", [])
+        self._sources = told.get("frame_sources")
+        self._indices = told.get("frame_source_indices")
+        self._converged: bytes | None = told.get("frame_converged")
+
+    def key(self, index: int) -> bytes:
+        return format(index, self._format).encode()
+
+    def decode(self, record: bytes, index: int) -> Frame:
+        fields = msgpack.unpackb(record)
+        has_cell = "cells" in fields and not self._open[index]
+        return Frame(
+            numbers=self._numbers[_array(fields["atom_types"])],
+            coords=_array(fields["coords"]).astype(np.float64).reshape(-1, 3),
+            cell=_array(fields["cells"]).astype(np.float64).reshape(3, 3) if has_cell else None,
+            energy=float(_array(fields["energies"]).reshape(())),
+            forces=_array(fields["forces"]).astype(np.float64).reshape(-1, 3),
+            virial=_array(fields["virials"]).astype(np.float64).reshape(3, 3) if "virials" in fields else None,
+            source="" if self._sources is None else self._names[self._sources[index]],
+            index=index if self._indices is None else int(self._indices[index]),
+            converged=_CONVERGED[self._converged[index]] if self._converged else None,
+            known=bool(self._known[index]),
+        )
+
+
+def _listed(unpacker: Any, name: str) -> Any:
+    """The value of one field; long lists of numbers as arrays."""
+    if name == "frame_converged":
+        return bytes(_CONVERGED.index(unpacker.unpack()) for _ in range(unpacker.read_array_header()))
+    if name in _NUMBERS or name in _POSITIONS:
+        count = unpacker.read_array_header()
+        return np.fromiter((unpacker.unpack() for _ in range(count)), dtype=np.int64, count=count)
+    return unpacker.unpack()
+
+
+def _marked(positions: Any, frames: int) -> Any:
+    marks = np.zeros(frames, dtype=np.bool_)
+    marks[np.asarray(positions, dtype=np.int64)] = True
+    return marks

@@ -1,16 +1,19 @@
 """Rows and stored events into views. Nothing is decided here but words."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from contracts.base import RuleResult, SetAside
+from contracts.base import BlobRef, RuleResult, SetAside
 from contracts.events import ModelPublished
 from kit.queries import Row
 
-from gateway import views
+from gateway import reports, views
 from gateway.domain import round_stage
 from gateway.store import round_facts
+from gateway.waiting import Range
 
 REMEDIES = {
     "covered": (
@@ -33,13 +36,103 @@ def api_url(dataset_id: UUID) -> str:
     return f"/api/v1/datasets/{dataset_id}"
 
 
-def dataset_view(
-    row: Row, curve: Iterable[views.CurvePoint] = (), queue: views.QueuePlace | None = None
-) -> views.DatasetView:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a dataset's view shows beside its own row. `names`: of the datasets that the reader may see."""
+
+    curve: tuple[views.CurvePoint, ...] = ()
+    queue: views.QueuePlace | None = None
+    reruns: tuple[views.RerunView, ...] = ()
+    names: Mapping[UUID, str] = field(default_factory=dict)
+    reader_id: UUID | None = None
+
+
+def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
+    """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
+
+    What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
+    """
+    if row["validated"] is None:
+        return None
+    cleaned = row["validated"].get("download")
+    if cleaned is None:
+        return original_archive(row)
+    ref = BlobRef.model_validate(cleaned)
+    return ref, cleaned_name(row["filename"], ref.key)
+
+
+def original_archive(row: Row) -> tuple[BlobRef, str]:
+    """As it was uploaded."""
+    return BlobRef(key=row["archive_key"], sha256=row["archive_sha256"], size=row["archive_size"]), row["filename"]
+
+
+def cleaned_name(filename: str, key: str) -> str:
+    """'run.tar.xz' and '…/shared.zip' → 'run-shared.zip': the object's suffixes tell what it is packed as."""
+    packed = "".join(PurePosixPath(key).suffixes)
+    plain = filename.removesuffix("".join(PurePosixPath(filename).suffixes[-2:])) or filename
+    return f"{plain}-shared{packed or ''.join(PurePosixPath(filename).suffixes[-2:])}"
+
+
+def _download(row: Row, yours: bool) -> views.DownloadView | None:
+    found = shared_archive(row) or (original_archive(row) if yours else None)
+    if found is None:
+        return None
+    ref, filename = found
+    return views.DownloadView(
+        url=f"{api_url(row['dataset_id'])}/archive",
+        filename=filename,
+        size=ref.size,
+        sha256=ref.sha256,
+        removed=tuple((row["validated"] or {}).get("removed") or ()),
+    )
+
+
+def _ingest(row: Row, names: Mapping[UUID, str]) -> views.IngestView | None:
+    """Overlaps with datasets that the reader may not see are not told of at all."""
+    validated = row["validated"]
+    if validated is None:
+        return None
+    overlaps = []
+    for one in validated.get("overlaps") or ():
+        dataset_id = UUID(one["dataset"]["dataset_id"])
+        if dataset_id in names:
+            name, url = names[dataset_id], dataset_url(dataset_id)
+            overlaps.append(views.OverlapView(id=dataset_id, url=url, name=name, frames=one["frames"]))
+    return views.IngestView.model_validate(validated | {"overlaps": overlaps})
+
+
+def overlapping(rows: Iterable[Row]) -> list[UUID]:
+    """The datasets that the rows say they overlap with."""
+    found = {
+        UUID(one["dataset"]["dataset_id"]) for row in rows for one in (row["validated"] or {}).get("overlaps") or ()
+    }
+    return sorted(found)
+
+
+def rerun_view(row: Row) -> views.RerunView:
+    """Of a row of `reruns`."""
+    told = row["finished"] or {}
+    # Either metric said that it cannot be repeated, and why, or it gave the request up.
+    failed = row["failed"] is not None or not told.get("repeated", True)
+    state = "failed" if failed else "done" if told else "running"
+    facts = {
+        "id": row["rerun_id"],
+        "run_id": row["run_id"],
+        "state": state,
+        "requested": row["requested"],
+        "finished": row["finished_at"],
+        "sentence": told.get("sentence", ""),
+    }
+    return views.RerunView.model_validate(told | facts)
+
+
+def dataset_view(row: Row, beside: Around) -> views.DatasetView:
     """Of a row of the query `entries`."""
     # What was let go by its round waits for another: the old one's curve and numbers would mislead.
     let_go = (row["released"] or {}).get("outcome") == "waits"
     around = {} if let_go or not (row["round"] or {}).get("queued") else row["round"]
+    yours = beside.reader_id is not None and row["owner_id"] == beside.reader_id
+    reads = row["state"] == "uploaded" and row["reading"] is not None and not row["held_up"]
     return views.DatasetView(
         id=row["dataset_id"],
         version=row["version"],
@@ -58,13 +151,26 @@ def dataset_view(
         verdict=row["verdict"],
         held_up=views.HeldUp(reason=row["held_up"]) if row["held_up"] else None,
         message=_message(row, around),
-        queue=queue,
-        ingest=views.IngestView.model_validate(row["validated"]) if row["validated"] else None,
+        queue=beside.queue,
+        reading=views.ReadingView.model_validate(row["reading"]) if reads else None,
+        declared=row["declared"],
+        ingest=_ingest(row, beside.names),
+        download=_download(row, yours),
         metric=_metric(row) if row["metric"] else None,
-        training=_training(row, around, tuple(curve)) if around else None,
+        reruns=beside.reruns,
+        training=_training(row, around, beside.curve) if around else None,
         model=around["published"]["version"] if around.get("published") else None,
         growth=_growth(around),
+        yours=yours,
     )
+
+
+def brief(view: views.DatasetView) -> views.DatasetView:
+    """For a list: without what only the dataset's own page shows of the report."""
+    if view.metric is None:
+        return view
+    metric = view.metric.model_copy(update={"report": views.ReportSummary()})
+    return view.model_copy(update={"metric": metric})
 
 
 def _growth(around: Mapping[str, Any]) -> tuple[RuleResult, ...] | None:
@@ -113,11 +219,14 @@ def _sentence(metric: Mapping[str, Any]) -> str:
 
 def _metric(row: Row) -> views.MetricView:
     metric = row["metric"]
-    base = f"{api_url(row['dataset_id'])}/pictures"
+    dataset_id = row["dataset_id"]
     return views.MetricView.model_validate(
         metric
         | {
-            "pictures": {name: f"{base}/{name}" for name in sorted(row["pictures"])},
+            "pictures": {name: reports.picture_url(dataset_id, name) for name in sorted(row["pictures"])},
+            "tables": {name: reports.table_url(dataset_id, name) for name in sorted(row["tables"] or ())},
+            "report_url": reports.report_url(dataset_id),
+            "report": row["report"] or {},
             "sentence": _sentence(metric),
         }
     )
@@ -152,7 +261,9 @@ def _final_errors(around: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(ending["branches"]) if ending else []
 
 
-def queue_entry(row: Mapping[str, Any], reader_id: UUID | None, position: int) -> views.QueueEntry:
+def queue_entry(
+    row: Mapping[str, Any], reader_id: UUID | None, position: int | None, eta: Range | None = None
+) -> views.QueueEntry:
     """A private contribution of somebody else has no name and no address."""
     mine = reader_id is not None and str(row["owner_id"]) == str(reader_id)
     shown = mine or not row["private"]
@@ -163,6 +274,8 @@ def queue_entry(row: Mapping[str, Any], reader_id: UUID | None, position: int) -
         state=row["state"],
         since=row["since"],
         held_up=row["held_up"],
+        eta_low_seconds=eta.low if eta else None,
+        eta_high_seconds=eta.high if eta else None,
     )
 
 

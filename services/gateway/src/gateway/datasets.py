@@ -1,14 +1,15 @@
 """Use cases of dataset entries: publish one, read one, list them, see the queue."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from contracts import keys
-from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.events import DatasetUploaded
 from kit.blobs import Blobs
@@ -19,7 +20,7 @@ from kit.queries import Connection, Row
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from gateway import assemble, drafts, views
+from gateway import assemble, drafts, reports, views, waiting
 from gateway.domain import Facts, Person, round_stage, standing
 from gateway.formats import Formats
 from gateway.problems import Problem, invalid_field, not_found
@@ -30,7 +31,10 @@ from gateway.uploads import Upload, Uploads
 log = get_logger(__name__)
 
 QUEUE_TOPIC = "queue"
+READING_TOPIC = "reading "
 MAX_PAGE = 100_000
+RECENT_RUNS = 20
+RERUNS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             row = await self._visible(connection, reader, dataset_id)
             ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
-            (view,) = await views_of(self._store, connection, [ref])
+            (view,) = await views_of(self._store, connection, [ref], reader.id if reader else None)
             return view, await self._store.entries.position(connection, ref)
 
     async def page(self, reader: Person | None, mine: bool = False, page: int = 1) -> views.DatasetPage:
@@ -125,8 +129,9 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             total = await self._store.entries.count(connection, reader_id, mine)
             refs = await self._store.entries.page(connection, reader_id, mine, size, (page - 1) * size)
-            found = await views_of(self._store, connection, refs)
-        return views.DatasetPage(datasets=tuple(found), page=page, pages=-(-total // size), total=total)
+            found = await views_of(self._store, connection, refs, reader_id)
+        shown = tuple(assemble.brief(view) for view in found)
+        return views.DatasetPage(datasets=shown, page=page, pages=-(-total // size), total=total)
 
     async def queue(self, reader: Person | None) -> views.QueueView:
         """What is checked, waits and trains; private contributions of others have no name."""
@@ -135,9 +140,12 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             lines = await self._store.entries.lines(connection)
             rounds = await self._store.entries.open_rounds(connection)
+            runs = await self._store.entries.recent_runs(connection, RECENT_RUNS)
+        etas = _etas(lines, runs)
         by_line: dict[str, list[views.QueueEntry]] = defaultdict(list)
         for row in lines:
-            by_line[row["line"]].append(assemble.queue_entry(row, reader_id, row["position"]))
+            eta = etas.get(_ref_of(row))
+            by_line[row["line"]].append(assemble.queue_entry(row, reader_id, row["position"], eta))
         return views.QueueView(
             check=tuple(by_line["check"]),
             train=tuple(by_line["train"]),
@@ -149,10 +157,16 @@ class Datasets:
         )
 
     async def archive(self, reader: Person | None, dataset_id: UUID) -> Download:
-        """The original archive."""
+        """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""
         row = await self._entry(reader, dataset_id)
-        ref = BlobRef(key=row["archive_key"], sha256=row["archive_sha256"], size=row["archive_size"])
-        return Download(ref, row["filename"], row["private"])
+        own = reader is not None and row["owner_id"] == reader.id
+        found = assemble.shared_archive(row) or (assemble.original_archive(row) if own else None)
+        if found is None:
+            raise not_found(
+                "archive",
+                "An archive is offered once it has been read and searched for files that may not be shared.",
+            )
+        return Download(*found, row["private"])
 
     async def picture(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
         row = await self._entry(reader, dataset_id)
@@ -161,19 +175,22 @@ class Datasets:
             raise not_found("picture", "The pictures are there when the metric has run.")
         return Download(BlobRef.model_validate(picture), name, row["private"])
 
-    async def metric_report(self, reader: Person | None, dataset_id: UUID) -> MetricReport | None:
-        """Everything that the metric found, for charts; none before it has run."""
+    async def table(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
+        """A row a frame, every rule with its value."""
+        row = await self._entry(reader, dataset_id)
+        table = (row["tables"] or {}).get(name)
+        if table is None:
+            raise not_found("table", "The tables are there when the metric has run.")
+        return Download(BlobRef.model_validate(table), name, row["private"])
+
+    async def metric_report(self, reader: Person | None, dataset_id: UUID) -> bytes:
+        """Everything that the metric found, as JSON; 404 before it has run."""
         row = await self._entry(reader, dataset_id)
         if row["metric"] is None:
-            return None
-        return await self._blobs.get_model(row["metric"]["report"]["key"], MetricReport)
-
-    async def manifest(self, reader: Person | None, dataset_id: UUID) -> DatasetManifest | None:
-        """Statistics and preview structures; none before the archive was read."""
-        row = await self._entry(reader, dataset_id)
-        if row["validated"] is None:
-            return None
-        return await self._blobs.get_model(row["validated"]["manifest"]["key"], DatasetManifest)
+            raise not_found("report", "It is there when the metric has run.")
+        stored = await self._blobs.get_bytes(row["metric"]["report"]["key"])
+        # Of 100,000 frames it has megabytes.
+        return await asyncio.to_thread(reports.readable, stored, dataset_id)
 
     async def _entry(self, reader: Person | None, dataset_id: UUID) -> Row:
         async with self._database.transaction() as connection:
@@ -278,29 +295,69 @@ class Datasets:
         return ref.dataset_id
 
 
-async def views_of(store: Store, connection: Connection, refs: Sequence[DatasetRef]) -> list[views.DatasetView]:
-    """Views in the order of `refs`, with curves and places in the queue."""
+async def views_of(
+    store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
+) -> list[views.DatasetView]:
+    """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
     rows = await store.entries.rows(connection, refs)
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
     curves: dict[tuple[UUID, str], list[views.CurvePoint]] = defaultdict(list)
     for point in await store.entries.curves(connection, round_ids):
         curves[point["round_id"], point["branch"]].append(views.CurvePoint.model_validate(point))
-    waiting = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
-    places = await queue_places(store, connection) if waiting else {}
+    reruns: dict[DatasetRef, list[views.RerunView]] = defaultdict(list)
+    for one in await store.reruns.of(connection, refs):
+        reruns[_ref_of(one)].append(assemble.rerun_view(one))
+    somebody_waits = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
+    places = await queue_places(store, connection) if somebody_waits else {}
+    names = await store.entries.visible_names(connection, assemble.overlapping(rows.values()), reader_id)
     return [
-        assemble.dataset_view(rows[ref], curves[rows[ref]["round_id"], rows[ref]["branch"]], places.get(ref))
+        assemble.dataset_view(
+            rows[ref],
+            assemble.Around(
+                curve=tuple(curves[rows[ref]["round_id"], rows[ref]["branch"]]),
+                queue=places.get(ref),
+                reruns=tuple(reruns[ref][:RERUNS_SHOWN]),
+                names=names,
+                reader_id=reader_id,
+            ),
+        )
         for ref in refs
     ]
 
 
 async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef, views.QueuePlace]:
-    """Where everybody stands who waits."""
-    return {
-        DatasetRef(dataset_id=row["dataset_id"], version=row["version"]): views.QueuePlace(
-            line=row["line"], position=row["position"], ahead=row["position"] - 1
+    """Where everybody stands who waits and is not held up."""
+    lines = await store.entries.lines(connection)
+    etas = _etas(lines, await store.entries.recent_runs(connection, RECENT_RUNS))
+    places = {}
+    for row in lines:
+        if row["position"] is None:
+            continue
+        ref = _ref_of(row)
+        eta = etas.get(ref)
+        places[ref] = views.QueuePlace(
+            line=row["line"],
+            position=row["position"],
+            ahead=row["position"] - 1,
+            eta_low_seconds=eta.low if eta else None,
+            eta_high_seconds=eta.high if eta else None,
         )
-        for row in await store.entries.lines(connection)
-    }
+    return places
+
+
+def _etas(lines: Sequence[Row], runs: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
+    """Of the line for the check: when each will have its verdict."""
+    line = [row for row in lines if row["line"] == "check" and row["position"] is not None]
+    found = waiting.ranges(
+        [waiting.Waiting(frames=row["frames"], started=row["started"]) for row in line],
+        [waiting.Run(**row) for row in runs],
+        datetime.now(UTC),
+    )
+    return {_ref_of(row): eta for row, eta in zip(line, found, strict=True) if eta is not None}
+
+
+def _ref_of(row: Row) -> DatasetRef:
+    return DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
 
 
 def _published_already() -> Problem:

@@ -17,7 +17,7 @@ from kit.db import Database
 from kit.logs import get_logger
 from psycopg_pool import PoolTimeout
 
-from gateway.datasets import QUEUE_TOPIC, queue_places
+from gateway.datasets import QUEUE_TOPIC, READING_TOPIC, queue_places
 from gateway.problems import Problem
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -29,15 +29,26 @@ CHANNEL = "gateway_feed"
 QUEUE_LENGTH = 256
 LOG_BATCH = 500
 QUEUE_PAUSE_SECONDS = 0.2
+WAITING_TIMES_SECONDS = 5.0  # how often they are worked out anew while nothing else happens
 AWAY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One encoded event of the stream. Without `position` it does not move Last-Event-ID."""
+    """One encoded event of the stream. Without `position` it does not move Last-Event-ID.
+
+    `valid_until`: the position up to which a message without one is still true; None: for ever.
+    """
 
     position: int | None
     data: bytes
+    valid_until: int | None = None
+
+    def is_news(self, position: int) -> bool:
+        """To a reader who has heard everything up to that position."""
+        if self.position is not None:
+            return self.position > position
+        return self.valid_until is None or self.valid_until >= position
 
 
 def encode(event: str, data: str, position: int | None = None) -> bytes:
@@ -83,6 +94,7 @@ class Feed:
         self._store = store
         self._most = settings.max_watchers
         self._topics: dict[DatasetRef, _Topic] = {}
+        self._of_the_queue: set[Watcher] = set()
         self._count = 0
         self._queue_changed = asyncio.Event()
         self._closed = False
@@ -90,17 +102,7 @@ class Feed:
     @asynccontextmanager
     async def watching(self, ref: DatasetRef) -> AsyncIterator[Watcher]:
         """Messages from now on. Raises Problem 503 when too many watch or the service stops."""
-        if self._closed or self._count >= self._most:
-            raise Problem(
-                503,
-                "too-many-watchers",
-                "Many are watching",
-                "No more live streams can be opened just now.",
-                remedy="Reload the page in a while: it shows the same state.",
-                headers={"retry-after": "10"},
-            )
-        watcher = Watcher()
-        self._count += 1
+        watcher = self._admit()
         topic = self._topics.setdefault(ref, _Topic(ref))
         topic.watchers.add(watcher)
         try:
@@ -115,6 +117,30 @@ class Feed:
             if not topic.watchers:
                 self._topics.pop(ref, None)
 
+    @asynccontextmanager
+    async def watching_the_queue(self) -> AsyncIterator[Watcher]:
+        """A message whenever a line changed. Raises Problem 503 as `watching` does."""
+        watcher = self._admit()
+        self._of_the_queue.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._count -= 1
+            self._of_the_queue.discard(watcher)
+
+    def _admit(self) -> Watcher:
+        if self._closed or self._count >= self._most:
+            raise Problem(
+                503,
+                "too-many-watchers",
+                "Many are watching",
+                "No more live streams can be opened just now.",
+                remedy="Reload the page in a while: it shows the same state.",
+                headers={"retry-after": "10"},
+            )
+        self._count += 1
+        return Watcher()
+
     async def missed(self, ref: DatasetRef, after: int) -> list[Message] | None:
         """What came after a position; None when that is too much or was never said: then start with a snapshot."""
         async with self._database.transaction() as connection:
@@ -127,9 +153,9 @@ class Feed:
     def close(self) -> None:
         """End every stream; the clients come back to whoever answers then."""
         self._closed = True
-        for topic in list(self._topics.values()):
-            for watcher in list(topic.watchers):
-                watcher.give(None)
+        watching = [watcher for topic in self._topics.values() for watcher in topic.watchers]
+        for watcher in [*watching, *self._of_the_queue]:
+            watcher.give(None)
 
     async def run(self) -> None:
         """Listen until cancelled, through restarts of the database."""
@@ -153,6 +179,8 @@ class Feed:
             async for notification in connection.notifies():
                 if notification.payload == QUEUE_TOPIC:
                     self._queue_changed.set()
+                elif notification.payload.startswith(READING_TOPIC):
+                    await self._tell_reading(_ref(notification.payload.removeprefix(READING_TOPIC)))
                 elif watched := self._topics.get(_ref(notification.payload)):
                     await self._advance(watched)
 
@@ -165,11 +193,23 @@ class Feed:
                 self._hand_out(topic, Message(position, encode("update", row["data"], position)))
                 topic.position = position
 
+    async def _tell_reading(self, ref: DatasetRef) -> None:
+        """What the table holds now: after the outcome nothing, whatever the notification was about."""
+        topic = self._topics.get(ref)
+        if topic is None:
+            return
+        async with self._database.transaction() as connection:
+            row = await self._store.entries.reading(connection, ref)
+        if row is not None:
+            self._hand_out(topic, reading_message(row["reading"], row["position"]))
+
     async def _tell_places(self) -> None:
         """Places in the queue change with everybody else's progress: told without an id, at most 5 times a second."""
         while True:
-            await self._queue_changed.wait()
-            self._queue_changed.clear()
+            changed = await self._woken()
+            if changed:
+                for watcher in list(self._of_the_queue):
+                    watcher.give(QUEUE_CHANGED)
             if self._topics:
                 try:
                     async with self._database.transaction() as connection:
@@ -181,6 +221,15 @@ class Feed:
                     for topic in list(self._topics.values()):
                         self._tell_place(topic, places.get(topic.ref))
             await asyncio.sleep(QUEUE_PAUSE_SECONDS)
+
+    async def _woken(self) -> bool:
+        """True: a line changed; False: nothing did, but waiting times run down."""
+        try:
+            await asyncio.wait_for(self._queue_changed.wait(), WAITING_TIMES_SECONDS)
+        except TimeoutError:
+            return False
+        self._queue_changed.clear()
+        return True
 
     def _tell_place(self, topic: _Topic, place: QueuePlace | None) -> None:
         if place != topic.place:
@@ -197,6 +246,14 @@ class Feed:
 def place_message(place: QueuePlace | None) -> bytes:
     data: dict[str, Any] = {"queue": place.model_dump(mode="json") if place else None}
     return encode("update", json.dumps(data))
+
+
+def reading_message(reading: dict[str, Any] | None, position: int) -> Message:
+    """No longer true once the log goes on: the outcome is told there."""
+    return Message(None, encode("update", json.dumps({"reading": reading})), valid_until=position)
+
+
+QUEUE_CHANGED = Message(None, encode("changed", "{}"))
 
 
 def _ref(text: str) -> DatasetRef:

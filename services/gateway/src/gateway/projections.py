@@ -1,9 +1,7 @@
 """Events into read tables. Facts may come twice and out of order: what is shown is derived from all of them."""
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from contracts.artifacts import MetricReport
@@ -13,9 +11,12 @@ from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetReading,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    MetricRerunFinished,
+    MetricRerunRequested,
     ModelPublished,
     ModelWithheld,
     TrainingFailed,
@@ -25,21 +26,23 @@ from contracts.events import (
     TrainingReleased,
     TrainingStarted,
 )
+from contracts.topology import DEAD_LETTER_PREFIX
 from kit.blobs import Blobs
 from kit.bus import Delivery, Raw
 from kit.db import Database
 from kit.inbox import first_time
 from kit.logs import get_logger
 from kit.queries import Connection
+from pydantic import ValidationError
 
-from gateway.datasets import QUEUE_TOPIC, views_of
+from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
-from gateway.store import Store
-from gateway.views import DatasetView
+from gateway.reports import facts_of
+from gateway.store import ReportFacts, Store
+from gateway.telling import tell
 
 log = get_logger(__name__)
 
-ALWAYS = frozenset({"stage", "state", "verdict", "held_up", "message", "model"})
 REASON_LENGTH = 300
 
 RoundEvent = (
@@ -65,20 +68,26 @@ class Projector:
 
     async def on_event(self, event: Event, delivery: Delivery) -> None:
         """A fact of any service."""
-        pictures: dict[str, Any] = {}
+        at = delivery.attributes.time
+        if isinstance(event, DatasetReading):
+            return await self._on_reading(event, at)
+        report: ReportFacts | None = None
         if isinstance(event, DatasetMetricPassed | DatasetMetricNotPassed):
             # Read before the transaction: storage may be slow.
-            report = await self._blobs.get_model(event.report.key, MetricReport)
-            pictures = {name: ref.model_dump(mode="json") for name, ref in report.pictures.items()}
-        at = delivery.attributes.time
+            report = facts_of(await self._blobs.get_model(event.report.key, MetricReport))
         async with self._database.transaction() as connection:
             if not await first_time(connection, delivery.durable, delivery.attributes.id):
-                return
+                return None
             match event:
                 case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
                     await self._on_dataset(connection, event, at)
-                case DatasetMetricPassed() | DatasetMetricNotPassed():
-                    await self._on_metric(connection, event, at, pictures)
+                case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
+                    await self._on_metric(connection, event, at, report)
+                case MetricRerunFinished():
+                    await self._store.reruns.finish(connection, event, at)
+                    await self._tell_of_reruns(connection, event.dataset)
+                case MetricRerunRequested():
+                    pass  # our own word: its row committed with it
                 case (
                     TrainingQueued()
                     | TrainingStarted()
@@ -92,11 +101,14 @@ class Projector:
                     await self._on_round(connection, event, at)
                 case _:
                     log.info("event-without-projection", type=delivery.attributes.type)
+        return None
 
     async def on_dead_letter(self, raw: Raw) -> None:
         """A message that a service gave up on: its contributions are held up on our side, with the reason."""
         headers = {key.lower(): value for key, value in raw.headers.items()}
         reason = headers.get("dead-reason", "a step failed")[:REASON_LENGTH]
+        if await self._is_about_no_stage(raw, reason):
+            return
         at = _time(headers.get("dead-time"))
         kind, _, rest = headers.get("ce-subject", "").partition("/")
         try:
@@ -115,7 +127,39 @@ class Projector:
                 await self._tables.lock(connection, ref)
                 if await self._tables.hold_up(connection, ref, reason, at):
                     await self._tell(connection, ref, None)
+                    await self._tables.notify(connection, QUEUE_TOPIC)
         log.warning("contributions-held-up", datasets=[str(ref) for ref in refs], reason=reason)
+
+    async def _is_about_no_stage(self, raw: Raw, reason: str) -> bool:
+        """Progress and repetitions hold nobody's contribution up. A repetition that was given up is told as such."""
+        subject = raw.subject.removeprefix(DEAD_LETTER_PREFIX)
+        if subject == MetricRerunRequested.nats_subject:
+            try:
+                asked = MetricRerunRequested.model_validate_json(raw.body)
+            except ValidationError:
+                log.error("dead-letter-unreadable", subject=subject, reason=reason)
+                return True
+            async with self._database.transaction() as connection:
+                if await self._store.reruns.give_up(connection, asked.rerun_id, reason):
+                    await self._tell_of_reruns(connection, asked.dataset)
+        elif subject not in (DatasetReading.nats_subject, MetricRerunFinished.nats_subject):
+            return False
+        log.error("dead-letter-beside-the-way", subject=subject, reason=reason)
+        return True
+
+    async def _tell_of_reruns(self, connection: Connection, ref: DatasetRef) -> None:
+        await self._tables.lock(connection, ref)
+        await tell(self._store, connection, ref, {"reruns"})
+
+    async def _on_reading(self, event: DatasetReading, at: datetime) -> None:
+        """Comes every second and is soon out of date: the newest replaces the one before, outside of inbox and log."""
+        async with self._database.transaction() as connection:
+            before = await self._tables.lock(connection, event.dataset)
+            if not await self._tables.set_reading(connection, event.dataset, event, at):
+                return
+            if before["held_up"] and before["held_up_at"] < at:
+                await self._tell(connection, event.dataset, at)
+            await self._tables.notify(connection, f"{READING_TOPIC}{event.dataset}")
 
     async def _on_dataset(
         self,
@@ -126,24 +170,24 @@ class Projector:
         await self._tables.lock(connection, event.dataset)
         match event:
             case DatasetValidated():
-                await self._tables.set_fact(connection, "validated", event.dataset, event)
+                await self._tables.set_fact(connection, "validated", event.dataset, event, at)
             case DatasetRejected():
-                await self._tables.set_fact(connection, "rejected", event.dataset, event)
+                await self._tables.set_fact(connection, "rejected", event.dataset, event, at)
             case DatasetMetricStarted():
-                await self._tables.set_fact(connection, "metric_started", event.dataset, event)
-        await self._tell(connection, event.dataset, at, {"ingest"})
+                await self._tables.set_fact(connection, "metric_started", event.dataset, event, at)
+        await self._tell(connection, event.dataset, at, {"ingest", "download"})
 
     async def _on_metric(
         self,
         connection: Connection,
         event: DatasetMetricPassed | DatasetMetricNotPassed,
         at: datetime,
-        pictures: dict[str, Any],
+        report: ReportFacts,
     ) -> None:
         await self._tables.lock(connection, event.dataset)
         outcome = event.outcome if isinstance(event, DatasetMetricNotPassed) else "passed"
         metric = event.model_dump(mode="json") | {"outcome": outcome}
-        await self._tables.set_metric(connection, event.dataset, metric, at, pictures)
+        await self._tables.set_metric(connection, event.dataset, metric, at, report)
         await self._tell(connection, event.dataset, at, {"metric"})
 
     async def _on_round(self, connection: Connection, event: RoundEvent, at: datetime) -> None:
@@ -190,27 +234,10 @@ class Projector:
         before = await self._tables.lock(connection, ref)
         now = standing(await self._tables.facts(connection, ref))
         await self._tables.set_standing(connection, ref, now, at)
-        rows = await self._store.entries.rows(connection, [ref])
-        if ref not in rows:
+        if not await tell(self._store, connection, ref, sections, point_step):
             return  # an entry of another installation, or a log that is replayed into an empty database
-        (view,) = await views_of(self._store, connection, [ref])
-        await self._tables.append_log(connection, ref, json.dumps(change(view, sections, point_step)))
-        await self._tables.notify(connection, str(ref))
-        if before["state"] != now.state:
+        if before["state"] != now.state or before["held_up"]:
             await self._tables.notify(connection, QUEUE_TOPIC)
-
-
-def change(view: DatasetView, sections: Iterable[str], point_step: int | None) -> dict[str, Any]:
-    """Members of the dataset's JSON that replace what a watcher has; `point` joins its curve by step."""
-    data = view.model_dump(mode="json", include={*ALWAYS, *sections})
-    if view.training is not None and data.get("training"):
-        curve = data["training"].pop("curve")
-        if point_step is None:
-            # After a resumption points may have gone: the whole curve again.
-            data["training"]["curve"] = curve
-        else:
-            data["point"] = next((point for point in curve if point["step"] == point_step), None)
-    return data
 
 
 def _dataset_ref(text: str) -> DatasetRef:

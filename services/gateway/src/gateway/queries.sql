@@ -126,7 +126,7 @@ where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
 -- name: find_entry
 -- The latest version, if this reader (none: a stranger) may see it.
 select dataset_id, version, owner_id, name, private, filename, archive_key, archive_sha256, archive_size,
-       pictures, metric, validated
+       pictures, tables, metric, validated
 from datasets join contributions using (dataset_id, version)
 where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
 order by version desc limit 1;
@@ -148,8 +148,9 @@ where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = 
 -- name: entries
 -- Everything that a dataset's view shows but its curve; the round is the latest that the dataset is new in.
 select d.dataset_id, d.version, d.name, d.authors, d.licence, d.private, d.description, d.created, d.filename,
-       d.archive_size, d.archive_sha256, d.owner_id,
-       c.stage, c.state, c.verdict, c.held_up, c.validated, c.rejected, c.metric, c.pictures, c.position,
+       d.archive_key, d.archive_size, d.archive_sha256, d.owner_id,
+       c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.metric, c.pictures, c.tables,
+       c.report, c.position, d.declared,
        r.round_id, r.branch, r.round, r.released
 from datasets d
 join contributions c using (dataset_id, version)
@@ -168,17 +169,38 @@ select round_id, branch, step, energy_rmse_mev_per_atom, force_rmse_mev_per_angs
 from curve_points where round_id = any(%(round_ids)s) order by round_id, branch, step;
 
 -- name: lines
--- Who waits, in the order of being served: for the check by time of upload, for training by time of passing.
-select c.dataset_id, c.version, d.name, d.private, d.owner_id, c.state, c.held_up is not null as held_up,
-       case when c.state = 'passed' then 'train' else 'check' end as line,
-       coalesce(case when c.state = 'passed' then c.metric_at end, d.created) as since,
-       row_number() over (
-           partition by c.state = 'passed'
-           order by coalesce(case when c.state = 'passed' then c.metric_at end, d.created), d.dataset_id
-       ) as position
-from contributions c join datasets d using (dataset_id, version)
-where c.state in ('uploaded', 'validated', 'checking', 'passed')
-order by line, position;
+-- Who waits, in the order of being served: for the check what a worker has taken, then by time of validation, behind
+-- them what is still being read by time of upload; for training by time of passing. What is held up on our side has no
+-- place and is in nobody's way.
+with waiting as (
+    select c.dataset_id, c.version, d.name, d.private, d.owner_id, c.state, c.held_up is not null as held_up,
+           case when c.state = 'passed' then 'train' else 'check' end as line,
+           c.state = 'uploaded' as unread,
+           coalesce(case when c.state = 'passed' then c.metric_at when c.state <> 'uploaded' then c.validated_at end,
+                    d.created) as since,
+           case when c.state = 'checking' then coalesce(c.metric_started_at, c.last_event) end as started,
+           (c.validated ->> 'frames')::int as frames
+    from contributions c join datasets d using (dataset_id, version)
+    where c.state in ('uploaded', 'validated', 'checking', 'passed')
+)
+select *, case when not held_up then row_number() over (
+    partition by line, held_up order by started is null, unread, since, dataset_id
+) end as position
+from waiting
+order by line, position nulls last, since, dataset_id;
+
+-- name: recent_runs
+-- The last checks that went all the way: how long they took, and over how many frames.
+select metric_started_at as started, metric_at as finished, (validated ->> 'frames')::int as frames
+from contributions
+where metric_started_at is not null and metric_at > metric_started_at and validated is not null
+order by metric_at desc limit %(limit)s;
+
+-- name: visible_names
+-- Of these datasets, the names of those that this reader may see (none: a stranger).
+select distinct on (dataset_id) dataset_id, name from datasets
+where dataset_id = any(%(dataset_ids)s) and (not private or owner_id = %(reader_id)s)
+order by dataset_id, version desc;
 
 -- name: open_rounds
 -- Rounds that wait or train, oldest first, each with the datasets that are new in it.
@@ -206,18 +228,34 @@ insert into contributions (dataset_id, version) values (%(dataset_id)s, %(versio
 select dataset_id, version, last_event, held_up, held_up_at, stage, state, verdict from contributions
 where dataset_id = %(dataset_id)s and version = %(version)s for update;
 
+-- name: set_reading
+-- The newest word replaces the one before; none once the outcome is known, whatever arrives late.
+update contributions set reading = %(event)s, reading_at = %(at)s,
+    last_event = greatest(last_event, %(at)s::timestamptz)
+where dataset_id = %(dataset_id)s and version = %(version)s and validated is null and rejected is null
+  and (reading_at is null or reading_at < %(at)s);
+
+-- name: reading
+select reading, position from contributions where dataset_id = %(dataset_id)s and version = %(version)s;
+
 -- name: set_validated
-update contributions set validated = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+update contributions set validated = %(event)s, validated_at = %(at)s, reading = null
+where dataset_id = %(dataset_id)s and version = %(version)s;
 
 -- name: set_rejected
-update contributions set rejected = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+update contributions set rejected = %(event)s, reading = null
+where dataset_id = %(dataset_id)s and version = %(version)s;
 
 -- name: set_metric_started
-update contributions set metric_started = %(event)s where dataset_id = %(dataset_id)s and version = %(version)s;
+-- After a worker died another one starts: the time counts from there.
+update contributions set metric_started = %(event)s,
+    metric_started_at = greatest(metric_started_at, %(at)s::timestamptz)
+where dataset_id = %(dataset_id)s and version = %(version)s;
 
 -- name: set_metric
 -- The first outcome stays; only a later one replaces it.
-update contributions set metric = %(event)s, metric_at = %(at)s, pictures = %(pictures)s
+update contributions set metric = %(event)s, metric_at = %(at)s, pictures = %(pictures)s, tables = %(tables)s,
+    report = %(report)s
 where dataset_id = %(dataset_id)s and version = %(version)s and (metric_at is null or metric_at <= %(at)s);
 
 -- name: facts
@@ -336,3 +374,42 @@ select version, published, event from models order by string_to_array(version, '
 -- name: private_datasets
 -- Of these, the ones that are private now.
 select dataset_id from datasets where private and dataset_id = any(%(dataset_ids)s);
+
+-- Repetitions of metric runs ----------------------------------------------------------------------------------------
+
+-- name: insert_rerun
+-- No row when that run is being repeated already, or the key was used before.
+insert into reruns (rerun_id, dataset_id, version, run_id, requested_by, idempotency_key)
+values (%(rerun_id)s, %(dataset_id)s, %(version)s, %(run_id)s, %(person_id)s, %(idempotency_key)s)
+on conflict do nothing
+returning rerun_id;
+
+-- name: lock_reruns_of
+-- Requests of one person are counted one after the other.
+select pg_advisory_xact_lock(hashtext('reruns:' || %(person_id)s::text));
+
+-- name: count_reruns_of
+-- How many a person asked for within the window, and in how many seconds the oldest leaves it.
+select count(*) as requests,
+       extract(epoch from min(requested) + make_interval(secs => %(window_seconds)s) - clock_timestamp())
+           as free_in_seconds
+from reruns
+where requested_by = %(person_id)s and requested > clock_timestamp() - make_interval(secs => %(window_seconds)s);
+
+-- name: rerun_by_key
+select rerun_id, dataset_id from reruns where requested_by = %(person_id)s and idempotency_key = %(idempotency_key)s;
+
+-- name: reruns
+-- Newest first.
+select dataset_id, version, rerun_id, run_id, requested, finished, finished_at, failed from reruns
+where (dataset_id, version) in (select * from unnest(%(dataset_ids)s::uuid[], %(versions)s::int[]))
+order by requested desc, rerun_id;
+
+-- name: finish_rerun
+-- Also one that was asked for elsewhere.
+insert into reruns (rerun_id, dataset_id, version, run_id, requested, finished, finished_at)
+values (%(rerun_id)s, %(dataset_id)s, %(version)s, %(run_id)s, %(at)s, %(event)s, %(at)s)
+on conflict (rerun_id) do update set finished = excluded.finished, finished_at = excluded.finished_at, failed = null;
+
+-- name: give_up_rerun
+update reruns set failed = %(reason)s where rerun_id = %(rerun_id)s and finished is null;

@@ -14,6 +14,7 @@ from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.models import Models
+from gateway.reruns import Reruns
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.store import Store
@@ -30,6 +31,7 @@ class Gateway:
     uploads: Uploads
     formats: Formats
     datasets: Datasets
+    reruns: Reruns
     models: Models
     feed: Feed
 
@@ -45,6 +47,7 @@ class Gateway:
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
+            reruns=Reruns(database, store, settings),
             models=Models(database, store),
             feed=Feed(database, store, settings),
         )

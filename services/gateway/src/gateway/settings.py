@@ -43,6 +43,7 @@ class GatewaySettings(ServiceSettings):
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"
     )
     agreement: str = Field(default="2026-11", description="version of the contributor agreement in force")
+    reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")

@@ -1,12 +1,13 @@
 """The only place that runs SQL. Rows go out as dicts or domain types; transactions belong to the caller."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
-from contracts.events import TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.events import MetricRerunFinished, TrainingProgress, TrainingReleased, TrainingStarted
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
@@ -32,6 +33,15 @@ def round_facts(row: Row) -> RoundFacts:
         published=row["published"] is not None,
         withheld=row["withheld"] is not None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """What is kept of a metric report: objects by name, and what pages show."""
+
+    pictures: dict[str, Any]
+    tables: dict[str, Any]
+    summary: dict[str, Any]
 
 
 def _required(row: Row | None) -> Row:
@@ -184,6 +194,22 @@ class Entries:
     async def lines(self, c: Connection) -> list[Row]:
         return await self._q.all(c, "lines")
 
+    async def recent_runs(self, c: Connection, limit: int) -> list[Row]:
+        return await self._q.all(c, "recent_runs", limit=limit)
+
+    async def visible_names(
+        self, c: Connection, dataset_ids: Sequence[UUID], reader_id: UUID | None
+    ) -> dict[UUID, str]:
+        """Those of the datasets that the reader may see."""
+        if not dataset_ids:
+            return {}
+        rows = await self._q.all(c, "visible_names", dataset_ids=list(dataset_ids), reader_id=reader_id)
+        return {row["dataset_id"]: row["name"] for row in rows}
+
+    async def reading(self, c: Connection, ref: DatasetRef) -> Row | None:
+        """`reading` and the `position` in the log that it belongs to."""
+        return await self._q.one(c, "reading", dataset_id=ref.dataset_id, version=ref.version)
+
     async def open_rounds(self, c: Connection) -> list[Row]:
         return await self._q.all(c, "open_rounds")
 
@@ -219,12 +245,20 @@ class Projections:
         await self._q.execute(c, "ensure_contribution", **key)
         return _required(await self._q.one(c, "lock_contribution", **key))
 
-    async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen) -> None:
+    async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen, at: datetime) -> None:
         """`fact`: validated, rejected or metric_started."""
-        await self._q.execute(c, f"set_{fact}", dataset_id=ref.dataset_id, version=ref.version, event=json_of(event))
+        await self._q.execute(
+            c, f"set_{fact}", dataset_id=ref.dataset_id, version=ref.version, event=json_of(event), at=at
+        )
+
+    async def set_reading(self, c: Connection, ref: DatasetRef, event: Frozen, at: datetime) -> bool:
+        """False when there is newer news, or the outcome."""
+        told = Jsonb(event.model_dump(mode="json", exclude={"dataset"}))
+        parameters = {"dataset_id": ref.dataset_id, "version": ref.version, "event": told, "at": at}
+        return await self._q.execute(c, "set_reading", **parameters) == 1
 
     async def set_metric(
-        self, c: Connection, ref: DatasetRef, metric: dict[str, Any], at: datetime, pictures: dict[str, Any]
+        self, c: Connection, ref: DatasetRef, metric: dict[str, Any], at: datetime, told: ReportFacts
     ) -> None:
         await self._q.execute(
             c,
@@ -233,7 +267,9 @@ class Projections:
             version=ref.version,
             event=Jsonb(metric),
             at=at,
-            pictures=Jsonb(pictures),
+            pictures=Jsonb(told.pictures),
+            tables=Jsonb(told.tables),
+            report=Jsonb(told.summary),
         )
 
     async def facts(self, c: Connection, ref: DatasetRef) -> Facts:
@@ -345,6 +381,61 @@ class Projections:
         await self._q.execute(c, "insert_model", version=version, published=published, event=json_of(event))
 
 
+class Reruns:
+    """Repetitions of metric runs."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def lock_person(self, c: Connection, person_id: UUID) -> None:
+        """Until the transaction ends nobody else counts this person's requests."""
+        await self._q.execute(c, "lock_reruns_of", person_id=person_id)
+
+    async def count(self, c: Connection, person_id: UUID, window_seconds: float) -> tuple[int, float]:
+        """How many within the window, and in how many seconds the oldest leaves it."""
+        found = _required(await self._q.one(c, "count_reruns_of", person_id=person_id, window_seconds=window_seconds))
+        return found["requests"], float(found["free_in_seconds"] or 0)
+
+    async def by_key(self, c: Connection, person_id: UUID, key: str) -> Row | None:
+        return await self._q.one(c, "rerun_by_key", person_id=person_id, idempotency_key=key)
+
+    async def add(
+        self, c: Connection, rerun_id: UUID, ref: DatasetRef, run_id: UUID, person_id: UUID, key: str | None
+    ) -> bool:
+        """False when that run is being repeated already."""
+        row = await self._q.one(
+            c,
+            "insert_rerun",
+            rerun_id=rerun_id,
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            run_id=run_id,
+            person_id=person_id,
+            idempotency_key=key,
+        )
+        return row is not None
+
+    async def of(self, c: Connection, refs: Sequence[DatasetRef]) -> list[Row]:
+        """Newest first."""
+        ids, versions = [ref.dataset_id for ref in refs], [ref.version for ref in refs]
+        return await self._q.all(c, "reruns", dataset_ids=ids, versions=versions)
+
+    async def finish(self, c: Connection, event: MetricRerunFinished, at: datetime) -> None:
+        await self._q.execute(
+            c,
+            "finish_rerun",
+            rerun_id=event.rerun_id,
+            dataset_id=event.dataset.dataset_id,
+            version=event.dataset.version,
+            run_id=event.run_id,
+            event=json_of(event),
+            at=at,
+        )
+
+    async def give_up(self, c: Connection, rerun_id: UUID, reason: str) -> bool:
+        return await self._q.execute(c, "give_up_rerun", rerun_id=rerun_id, reason=reason) == 1
+
+
 class Store:
     """Everything that the gateway keeps, by room."""
 
@@ -354,3 +445,4 @@ class Store:
         self.uploads = Uploads(queries)
         self.entries = Entries(queries)
         self.projections = Projections(queries)
+        self.reruns = Reruns(queries)

@@ -4,7 +4,20 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.base import BranchError, Frozen, LevelOfTheory, RuleResult, SetAside
+from contracts.artifacts import BranchCoverage, FrameVerdict, LearningGain, Novelty
+from contracts.base import (
+    BranchError,
+    Detection,
+    Frozen,
+    LabelCount,
+    LevelOfTheory,
+    RuleResult,
+    ScfCounts,
+    SetAside,
+    TheoryMismatch,
+)
+from contracts.events import NumberCompared
+from pydantic import Field
 
 Stage = Literal["submit", "check", "queue", "train", "done"]
 State = Literal[
@@ -71,6 +84,39 @@ class QueuePlace(Frozen):
     line: Literal["check", "train"]
     position: int
     ahead: int
+    eta_low_seconds: float | None = None
+    eta_high_seconds: float | None = None
+
+
+class ReadingView(Frozen):
+    """How far ingest has come; only while it reads."""
+
+    step: Literal["unpacking", "finding", "parsing", "assembling"]
+    files: int
+    calculations: int
+    parsed: int
+    frames: int
+    set_aside: int
+    eta_seconds: float | None = None
+
+
+class OverlapView(Frozen):
+    """Another dataset that the reader may see, and how many frames it shares with this one."""
+
+    id: UUID
+    url: str
+    name: str
+    frames: int
+
+
+class DownloadView(Frozen):
+    """The archive as this reader may have it. `removed`: members that were left out of it."""
+
+    url: str
+    filename: str
+    size: int
+    sha256: str
+    removed: tuple[str, ...] = ()
 
 
 class IngestView(Frozen):
@@ -86,11 +132,53 @@ class IngestView(Frozen):
     level_of_theory: LevelOfTheory
     set_aside_count: int
     set_aside: tuple[SetAside, ...]
+    detection: Detection | None = None
+    declared: LevelOfTheory | None = None
+    theory_mismatches: tuple[TheoryMismatch, ...] = ()
+    overlaps: tuple[OverlapView, ...] = ()
+    standard_frames: int = 0
+    labels: tuple[LabelCount, ...] = ()
+    scf: ScfCounts = ScfCounts()
+
+
+class ReportSummary(Frozen):
+    """What a dataset's page shows of a metric report; empty in lists. The whole of it is at /metric."""
+
+    frames_judged: int = 0
+    threshold_ev_per_angstrom: float | None = None
+    checks: tuple[RuleResult, ...] = ()
+    branches: tuple[BranchCoverage, ...] = ()
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    frames: tuple[FrameVerdict, ...] = ()
+    new_element_pairs: tuple[str, ...] = ()
+    novelty: Novelty | None = None
+    learning_gain: LearningGain | None = None
+    seed: int = 0
+    device: str = ""
+
+
+class RerunView(Frozen):
+    """A repetition of a metric run. `sentence` and what follows are there when it is done."""
+
+    id: UUID
+    run_id: UUID
+    state: Literal["running", "done", "failed"]
+    requested: datetime
+    finished: datetime | None = None
+    same: bool | None = None
+    sentence: str = ""
+    outcome_before: str | None = None
+    outcome_after: str | None = None
+    numbers: int = 0
+    largest_relative_difference: float | None = None
+    differences: tuple[NumberCompared, ...] = ()
+    versions_changed: dict[str, str] = Field(default_factory=dict)
 
 
 class MetricView(Frozen):
     """What the metric found. RMSE are zero-shot: before training."""
 
+    run_id: UUID
     model_version: str | None
     coverage: float
     sound: RuleResult
@@ -101,6 +189,9 @@ class MetricView(Frozen):
     new_elements: tuple[str, ...]
     failed_frames: int
     pictures: dict[str, str]
+    tables: dict[str, str] = Field(default_factory=dict)
+    report_url: str = ""
+    report: ReportSummary = ReportSummary()
     sentence: str
 
 
@@ -149,11 +240,16 @@ class DatasetView(Frozen):
     held_up: HeldUp | None
     message: Message | None
     queue: QueuePlace | None
+    reading: ReadingView | None = None
+    declared: LevelOfTheory | None = None
     ingest: IngestView | None
+    download: DownloadView | None = None
     metric: MetricView | None
+    reruns: tuple[RerunView, ...] = ()
     training: TrainingView | None
     model: str | None
     growth: tuple[RuleResult, ...] | None
+    yours: bool = False
 
 
 class DatasetPage(Frozen):
@@ -206,14 +302,19 @@ class ModelView(Frozen):
 
 
 class QueueEntry(Frozen):
-    """Somebody's contribution in a line; private ones of others have no name and no url."""
+    """Somebody's contribution in a line; private ones of others have no name and no url.
 
-    position: int
+    What is held up on our side has no position.
+    """
+
+    position: int | None
     name: str
     url: str | None
     state: State
     since: datetime
     held_up: bool
+    eta_low_seconds: float | None = None
+    eta_high_seconds: float | None = None
 
 
 class QueueRound(Frozen):

@@ -23,7 +23,8 @@ log = get_logger(__name__)
 async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> AsyncIterator[None]:
     """Ask dpdata for its formats, publish them, and read uploads until the block is left."""
     with WorkFolder.opened(settings.work_folder) as folder:
-        children = Children(folder.caches, (PARSER_IMPORTS, LIGHT_IMPORTS) if settings.keep_spare_children else ())
+        spares = {PARSER_IMPORTS: settings.parallel_parsers, LIGHT_IMPORTS: 2} if settings.keep_spare_children else {}
+        children = Children(folder.caches, spares)
         try:
             catalogue = await read_catalogue(children, settings, folder.path)
             await children.prepare()

@@ -1,13 +1,15 @@
 """Rules of ingest and what its stages hand to each other. No files, no processes, no broker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from contracts.artifacts import CompositionCount, FormatInfo, Histogram, PreviewStructure
-from contracts.base import Frozen, LevelOfTheory, SetAside, Sha256
+from contracts.base import Detection, Frozen, LevelOfTheory, ScfCounts, SetAside, TheoryMismatch
 from pydantic import Field
+
+from ingest.selecting import Selection
 
 DETECT = "detect"
 _LONGEST_REASON = 500
@@ -48,9 +50,23 @@ class Catalogue:
         return tuple(one.info for one in self.formats)
 
 
+class Spooled(NamedTuple):
+    """Where the frames of a calculation lie: number of the spool, first and last byte, first row of its hashes."""
+
+    spool: int
+    start: int
+    end: int
+    first: int
+
+
 @dataclass(slots=True)
 class Calculation:
-    """One calculation and what came of it. `spool` is (file number, start, end)."""
+    """One calculation and what came of it.
+
+    size     bytes to read
+    said     where its child listed what it set aside: number of the report, byte in it; `listed` entries
+    failure  what there is to say when its child said nothing
+    """
 
     number: int
     path: str
@@ -62,43 +78,79 @@ class Calculation:
     failed: bool = False
     frames: int = 0
     frames_failed: int = 0
-    spool: tuple[int, int, int] | None = None
+    unconverged: int = 0
+    largest_force: float = 0.0
+    spool: Spooled | None = None
     theory: dict[str, str | float] = field(default_factory=dict)
-    set_aside: list[SetAside] = field(default_factory=list)
+    said: tuple[int, int] | None = None
+    listed: int = 0
+    failure: SetAside | None = None
 
     def fails(self, rule: str, reason: str, remedy: str) -> None:
         self.done = self.failed = True
-        self.set_aside.insert(0, note(self.path, None, rule, reason, remedy))
+        self.failure = note(self.path, None, rule, reason, remedy)
+
+    @property
+    def set_aside(self) -> int:
+        """How many things were set aside: frames, or the whole, or what a parser left out."""
+        return max(self.listed, self.frames_failed + self.failed)
 
 
 class Summary(Frozen):
     """What assembling found; written by a confined child and so checked field by field."""
 
-    content_sha256: Sha256
-    frames: int = Field(ge=1)
-    train_frames: int = Field(ge=0)
-    held_out_frames: int = Field(ge=1)
-    duplicate_frames: int = Field(ge=0)
     atoms: int = Field(ge=1)
     elements: tuple[str, ...]
+    element_pairs: tuple[str, ...] = ()
     compositions: tuple[CompositionCount, ...]
-    has_virial: bool
+    virial_frames: int = Field(ge=0)
+    converged_frames: int = Field(default=0, ge=0)
     energy_per_atom_ev: Histogram
     force_component_ev_per_angstrom: Histogram
     preview: tuple[PreviewStructure, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """The archive without what must not be passed on. `removed`: members that it lacks."""
+
+    archive: Path
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A parsed dataset on disk."""
+    """A parsed dataset on disk. `set_aside` lists the first ones of `set_aside_count`."""
 
     summary: Summary
+    selection: Selection
     train: Path | None
     held_out: Path
     format: str
     level_of_theory: LevelOfTheory
     set_aside: tuple[SetAside, ...]
+    set_aside_count: int
     versions: dict[str, str]
+    scf: ScfCounts = field(default_factory=ScfCounts)
+    theory_mismatches: tuple[TheoryMismatch, ...] = ()
+    detection: Detection | None = None
+    download: Download | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far reading is. `eta_seconds`: none while nothing can be said."""
+
+    step: Literal["unpacking", "finding", "parsing", "assembling"] = "unpacking"
+    files: int = 0
+    calculations: int = 0
+    parsed: int = 0
+    frames: int = 0
+    set_aside: int = 0
+    eta_seconds: float | None = None
+
+
+Tell = Callable[[Progress], None]
 
 
 def note(path: str, frame: int | None, rule: Any, reason: Any, remedy: Any) -> SetAside:
@@ -107,15 +159,23 @@ def note(path: str, frame: int | None, rule: Any, reason: Any, remedy: Any) -> S
     return SetAside(path=path, frame=frame, rule=texts[0], reason=texts[1], remedy=texts[2])
 
 
-def judge(calculations: Sequence[Calculation], notes: Sequence[SetAside], max_failed_fraction: float) -> None:
-    """Raises Rejected when nothing is left, or more failed than a dataset may lose."""
-    set_aside = [*notes, *(entry for one in calculations for entry in one.set_aside)]
+def judge(
+    calculations: Sequence[Calculation],
+    notes: Sequence[SetAside],
+    listed: Sequence[SetAside],
+    max_failed_fraction: float,
+) -> None:
+    """Raises Rejected when nothing is left, or more failed than a dataset may lose.
+
+    notes, listed: what was set aside, in order: before there were calculations, and of calculations.
+    """
+    set_aside = (*notes, *listed)
     frames = sum(one.frames for one in calculations)
     failed = sum(one.failed for one in calculations)
     if frames == 0:
-        first = next((entry for one in calculations for entry in one.set_aside), None)
-        if first is None:
+        if not listed:
             raise Rejected("nothing-readable", "no frame could be read", "Check the files.", set_aside)
+        first = listed[0]
         reason = f"none of the {len(calculations)} calculations could be read; {first.path}: {first.reason}"
         if len(calculations) == 1:
             reason = f"{first.path} could not be read: {first.reason}"
@@ -126,7 +186,7 @@ def judge(calculations: Sequence[Calculation], notes: Sequence[SetAside], max_fa
         (bad_frames / (frames + bad_frames), bad_frames, frames + bad_frames, "frames"),
     ):
         if share > max_failed_fraction:
-            first = set_aside[len(notes)]
+            first = listed[0]
             reason = (
                 f"{count} of {of} {what} failed, more than {max_failed_fraction:.0%}; the first is {first.path}:"
                 f" {first.reason}"
@@ -135,20 +195,29 @@ def judge(calculations: Sequence[Calculation], notes: Sequence[SetAside], max_fa
             raise Rejected("too-many-failed", reason, remedy, set_aside)
 
 
-def no_calculation(chosen: str, info: FormatInfo | None, detected: dict[str, list[str]], summary: str) -> Rejected:
+def no_calculation(
+    chosen: str,
+    info: FormatInfo | None,
+    detected: dict[str, list[str]],
+    summary: str,
+    detection: Detection | None = None,
+) -> Rejected:
     """The message for an archive in which there is nothing of the chosen format."""
     others = {name: paths for name, paths in detected.items() if name != chosen}
     if info is not None and others:
         name, paths = next(iter(others.items()))
         reason = f"no {chosen} calculation is in the archive; {paths[0]} looks like {name}"
+        if detection is not None:
+            reason += f". {detection.sentence}"
         remedy = f"Upload the archive again with the format {name}, or with 'detect'."
         return Rejected("wrong-format", reason, remedy)
     if info is not None:
-        usual = ", ".join(info.names) if info.names else "one file a calculation"
         expects = {"file": "a file", "folder": "a folder", "files": "files together"}[info.reads]
+        usual = f", usually named {', '.join(info.names)}" if info.names else ""
+        example = f" (e.g. {info.example})" if info.example else ""
         reason = f"no {chosen} calculation is in the archive: it holds {summary}"
         remedy = (
-            f"{chosen} wants {expects} for each calculation, usually named {usual}. Pack the folder that holds"
+            f"{chosen} wants {expects} for each calculation{usual}{example}. Pack the folder that holds"
             " them, or choose the format that your files have."
         )
         return Rejected("no-calculation", reason, remedy)
@@ -158,23 +227,3 @@ def no_calculation(chosen: str, info: FormatInfo | None, detected: dict[str, lis
         " a CP2K folder; extxyz with energy and forces), or name the format instead of 'detect'."
     )
     return Rejected("no-calculation", reason, remedy)
-
-
-def level_of_theory(said: dict[str, str | float], declared: LevelOfTheory | None) -> LevelOfTheory:
-    """What the files tell, and where they are silent what the contributor told."""
-    told = declared.model_dump(exclude_none=True) if declared is not None else {}
-    known = {name: value for name, value in said.items() if name in LevelOfTheory.model_fields}
-    return LevelOfTheory.model_validate(told | known)
-
-
-def shares(calculations: Sequence[Calculation], parsers: int, bytes_per_parser: int) -> list[list[Calculation]]:
-    """Calculations dealt to as many parsers as their size is worth, at most `parsers`; each share in order."""
-    total = sum(one.size for one in calculations)
-    count = max(1, min(parsers, len(calculations), -(-total // bytes_per_parser)))
-    dealt: list[list[Calculation]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for one in calculations:
-        lightest = loads.index(min(loads))
-        dealt[lightest].append(one)
-        loads[lightest] += one.size + 1
-    return dealt

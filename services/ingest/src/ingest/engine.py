@@ -7,42 +7,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from contracts.artifacts import FormatInfo
-from contracts.base import LevelOfTheory, SetAside
+from contracts.base import Detection, LevelOfTheory, ScfCounts, SetAside
+from frames.hashing import HASH_BYTES, HashArray
 from kit.logs import get_logger
 from opentelemetry import trace
 from pydantic import ValidationError
 
+from ingest.confined.archives import printable
 from ingest.confined.theory import merged
-from ingest.confinement.children import Children, Ending, Job
+from ingest.confinement.children import Children, Job
 from ingest.confinement.kernel import Limits
 from ingest.domain import (
     DETECT,
     Calculation,
     Catalogue,
+    Download,
     Format,
     IngestBroken,
     Prepared,
     Rejected,
     Summary,
+    Tell,
     judge,
-    level_of_theory,
     no_calculation,
     note,
-    shares,
 )
-from ingest.report import apply_report
+from ingest.parsing import PARSER_IMPORTS, Parsing, blame_ourselves
+from ingest.progress import Meter, looking, silent
+from ingest.report import Lines, Report, listed
+from ingest.selecting import Ask, Selection, nothing_known, select
 from ingest.settings import MEBIBYTE, IngestSettings
+from ingest.theories import level_of_theory, mismatches
 
 log = get_logger(__name__)
 tracer = trace.get_tracer("ingest")
 
-PARSER_IMPORTS = ("ingest.confined.reading",)
-LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling")
+__all__ = ["LIGHT_IMPORTS", "PARSER_IMPORTS", "Engine", "Request", "read_catalogue"]
+
+LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
 _OTHER_FORMATS_NOTED = 20
-_LARGEST_FINDING = 256 * MEBIBYTE
+_LONGEST_SENTENCE = 500
+# A record takes whole pages when it is long, and counts the atoms of every element.
+_LMDB_BYTES_A_FRAME = 8192
+_LARGEST_FINDING = 512 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
-_THEORY_SAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """`private`: files of the tree that must not be passed on."""
+
     format: str
     calculations: list[Calculation]
     notes: list[SetAside]
+    private: list[str]
+    detection: Detection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +84,74 @@ class Engine:
     children: Children
     catalogue: Catalogue
 
-    async def prepare(self, request: Request, work: Path) -> Prepared:
-        """Raises Rejected with what to tell the contributor, IngestBroken when our own side failed."""
+    async def prepare(self, request: Request, work: Path, tell: Tell = silent, ask: Ask = nothing_known) -> Prepared:
+        """Raises Rejected with what to tell the contributor, IngestBroken when our own side failed.
+
+        tell: called from several threads with how far it is; ask: what other datasets say about the frames.
+        """
         chosen = self.catalogue.named(request.format)
         if chosen is None and request.format != DETECT:
             known = ", ".join(info.name for info in self.catalogue.infos())
             reason = f"there is no format {request.format!r} that labeled data can be read from"
             raise Rejected("unknown-format", reason, f"Choose one of: detect, {known}.")
+        meter = Meter(tell)
         with tracer.start_as_current_span("ingest.open"):
-            found = await self._open(request, chosen, work)
-        # The next light child starts while parsers work.
-        await self.children.prepare()
+            found = await self._open(request, chosen, work, meter)
+        packing = asyncio.create_task(self._share(found.private, work))
+        try:
+            return await self._prepare(request, found, work, meter, ask, packing)
+        finally:
+            packing.cancel()
+            await asyncio.gather(packing, return_exceptions=True)
+
+    async def _prepare(
+        self,
+        request: Request,
+        found: _Found,
+        work: Path,
+        meter: Meter,
+        ask: Ask,
+        packing: asyncio.Task[Download | None],
+    ) -> Prepared:
+        calculations = found.calculations
         with tracer.start_as_current_span("ingest.parse"):
-            spools = await self._parse(found, work)
-        judge(found.calculations, found.notes, self.settings.max_failed_fraction)
+            meter.found(len(calculations))
+            parsing = Parsing(self.children, self.catalogue, self.settings, work, calculations, meter)
+            await parsing.run()
+        reports = parsing.reports
+        paths = {report.spool: report.path for report in reports}
+        set_aside = await asyncio.to_thread(listed, calculations, paths, self.settings.set_aside_kept)
+        judge(calculations, found.notes, set_aside, self.settings.max_failed_fraction)
         with tracer.start_as_current_span("ingest.assemble"):
-            summary = await self._assemble(found.calculations, spools, work)
-        said = merged([one.theory for one in found.calculations if one.theory])
-        train = work / "dataset/train.lmdb/data.mdb"
+            meter.step("assembling")
+            selection = await select(await asyncio.to_thread(_hashes, calculations, reports), ask)
+            summary = await self._assemble(calculations, reports, selection, work, meter)
+        said = merged([one.theory for one in calculations if one.theory])
         return Prepared(
             summary=summary,
-            train=train if summary.train_frames else None,
+            selection=selection,
+            train=work / "dataset/train.lmdb/data.mdb" if selection.train_frames else None,
             held_out=work / "dataset/held-out.lmdb/data.mdb",
             format=found.format,
             level_of_theory=level_of_theory(said, request.declared),
-            set_aside=(*found.notes, *(entry for one in found.calculations for entry in one.set_aside)),
+            theory_mismatches=mismatches(said, request.declared),
+            set_aside=(*found.notes, *set_aside),
+            set_aside_count=len(found.notes) + sum(one.set_aside for one in calculations),
+            scf=ScfCounts(
+                converged=summary.converged_frames,
+                unconverged=sum(one.unconverged for one in calculations),
+                unknown=selection.frames - summary.converged_frames,
+            ),
+            detection=found.detection,
             versions=self.catalogue.versions,
+            download=await packing,
         )
 
-    async def _open(self, request: Request, chosen: Format | None, work: Path) -> _Found:
+    async def _open(self, request: Request, chosen: Format | None, work: Path, meter: Meter) -> _Found:
         settings = self.settings
         tree = work / "tree"
         tree.mkdir()
-        answer = work / "found.json"
+        answer, report = work / "found.json", Lines(work / "opening.jsonl")
         size = request.archive.stat().st_size
         arguments = {
             "tree": str(tree),
@@ -123,108 +172,98 @@ class Engine:
             self._limits(settings.max_unpacked_bytes),
             settings.child_wall_seconds,
             inputs=(request.archive,),
-            outputs=(answer,),
+            outputs=(report.path, answer),
             writable=tree,
             imports=LIGHT_IMPORTS,
         )
-        ending = await self.children.run(job)
+        async with looking(lambda: _note_opening(report, meter)):
+            ending = await self.children.run(job)
+        # The next light child starts while parsers work.
+        await self.children.prepare()
         if not ending.well:
-            _blame_ourselves(ending)
+            blame_ourselves(ending)
             reason = f"{request.filename} cannot be unpacked: {ending.why}"
             raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
-        return await asyncio.to_thread(self._found, answer, chosen, tree)
+        return await asyncio.to_thread(self._found, answer, chosen, tree, meter)
 
-    def _found(self, path: Path, chosen: Format | None, tree: Path) -> _Found:
+    def _found(self, path: Path, chosen: Format | None, tree: Path, meter: Meter) -> _Found:
         answer = _answer(path, _LARGEST_FINDING)
         if refused := answer.get("refused"):
             raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
         notes = [note(one["path"], None, one["rule"], one["reason"], one["remedy"]) for one in answer["notes"]]
+        meter.step("finding", int(answer["files"]))
         name = answer["format"]
         calculations = [
             Calculation(number, one["path"], name, tuple(one["files"]), one["options"], _size(tree, one["files"]))
             for number, one in enumerate(answer["calculations"])
         ]
         detected: dict[str, list[str]] = answer["detected"]
+        detection = _detection(answer["detection"])
         if not calculations:
-            rejected = no_calculation(name, chosen.info if chosen else None, detected, answer["summary"])
+            info = chosen.info if chosen else None
+            rejected = no_calculation(name, info, detected, answer["summary"], detection)
             rejected.set_aside = tuple(notes)
             raise rejected
         if chosen is None:
             notes += _other_formats(name, detected, calculations)
-        return _Found(name, calculations, notes)
+        return _Found(name, calculations, notes, [str(one) for one in answer["private"]], detection)
 
-    async def _parse(self, found: _Found, work: Path) -> list[Path]:
-        """Parse every calculation; returns the spools. A child that dies costs the calculation it was at."""
-        dealt = shares(found.calculations, self.settings.parallel_parsers, self.settings.bytes_per_parser)
-        spools: list[Path] = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                for share in dealt:
-                    group.create_task(self._parse_share(share, len(found.calculations), work, spools))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-        return spools
-
-    async def _parse_share(self, share: list[Calculation], total: int, work: Path, spools: list[Path]) -> None:
-        settings = self.settings
-        while left := [one for one in share if not one.done]:
-            number = len(spools)
-            report, spool = work / f"report-{number}.jsonl", work / f"spool-{number}"
-            spools.append(spool)
-            one = self.catalogue.named(left[0].format)
-            arguments = {
-                "tree": str(work / "tree"),
-                "theory_every": max(1, total // _THEORY_SAMPLES),
-                "calculations": [
-                    {
-                        "number": each.number,
-                        "format": each.format,
-                        "files": each.files,
-                        "options": each.options,
-                        "multi": one is not None and one.multi,
-                    }
-                    for each in left
-                ],
-            }
-            job = Job(
-                "ingest.confined.reading:parse",
-                arguments,
-                self._limits(settings.max_spool_bytes),
-                settings.child_wall_seconds,
-                settings.calculation_seconds,
-                outputs=(report, spool),
-                readable=(work / "tree",),
-                imports=PARSER_IMPORTS,
-            )
-            ending = await self.children.run(job)
-            at = await asyncio.to_thread(apply_report, report, number, {each.number: each for each in left})
-            if ending.well:
-                _all_answered(left)
-            else:
-                _blame(ending, at, left)
-
-    async def _assemble(self, calculations: Sequence[Calculation], spools: list[Path], work: Path) -> Summary:
-        folder, answer = work / "dataset", work / "summary.json"
-        folder.mkdir()
-        parts = [
-            {"spool": one.spool[0], "start": one.spool[1], "end": one.spool[2], "path": one.path}
-            for one in calculations
-            if one.spool is not None and one.frames
-        ]
-        size = sum(path.stat().st_size for path in spools)
-        limits = self._limits(2 * size + 64 * MEBIBYTE)
+    async def _share(self, private: list[str], work: Path) -> Download | None:
+        """The archive without what must not be passed on; None when it may be passed on as it is."""
+        if not private:
+            return None
+        path = work / "shared.tar.zst"
         job = Job(
-            "ingest.confined.assembling:run",
-            {"parts": parts, "folder": str(folder)},
-            # LMDB maps its whole file, doubling as it grows.
-            Limits(limits.memory_bytes + 6 * size, limits.cpu_seconds, limits.file_bytes),
+            "ingest.confined.sharing:pack",
+            {"tree": str(work / "tree"), "without": private},
+            self._limits(self.settings.max_unpacked_bytes),
             self.settings.child_wall_seconds,
-            inputs=spools,
-            outputs=(answer,),
-            writable=folder,
+            outputs=(path,),
+            readable=(work / "tree",),
             imports=LIGHT_IMPORTS,
         )
         ending = await self.children.run(job)
+        if not ending.well:
+            raise IngestBroken(f"packing {work.name} again failed: {ending.why}; {ending.stderr}")
+        return Download(path, tuple(printable(one) for one in private))
+
+    async def _assemble(
+        self,
+        calculations: Sequence[Calculation],
+        reports: Sequence[Report],
+        selection: Selection,
+        work: Path,
+        meter: Meter,
+    ) -> Summary:
+        folder, answer, marks = work / "dataset", work / "summary.json", work / "marks"
+        folder.mkdir()
+        marks.write_bytes(selection.marks)
+        report = Lines(work / "assembling.jsonl")
+        parts = [
+            {"spool": at.spool, "start": at.start, "end": at.end, "frames": one.frames, "path": one.path}
+            for one in calculations
+            if (at := one.spool) is not None and one.frames
+        ]
+        spools = [one.spooled[0] for one in reports]
+        size = sum(path.stat().st_size for path in spools)
+        limits = self._limits(2 * size + _LMDB_BYTES_A_FRAME * selection.frames + 64 * MEBIBYTE)
+        job = Job(
+            "ingest.confined.assembling:run",
+            {
+                "parts": parts,
+                "folder": str(folder),
+                "largest_force": max(one.largest_force for one in calculations),
+            },
+            # LMDB maps its whole files, doubling as they grow.
+            Limits(limits.memory_bytes + 3 * limits.file_bytes, limits.cpu_seconds, limits.file_bytes),
+            self.settings.child_wall_seconds,
+            inputs=(marks, *spools),
+            outputs=(report.path, answer),
+            writable=folder,
+            imports=LIGHT_IMPORTS,
+        )
+        async with looking(lambda: _note_assembling(report, meter, selection.frames)):
+            ending = await self.children.run(job)
         if not ending.well:
             raise IngestBroken(f"assembling {work.name} failed: {ending.why}; {ending.stderr}")
         try:
@@ -261,6 +300,16 @@ def _answer(path: Path, largest: int) -> dict[str, Any]:
     return answer
 
 
+def _detection(said: Any) -> Detection | None:
+    """What a child that saw strangers' files says they look like: bounded in length, whatever it was."""
+    if said is None:
+        return None
+    try:
+        return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
+    except (TypeError, KeyError, ValidationError) as error:
+        raise IngestBroken(f"the detection of a child is not valid: {error}") from error
+
+
 def _size(tree: Path, files: Sequence[str]) -> int:
     """Bytes to parse; of a folder, its own files."""
     paths = [tree / file for file in files]
@@ -282,33 +331,25 @@ def _other_formats(name: str, detected: dict[str, list[str]], calculations: list
     ][:_OTHER_FORMATS_NOTED]
 
 
-def _blame_ourselves(ending: Ending) -> None:
-    """Raises IngestBroken for what no archive can cause."""
-    for sign in ("No space left on device", "Disk quota exceeded", "ConfinementFailed"):
-        if sign in ending.stderr:
-            raise IngestBroken(f"{ending.why}: {ending.stderr[-500:]}")
+def _hashes(calculations: Sequence[Calculation], reports: Sequence[Report]) -> HashArray:
+    """Of every frame that was read, in the order of the calculations."""
+    files = []
+    for report in reports:
+        read = np.fromfile(report.spooled[1], dtype=np.uint8)
+        files.append(read[: len(read) // HASH_BYTES * HASH_BYTES].reshape(-1, HASH_BYTES))
+    places = ((one.spool, one.frames) for one in calculations if one.frames)
+    return np.concatenate([files[at.spool][at.first : at.first + frames] for at, frames in places if at is not None])
 
 
-def _blame(ending: Ending, at: int | None, left: Sequence[Calculation]) -> None:
-    """Set aside the calculation at which a child died; without one, the child itself is broken."""
-    _blame_ourselves(ending)
-    current = next((one for one in left if one.number == at), None)
-    if current is None:
-        raise IngestBroken(f"a parsing child ended before it began: {ending.why}; {ending.stderr[-500:]}")
-    remedies = {
-        "timed-out": "Split it into smaller files, or leave it out.",
-        "stalled": "Check that the file is complete and of that format, or leave it out.",
-        "too-much-memory": "Split it into smaller files.",
-        "too-much-output": "Split it into smaller files.",
-        "crashed": "Check that the file is complete and of that format, or leave it out.",
-    }
-    rule = ending.rule or "crashed"
-    current.fails(rule, f"reading it was ended: {ending.why}", remedies[rule])
-    log.warning("parser-died", path=current.path, rule=rule, why=ending.why)
+def _note_opening(report: Lines, meter: Meter) -> None:
+    for _, said in report.new():
+        step, files = said.get("step"), said.get("files")
+        if isinstance(files, int) and files >= 0:
+            meter.step("finding" if step == "finding" else "unpacking", files)
 
 
-def _all_answered(left: Sequence[Calculation]) -> None:
-    """A child that ended well answered for everything; if not, what it wrote is not to be trusted."""
-    for one in left:
-        if not one.done:
-            one.fails("crashed", "the parser gave no answer for it", "Check that the file is complete.")
+def _note_assembling(report: Lines, meter: Meter, frames: int) -> None:
+    for _, said in report.new():
+        done = said.get("frames")
+        if isinstance(done, int) and 0 <= done <= frames:
+            meter.assembling(done / frames)

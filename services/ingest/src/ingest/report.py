@@ -1,16 +1,20 @@
-"""Reads what a parsing child reported, a line at a time, believing only what fits."""
+"""Reads what confined children report, a line at a time while they work, believing only what fits."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from contracts.base import SetAside
+from frames.hashing import HASH_BYTES
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ingest.domain import Calculation, note
+from ingest.domain import Calculation, Spooled, note
 
 _LARGEST_LINE = 16 << 20
-Count = Annotated[int, Field(ge=0)]
+_LONGEST_THEORY = 300
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
 
 
 class _Entry(BaseModel):
@@ -22,6 +26,15 @@ class _Entry(BaseModel):
     remedy: str
 
 
+class _At(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    at: int
+    frames: Count
+    failed: Count
+    bytes: Count
+
+
 class _End(BaseModel):
     model_config = ConfigDict(strict=True)
 
@@ -29,38 +42,118 @@ class _End(BaseModel):
     theory: dict[str, str | float]
     frames: Count
     frames_failed: Count
+    unconverged: Count
     failed: bool
-    set_aside: list[_Entry]
+    largest_force: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    first: Count
     spool: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    set_aside: list[_Entry]
 
 
-def apply_report(path: Path, spool: int, calculations: Mapping[int, Calculation]) -> int | None:
-    """Note the results in `calculations`; returns the number of the one that began and did not end."""
+@dataclass
+class Lines:
+    """The lines of a growing file, each with the byte at which it begins."""
+
+    path: Path
+    _read: int = 0
+
+    def new(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What has come since the last time; a line without its end is left for the next time."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            while line := file.readline(_LARGEST_LINE):
+                if len(line) < _LARGEST_LINE and not line.endswith(b"\n"):
+                    return
+                at, self._read = self._read, self._read + len(line)
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(said, dict):
+                    yield at, said
+
+
+@dataclass
+class Report:
+    """What one parsing child says about the calculations that it was given.
+
+    at           the calculation that it has begun and not ended
+    at_frames, at_failed, at_bytes   how far it is in that one
+    """
+
+    path: Path
+    spool: int
+    spooled: tuple[Path, Path]
     at: int | None = None
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        while line := file.readline(_LARGEST_LINE):
+    at_frames: int = 0
+    at_failed: int = 0
+    at_bytes: int = 0
+    _lines: Lines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self.path)
+
+    def read(self, calculations: Mapping[int, Calculation]) -> list[Calculation]:
+        """Note in `calculations` what was said since the last time; returns those that ended."""
+        ended: list[Calculation] = []
+        for at, said in self._lines.new():
             try:
-                said: dict[str, Any] = json.loads(line)
                 if "begin" in said:
-                    at = int(said["begin"])
+                    self.at = int(said["begin"])
+                    self.at_frames = self.at_failed = self.at_bytes = 0
+                elif "at" in said:
+                    self._further(_At.model_validate(said))
                 elif "end" in said:
-                    _apply(_End.model_validate(said), spool, calculations)
-                    at = None
+                    self._end(_End.model_validate(said), at, calculations, ended)
             except (ValueError, TypeError, ValidationError):
-                # A line cut off by the child's death is the last one.
                 continue
-    return at
+        return ended
+
+    def _further(self, said: _At) -> None:
+        if said.at == self.at:
+            self.at_frames, self.at_failed, self.at_bytes = said.frames, said.failed, said.bytes
+
+    def _end(self, end: _End, at: int, calculations: Mapping[int, Calculation], ended: list[Calculation]) -> None:
+        one = calculations.get(end.end)
+        if one is None or one.done or not self._is_there(end):
+            return
+        self.at = None
+        self.at_frames = self.at_failed = self.at_bytes = 0
+        one.done = True
+        one.failed = end.failed
+        one.frames, one.frames_failed, one.unconverged = end.frames, end.frames_failed, end.unconverged
+        one.largest_force = end.largest_force
+        one.spool = Spooled(self.spool, end.spool[0], end.spool[1], end.first)
+        one.theory = {
+            name: value if isinstance(value, float) else value[:_LONGEST_THEORY] for name, value in end.theory.items()
+        }
+        one.listed = len(end.set_aside)
+        one.said = (self.spool, at)
+        ended.append(one)
+
+    def _is_there(self, end: _End) -> bool:
+        """Whether the frames that it speaks of can be in its files."""
+        spool, hashes = (path.stat().st_size for path in self.spooled)
+        return end.spool[0] <= end.spool[1] <= spool and HASH_BYTES * (end.first + end.frames) <= hashes
 
 
-def _apply(end: _End, spool: int, calculations: Mapping[int, Calculation]) -> None:
-    one = calculations.get(end.end)
-    if one is None or one.done:
-        return
-    one.done = True
-    one.failed = end.failed
-    one.frames, one.frames_failed = end.frames, end.frames_failed
-    one.spool = (spool, end.spool[0], end.spool[1])
-    one.theory = {name: value if isinstance(value, float) else value[:300] for name, value in end.theory.items()}
-    one.set_aside = [note(one.path, each.frame, each.rule, each.reason, each.remedy) for each in end.set_aside]
+def listed(calculations: Iterable[Calculation], reports: Mapping[int, Path], most: int) -> list[SetAside]:
+    """The first `most` entries of what was set aside, in the order of the calculations: read again from the reports.
+
+    A hundred thousand calculations may set aside millions of frames, which nobody needs in memory.
+    """
+    entries: list[SetAside] = []
+    for one in calculations:
+        if one.failure is not None:
+            entries.append(one.failure)
+        elif one.said is not None and one.listed:
+            spool, at = one.said
+            with reports[spool].open("rb") as file:
+                file.seek(at)
+                end = _End.model_validate_json(file.readline(_LARGEST_LINE))
+            entries += [note(one.path, each.frame, each.rule, each.reason, each.remedy) for each in end.set_aside]
+        if len(entries) >= most:
+            break
+    return entries[:most]

@@ -9,24 +9,34 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.artifacts import DatasetManifest
-from contracts.base import BlobRef
+from contracts.base import BlobRef, LabelCount
 from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
 from contracts.keys import dataset_file
 from kit.blobs import Blobs, file_sha256
 from kit.logs import get_logger
 
-from ingest.domain import Prepared, Rejected
+from ingest.domain import Prepared, Rejected, Tell
 from ingest.engine import Request
+from ingest.selecting import Ask, Selection
 
 log = get_logger(__name__)
 
 _LISTED_IN_EVENTS = 100
+_OVERLAPS_IN_EVENTS = 20
 
 
 class Prepares(Protocol):
     """From an archive on disk to a dataset on disk; raises Rejected."""
 
-    async def prepare(self, request: Request, work: Path) -> Prepared: ...
+    async def prepare(self, request: Request, work: Path, tell: Tell, ask: Ask) -> Prepared: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to tell and to keep; with the frames of a dataset that was validated."""
+
+    event: DatasetValidated | DatasetRejected
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +50,28 @@ class Reading:
     set_aside_kept: int
     afterwards: Callable[[], Awaitable[None]]
 
-    async def read(self, event: DatasetUploaded) -> DatasetValidated | DatasetRejected:
-        """The outcome to keep and to tell. May be repeated: the same archive gives the same objects."""
+    async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome:
+        """The outcome to keep and to tell. May be repeated: the same archive gives the same objects.
+
+        tell: how far it is; ask: what other datasets say about the frames.
+        """
         try:
             with self.job_folder() as work:
-                return await self._read(event, work)
+                return await self._read(event, work, tell, ask)
         except Rejected as rejected:
             log.info("dataset-rejected", dataset=str(event.dataset), rule=rejected.rule, reason=rejected.reason)
-            return DatasetRejected(
+            told = DatasetRejected(
                 dataset=event.dataset,
                 rule=rejected.rule,
                 reason=rejected.reason,
                 remedy=rejected.remedy,
                 set_aside=rejected.set_aside[:_LISTED_IN_EVENTS],
             )
+            return Outcome(told)
         finally:
             await self.afterwards()
 
-    async def _read(self, event: DatasetUploaded, work: Path) -> DatasetValidated:
+    async def _read(self, event: DatasetUploaded, work: Path, tell: Tell, ask: Ask) -> Outcome:
         if event.archive.size > self.max_archive_bytes:
             reason = (
                 f"{event.filename} has {event.archive.size / 1e9:.2f} GB; {self.max_archive_bytes / 1e9:.2f} GB fit"
@@ -66,50 +80,60 @@ class Reading:
         archive = work / "archive"
         await self.blobs.get_file(event.archive, archive)
         request = Request(archive, event.filename, event.format, event.declared)
-        prepared = await self.engine.prepare(request, work)
+        prepared = await self.engine.prepare(request, work, tell, ask)
         manifest = await self._manifest(event, prepared)
-        summary = prepared.summary
         log.info(
             "dataset-validated",
             dataset=str(event.dataset),
             format=prepared.format,
-            frames=summary.frames,
-            set_aside=len(prepared.set_aside),
+            frames=manifest.frames,
+            set_aside=prepared.set_aside_count,
         )
-        return DatasetValidated(
+        told = DatasetValidated(
             dataset=event.dataset,
             credit=event.credit,
             manifest=await self._put_manifest(manifest, work),
-            content_sha256=summary.content_sha256,
-            format=prepared.format,
-            frames=summary.frames,
-            train_frames=summary.train_frames,
-            held_out_frames=summary.held_out_frames,
-            duplicate_frames=summary.duplicate_frames,
-            elements=summary.elements,
-            has_virial=summary.has_virial,
-            level_of_theory=prepared.level_of_theory,
-            set_aside_count=len(prepared.set_aside),
+            content_sha256=manifest.content_sha256,
+            format=manifest.format,
+            frames=manifest.frames,
+            train_frames=manifest.train_frames,
+            held_out_frames=manifest.held_out_frames,
+            duplicate_frames=manifest.duplicate_frames,
+            elements=manifest.elements,
+            has_virial=manifest.has_virial,
+            level_of_theory=manifest.level_of_theory,
+            set_aside_count=prepared.set_aside_count,
             set_aside=prepared.set_aside[:_LISTED_IN_EVENTS],
+            detection=manifest.detection,
+            declared=manifest.declared,
+            theory_mismatches=manifest.theory_mismatches,
+            overlaps=manifest.overlaps[:_OVERLAPS_IN_EVENTS],
+            standard_frames=manifest.standard_frames,
+            labels=manifest.labels,
+            scf=manifest.scf,
+            download=manifest.download,
+            removed=manifest.removed[:_LISTED_IN_EVENTS],
         )
+        return Outcome(told, prepared.selection)
 
     async def _manifest(self, event: DatasetUploaded, prepared: Prepared) -> DatasetManifest:
-        summary = prepared.summary
-        content = summary.content_sha256
-        train = None if prepared.train is None else await self._put(content, "train", prepared.train)
+        summary, selection = prepared.summary, prepared.selection
+        content = await asyncio.to_thread(lambda: selection.content_sha256)
+        train = None if prepared.train is None else await self._put(content, "train-{}.mdb", prepared.train)
+        download = prepared.download
         return DatasetManifest(
             dataset=event.dataset,
             content_sha256=content,
             train=train,
-            held_out=await self._put(content, "held-out", prepared.held_out),
-            frames=summary.frames,
-            train_frames=summary.train_frames,
-            held_out_frames=summary.held_out_frames,
-            duplicate_frames=summary.duplicate_frames,
+            held_out=await self._put(content, "held-out-{}.mdb", prepared.held_out),
+            frames=selection.frames,
+            train_frames=selection.train_frames,
+            held_out_frames=selection.held_out_frames,
+            duplicate_frames=selection.duplicate_frames,
             atoms=summary.atoms,
             elements=summary.elements,
             compositions=summary.compositions,
-            has_virial=summary.has_virial,
+            has_virial=summary.virial_frames > 0,
             level_of_theory=prepared.level_of_theory,
             format=prepared.format,
             set_aside=prepared.set_aside[: self.set_aside_kept],
@@ -117,6 +141,20 @@ class Reading:
             force_component_ev_per_angstrom=summary.force_component_ev_per_angstrom,
             preview=summary.preview,
             versions=prepared.versions,
+            detection=prepared.detection,
+            declared=event.declared,
+            theory_mismatches=prepared.theory_mismatches,
+            overlaps=selection.elsewhere.overlaps,
+            standard_frames=selection.elsewhere.standard_frames,
+            labels=(
+                LabelCount(name="energy", unit="eV", frames=selection.frames),
+                LabelCount(name="force", unit="eV/Å", frames=selection.frames),
+                LabelCount(name="virial", unit="eV", frames=summary.virial_frames),
+            ),
+            scf=prepared.scf,
+            element_pairs=summary.element_pairs,
+            download=None if download is None else await self._put(content, "archive-{}.tar.zst", download.archive),
+            removed=() if download is None else download.removed[: self.set_aside_kept],
         )
 
     async def _put(self, content: str, name: str, path: Path) -> BlobRef:
@@ -124,7 +162,7 @@ class Reading:
         sha256 = await asyncio.to_thread(file_sha256, path)
         if os.getuid() == 0:
             os.chown(path, 0, 0)  # the child wrote it as another user
-        return await self.blobs.adopt_file(dataset_file(content, f"{name}-{sha256[:16]}.mdb"), path, sha256)
+        return await self.blobs.adopt_file(dataset_file(content, name.format(sha256[:16])), path, sha256)
 
     async def _put_manifest(self, manifest: DatasetManifest, work: Path) -> BlobRef:
         path = work / "manifest.json"

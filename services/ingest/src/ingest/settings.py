@@ -22,7 +22,7 @@ class IngestSettings(ServiceSettings):
     datasets_at_a_time: int = Field(default=1, ge=1, description="datasets that this process reads at a time")
     parallel_parsers: int = Field(default=2, ge=1, description="parsing children a dataset")
     max_archive_bytes: int = Field(default=4_000_000_000, description="largest archive")
-    max_members: int = Field(default=200_000, description="most files in an archive, nested ones included")
+    max_members: int = Field(default=1_000_000, description="most files in an archive, nested ones included")
     max_unpacked_bytes: int = Field(default=64_000_000_000, description="most bytes that an archive unpacks to")
     max_expansion_ratio: float = Field(default=250, description="unpacked to packed size, beyond which it is a bomb")
     expansion_ratio_from_bytes: int = Field(
@@ -31,7 +31,7 @@ class IngestSettings(ServiceSettings):
     max_failed_fraction: float = Field(
         default=0.5, ge=0, le=1, description="reject when more of the calculations, or of the frames, fail"
     )
-    child_memory_mib: int = Field(default=4096, ge=256, description="address space of one child, MiB")
+    child_memory_mib: int = Field(default=2048, ge=256, description="address space of one child, MiB")
     child_cpu_seconds: int = Field(default=3600, ge=1, description="processor time of one child")
     child_wall_seconds: float = Field(default=7200, gt=0, description="wall-clock time of one child")
     calculation_seconds: float = Field(
@@ -41,7 +41,16 @@ class IngestSettings(ServiceSettings):
     bytes_per_parser: int = Field(
         default=32 * MEBIBYTE, description="a further parsing child is started for each so many bytes"
     )
-    keep_spare_children: bool = Field(
-        default=True, description="keep two children started (some 200 MiB): importing dpdata takes seconds"
+    calculations_per_parser: int = Field(
+        default=64, ge=1, description="… or for each so many calculations, whichever is more"
     )
-    set_aside_kept: int = Field(default=10_000, description="entries of the manifest's set-aside list")
+    max_parser_deaths: int = Field(
+        default=50, ge=1, description="a dataset whose calculations end more parsing children is rejected"
+    )
+    keep_spare_children: bool = Field(
+        default=True,
+        description="keep children started, one a parser (80 MiB each) and two light ones: dpdata imports slowly",
+    )
+    set_aside_kept: int = Field(
+        default=10_000, ge=100, description="entries of the manifest's lists of what was set aside or removed"
+    )

@@ -1,10 +1,12 @@
 """SQL in one file a service: every query named and described."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor, sql
+from psycopg import AsyncConnection, AsyncCopy, AsyncCursor, sql
 
 Row = dict[str, Any]
 Connection = AsyncConnection[Row]
@@ -26,12 +28,20 @@ class Queries:
     def load(cls, package: str) -> "Queries":
         return cls(files(package).joinpath("queries.sql").read_text(), f"{package}/queries.sql")
 
-    async def run(self, connection: Connection, name: str, **parameters: Any) -> AsyncCursor[Row]:
+    def _named(self, name: str) -> sql.SQL:
         try:
-            query = self._queries[name]
+            return self._queries[name]
         except KeyError:
             raise LookupError(f"{self._origin} has no query named {name!r}") from None
-        return await connection.execute(query, parameters)
+
+    async def run(self, connection: Connection, name: str, **parameters: Any) -> AsyncCursor[Row]:
+        return await connection.execute(self._named(name), parameters)
+
+    @asynccontextmanager
+    async def copy(self, connection: Connection, name: str) -> AsyncIterator[AsyncCopy]:
+        """A `copy … from stdin`; whatever is raised in the block cancels it."""
+        async with connection.cursor() as cursor, cursor.copy(self._named(name)) as copy:
+            yield copy
 
     async def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
         """Rows affected."""

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import grpc
-from contracts.artifacts import ModelManifest
+from contracts.artifacts import BranchManifest, DatasetManifest, ModelManifest
 from contracts.base import BlobRef
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
-from kit.blobs import Blobs
+from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 
+from metric.domain.coverage import KnownBranch
+from metric.domain.pairs import pairs_of_elements, pairs_of_manifest
 from metric.fetch import artifact
-from metric.service import CurrentModel, LoadedModel
+from metric.judging import CurrentModel, LoadedModel
 
 log = get_logger(__name__)
 
@@ -20,7 +22,7 @@ _KEPT = 3
 
 
 class RegistryModels:
-    """Asks the registry over gRPC; fetches manifest and release once a model."""
+    """Asks the registry over gRPC; fetches manifest, release and what the branches were trained on once a model."""
 
     def __init__(self, channel: grpc.aio.Channel, blobs: Blobs, folder: Path, deadline_seconds: float) -> None:
         self._registry = registry_pb2_grpc.RegistryServiceStub(channel)
@@ -51,8 +53,19 @@ class RegistryModels:
         path = self._folder / f"{manifest.release.sha256}.pt"
         if not path.exists():
             await self._blobs.get_file(manifest.release, path)
-        self._loaded[model] = loaded = LoadedModel(model, manifest, path)
+        branches = tuple(KnownBranch.of(branch) for branch in manifest.branches)
+        pairs = frozenset[str]().union(*[await self._pairs(branch) for branch in manifest.branches])
+        self._loaded[model] = loaded = LoadedModel(model, path, branches, pairs, manifest)
         while len(self._loaded) > _KEPT:
             self._loaded.pop(next(iter(self._loaded))).release.unlink(missing_ok=True)
         log.info("model-loaded", version=model.version, branches=len(manifest.branches))
         return loaded
+
+    async def _pairs(self, branch: BranchManifest) -> frozenset[str]:
+        """Pairs of elements that the branch's dataset holds together."""
+        try:
+            return pairs_of_manifest(await artifact(self._blobs, branch.dataset_manifest, DatasetManifest))
+        except BlobMissing:
+            # A dataset that was withdrawn and deleted trained the model all the same: no pair of it is called new.
+            log.warning("branch-dataset-gone", branch=branch.name, key=branch.dataset_manifest.key)
+            return pairs_of_elements(branch.elements)

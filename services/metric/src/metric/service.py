@@ -1,122 +1,92 @@
-"""Use cases: begin a run, judge a dataset, finish a run."""
+"""Use cases: begin a run, judge a dataset, finish a run; repeat a run and compare."""
 
-import asyncio
-import hashlib
-import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from contracts import keys
-from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
-from contracts.base import BlobRef, DatasetRef
-from contracts.events import DatasetMetricNotPassed, DatasetMetricPassed, DatasetMetricStarted, DatasetValidated
-from frames import store as lmdb
-from frames.frame import Frame
-from kit.blobs import Blobs
+from contracts.artifacts import MetricReport
+from contracts.base import BlobRef
+from contracts.events import (
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetMetricStarted,
+    DatasetValidated,
+    MetricRerunFinished,
+    MetricRerunRequested,
+)
+from kit.blobs import BlobCorrupt, BlobMissing, Blobs
+from kit.bus import Poison
 from kit.logs import get_logger
 from kit.outbox import emit
 from kit.queries import Connection
 
-from metric.domain.coverage import Prediction
-from metric.domain.limits import Limits
-from metric.domain.report import Judgement, Known, judge, settings_of
-from metric.domain.sampling import sample_by_group
-from metric.domain.survey import Split, Survey, Surveyed, survey
+from metric.domain.comparison import LISTED, Comparison, compare, in_words
+from metric.domain.run_settings import RunSettings, stored_settings
 from metric.domain.verdict import Outcome
 from metric.fetch import artifact
-from metric.pictures.gallery import pictures
+from metric.judging import CurrentModel, Judge, Models, Task, Verdict
 
 log = get_logger(__name__)
 
-_VERSIONS = ("deepmd-kit", "torch", "numpy", "potluck-metric")
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentModel:
-    """A published model as the registry names it."""
-
-    version: str
-    manifest: BlobRef
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """The same with its manifest and the release file on disk."""
-
-    model: CurrentModel
-    manifest: ModelManifest
-    release: Path
+MOST_DEATHS = 4
+"""Workers that may die over a dataset, one after the other, before it is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One judgement of one dataset, pinned to the model that was current when it began."""
+    """One judgement of one dataset, pinned to the model that was current when it began.
+
+    died  tries that began and never ended, one after the other: their workers were killed
+    """
 
     run_id: UUID
     model: CurrentModel | None
     finished: bool
+    died: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a run found, with its report already in storage."""
+class PastRun:
+    """A run as a repetition finds it. What is None is not there: not finished, or from before it was kept."""
 
-    judgement: Judgement
-    report: BlobRef
-
-
-class Models(Protocol):
-    async def current(self) -> CurrentModel | None: ...
-
-    async def load(self, model: CurrentModel) -> LoadedModel: ...
+    run_id: UUID
+    dataset_manifest: BlobRef | None
+    model: CurrentModel | None
+    outcome: Outcome | None
+    report: BlobRef | None
 
 
-class Predictions(Protocol):
-    async def predict(self, model: Path, branch: str, frames: Sequence[Frame]) -> Prediction: ...
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """What is to be told of a repetition; `comparison` is None when there was nothing to compare."""
+
+    event: MetricRerunFinished
+    comparison: Comparison | None
 
 
 class Runs(Protocol):
     async def begin(
-        self, connection: Connection, event_id: UUID, dataset: DatasetRef, model: CurrentModel | None
+        self, connection: Connection, event_id: UUID, event: DatasetValidated, model: CurrentModel | None
     ) -> tuple[Run, bool]: ...
 
-    async def finish(
-        self,
-        connection: Connection,
-        run_id: UUID,
-        outcome: Outcome,
-        coverage: float,
-        failed_frames: int,
-        report: BlobRef,
-    ) -> bool: ...
+    async def end_tries(self, connection: Connection, run_id: UUID) -> None: ...
+
+    async def finish(self, connection: Connection, run_id: UUID, verdict: Verdict) -> bool: ...
+
+    async def past_run(self, connection: Connection, run_id: UUID) -> PastRun | None: ...
+
+    async def add_rerun(self, connection: Connection, event: MetricRerunFinished, differing: int) -> bool: ...
 
 
 class Metric:
-    """Judges validated datasets. `begin` and `finish` run inside their caller's transaction, `judge` in none."""
+    """Judges validated datasets. What takes a connection runs inside its caller's transaction, the rest in none."""
 
-    def __init__(
-        self,
-        runs: Runs,
-        models: Models,
-        predictions: Predictions,
-        blobs: Blobs,
-        folder: Path,
-        limits: Limits,
-        max_frames: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, runs: Runs, models: Models, judge: Judge, blobs: Blobs, settings: RunSettings) -> None:
         self._runs = runs
         self._models = models
-        self._predictions = predictions
+        self._judge = judge
         self._blobs = blobs
-        self._folder = folder
-        self._limits = limits
-        self._max_frames = max_frames
-        self._seed = seed
+        self._settings = settings
 
     async def current_model(self) -> CurrentModel | None:
         """What a run that begins now is to be judged by."""
@@ -126,123 +96,92 @@ class Metric:
         self, connection: Connection, event_id: UUID, event: DatasetValidated, model: CurrentModel | None
     ) -> Run:
         """The run of this event: begun now, or by an earlier delivery, with the model of that time."""
-        run, is_new = await self._runs.begin(connection, event_id, event.dataset, model)
+        run, is_new = await self._runs.begin(connection, event_id, event, model)
         if is_new:
             pinned = model.version if model is not None else None
             await emit(connection, DatasetMetricStarted(dataset=event.dataset, run_id=run.run_id, model_version=pinned))
         return run
 
     async def judge(self, run: Run, event: DatasetValidated) -> Verdict:
-        """Survey, sample, predict, decide, draw; report and pictures are in storage afterwards.
+        """Survey, sample, predict, decide, draw; report, tables and pictures are in storage afterwards.
 
-        Raises whatever is wrong on our side (storage, model, prediction process): then there is no verdict.
+        Raises Poison for a dataset over which worker after worker was killed, and whatever is wrong on our side
+        (storage, model, prediction process): then there is no verdict.
         """
-        manifest = await artifact(self._blobs, event.manifest, DatasetManifest)
-        with tempfile.TemporaryDirectory(prefix="dataset-", dir=self._folder) as name:
-            files = await self._fetch(manifest, Path(name))
-            found = await asyncio.to_thread(survey, _frames(files), self._limits)
-            sampled = self._sample(found)
-            frames = await asyncio.to_thread(_read, files, sampled)
-        loaded = await self._models.load(run.model) if run.model is not None else None
-        predictions = await self._predict(loaded, frames) if loaded is not None and frames else []
-        known = Known(loaded.model.version, loaded.manifest.branches) if loaded is not None else None
-        judgement = await asyncio.to_thread(judge, found, sampled, frames, known, predictions, self._limits, self._seed)
-        report = await self._store_report(run, manifest, judgement)
-        log.info(
-            "dataset-judged",
-            dataset=str(event.dataset),
-            outcome=judgement.outcome,
-            coverage=judgement.coverage,
-            nearest_branch=judgement.nearest.coverage.branch if judgement.nearest is not None else None,
-            frames=len(found.frames),
-            failed_frames=judgement.failed_frames,
-        )
-        return Verdict(judgement, report)
+        if run.died >= MOST_DEATHS:
+            raise Poison(f"{run.died} metric workers died one after the other while they judged this dataset")
+        return await self._judge.judge(Task(run.run_id, event.manifest, run.model, self._settings))
+
+    async def end_tries(self, connection: Connection, run: Run) -> None:
+        """A try failed, but its worker lives: it does not count as a death."""
+        await self._runs.end_tries(connection, run.run_id)
 
     async def finish(self, connection: Connection, run: Run, event: DatasetValidated, verdict: Verdict) -> None:
         """Write the outcome and tell it. A run that was finished already stays as it is."""
-        judgement = verdict.judgement
-        written = await self._runs.finish(
-            connection,
-            run.run_id,
-            judgement.outcome,
-            judgement.coverage,
-            judgement.failed_frames,
-            verdict.report,
-        )
-        if written:
+        if await self._runs.finish(connection, run.run_id, verdict):
             await emit(connection, _outcome_event(run, event, verdict))
 
-    async def _fetch(self, manifest: DatasetManifest, folder: Path) -> list[tuple[Split, Path]]:
-        blobs: list[tuple[Split, BlobRef | None]] = [("train", manifest.train), ("held-out", manifest.held_out)]
-        files: list[tuple[Split, Path]] = []
-        for split, ref in blobs:
-            if ref is not None:
-                path = folder / f"{split}.lmdb"
-                await self._blobs.get_file(ref, path / lmdb.DATA_FILE)
-                files.append((split, path))
-        return files
+    async def past_run(self, connection: Connection, run_id: UUID) -> PastRun | None:
+        return await self._runs.past_run(connection, run_id)
 
-    def _sample(self, found: Survey) -> list[Surveyed]:
-        """Frames that a model can be held against, at most `max_frames`, shared out by composition."""
-        possible = [one for one in found.frames if not one.impossible]
-        chosen = sample_by_group([one.formula for one in possible], self._max_frames, self._seed)
-        return [possible[position] for position in chosen]
+    async def repeat(self, past: PastRun | None, request: MetricRerunRequested) -> Repetition:
+        """The run again with its own dataset, model, settings and seed, and the two reports compared.
 
-    async def _predict(self, loaded: LoadedModel, frames: Sequence[Frame]) -> list[Prediction]:
-        return [
-            await self._predictions.predict(loaded.release, branch.name, frames) for branch in loaded.manifest.branches
-        ]
+        What can never be repeated is told so; what is wrong on our side for now is raised, as in `judge`.
+        """
+        if past is None:
+            return not_repeated(request, "There is no metric run with this id.")
+        if past.report is None or past.outcome is None:
+            return not_repeated(request, "This run has not finished yet: there is nothing to compare with.")
+        if past.dataset_manifest is None:
+            return not_repeated(request, "This run was made before runs kept which dataset they judged.")
+        try:
+            before = await artifact(self._blobs, past.report, MetricReport)
+            settings = stored_settings(before.settings, self._settings)
+            task = Task(request.rerun_id, past.dataset_manifest, past.model, settings, try_training=False)
+            after = await self._judge.judge(task)
+        except BlobMissing as error:
+            return not_repeated(request, f"What this run was made from is no longer in storage: {error}.")
+        except BlobCorrupt as error:
+            return not_repeated(request, f"What this run was made from is not what it was: {error}.")
+        found = compare(before, after.report, past.outcome, after.judgement.outcome)
+        log.info("run-repeated", run_id=str(past.run_id), rerun_id=str(request.rerun_id), same=found.same)
+        return Repetition(_repeated(request, found, after.blob), found)
 
-    async def _store_report(self, run: Run, manifest: DatasetManifest, judgement: Judgement) -> BlobRef:
-        settings = settings_of(self._limits, self._seed, self._max_frames)
-        report = _report(run, manifest, judgement, settings)
-        drawn = {name: await self._put(run.run_id, name, data) for name, data in pictures(report, manifest).items()}
-        complete = report.model_copy(update={"pictures": drawn})
-        return await self._put(run.run_id, "report.json", complete.model_dump_json().encode())
-
-    async def _put(self, run_id: UUID, name: str, data: bytes) -> BlobRef:
-        """Named by content too: what a second delivery writes never changes what the first one has told."""
-        digest = hashlib.sha256(data).hexdigest()[:16]
-        return await self._blobs.put_bytes(keys.metric_file(run_id, f"{digest}-{name}"), data)
-
-
-def _frames(files: Sequence[tuple[Split, Path]]) -> Iterator[tuple[Split, int, Frame]]:
-    for split, path in files:
-        for index, frame in enumerate(lmdb.iterate(path)):
-            yield split, index, frame
+    async def tell(self, connection: Connection, repetition: Repetition) -> None:
+        """Keep and tell what came of a repetition, once."""
+        differing = len(repetition.comparison.differences) if repetition.comparison is not None else 0
+        if await self._runs.add_rerun(connection, repetition.event, differing):
+            await emit(connection, repetition.event)
 
 
-def _read(files: Sequence[tuple[Split, Path]], sampled: Sequence[Surveyed]) -> list[Frame]:
-    """The sampled frames, in their order: the order of the dataset."""
-    wanted = {(one.split, one.index) for one in sampled}
-    return [frame for split, index, frame in _frames(files) if (split, index) in wanted]
+def not_repeated(request: MetricRerunRequested, sentence: str) -> Repetition:
+    """Nothing was compared; `sentence` says why."""
+    event = MetricRerunFinished(
+        dataset=request.dataset,
+        rerun_id=request.rerun_id,
+        run_id=request.run_id,
+        repeated=False,
+        same=False,
+        sentence=sentence,
+    )
+    return Repetition(event, None)
 
 
-def _report(run: Run, manifest: DatasetManifest, judgement: Judgement, settings: dict[str, float]) -> MetricReport:
-    near = judgement.nearest
-    return MetricReport(
-        dataset=manifest.dataset,
-        run_id=run.run_id,
-        model_version=run.model.version if run.model is not None else None,
-        frames_judged=judgement.frames_judged,
-        sound=judgement.sound,
-        new=judgement.new,
-        checks=judgement.checks,
-        coverage=judgement.coverage,
-        threshold_ev_per_angstrom=near.coverage.threshold_ev_per_angstrom if near is not None else None,
-        branches=tuple(branch.coverage for branch in judgement.branches),
-        nearest_branch=near.coverage.branch if near is not None else None,
-        energy_shift_ev=judgement.energy_shift_ev,
-        new_elements=judgement.new_elements,
-        force_slope=judgement.agreement.slope if judgement.agreement is not None else None,
-        force_correlation=judgement.agreement.correlation if judgement.agreement is not None else None,
-        parity=judgement.parity,
-        max_force_error_histogram=judgement.histogram,
-        verdicts=judgement.verdicts,
-        pictures={},
-        settings=settings,
-        versions={name: version(name) for name in _VERSIONS},
+def _repeated(request: MetricRerunRequested, found: Comparison, report: BlobRef) -> MetricRerunFinished:
+    return MetricRerunFinished(
+        dataset=request.dataset,
+        rerun_id=request.rerun_id,
+        run_id=request.run_id,
+        same=found.same,
+        sentence=in_words(found),
+        outcome_before=found.outcome_before,
+        outcome_after=found.outcome_after,
+        numbers=found.numbers,
+        largest_relative_difference=found.largest_relative_difference,
+        differences=found.differences[:LISTED],
+        report=report,
+        versions_changed=found.versions_changed,
     )
 
 
@@ -255,7 +194,7 @@ def _outcome_event(run: Run, event: DatasetValidated, verdict: Verdict) -> Datas
         "credit": event.credit,
         "dataset_manifest": event.manifest,
         "model_version": run.model.version if run.model is not None else None,
-        "report": verdict.report,
+        "report": verdict.blob,
         "sound": judgement.sound,
         "new": judgement.new,
         "coverage": judgement.coverage,

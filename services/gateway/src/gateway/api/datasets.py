@@ -1,4 +1,4 @@
-"""/api/v1/formats, uploads (the list), datasets, queue."""
+"""/api/v1/formats, uploads (the list), datasets with their reports and reruns, queue."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -77,6 +77,30 @@ async def picture(request: Request) -> Response:
     return await download(request, gateway.blobs, found, inline=True)
 
 
+async def table(request: Request) -> Response:
+    gateway = gateway_of(request)
+    found = await gateway.datasets.table(
+        await reader(request), request.path_params["dataset_id"], request.path_params["name"]
+    )
+    return await download(request, gateway.blobs, found)
+
+
+async def metric(request: Request) -> Response:
+    report = await gateway_of(request).datasets.metric_report(await reader(request), request.path_params["dataset_id"])
+    return Response(report, headers={"cache-control": "private, no-cache"}, media_type="application/json")
+
+
+async def reruns(request: Request) -> Response:
+    found = await gateway_of(request).reruns.all(await reader(request), request.path_params["dataset_id"])
+    return list_response("reruns", found)
+
+
+async def rerun(request: Request) -> Response:
+    person, dataset_id = await signed_in(request), request.path_params["dataset_id"]
+    view = await gateway_of(request).reruns.ask(person, dataset_id, request.headers.get("idempotency-key"))
+    return json_response(view, 201, {"location": f"/api/v1/datasets/{dataset_id}/metric/reruns"})
+
+
 async def queue(request: Request) -> Response:
     return json_response(await gateway_of(request).datasets.queue(await reader(request)))
 
@@ -91,5 +115,9 @@ def routes() -> list[BaseRoute]:
         Route(dataset, one, methods=["GET"]),
         Route(f"{dataset}/archive", archive, methods=["GET"]),
         Route(f"{dataset}/pictures/{{name}}", picture, methods=["GET"]),
+        Route(f"{dataset}/tables/{{name}}", table, methods=["GET"]),
+        Route(f"{dataset}/metric", metric, methods=["GET"]),
+        Route(f"{dataset}/metric/reruns", reruns, methods=["GET"]),
+        Route(f"{dataset}/metric/reruns", rerun, methods=["POST"]),
         Route("/api/v1/queue", queue, methods=["GET"]),
     ]

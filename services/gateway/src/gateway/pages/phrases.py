@@ -48,5 +48,16 @@ SAID = frozenset(
         N_("Look at the frames that failed, correct or leave them out, and upload the dataset again."),
         N_("Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed."),
         N_("Nothing to do: your dataset is safe. We look into the training on our side."),
+        N_("Running already"),
+        N_("This run is being repeated right now."),
+        N_("Wait for its result: it appears on the dataset's page."),
+        N_("Not judged yet"),
+        N_("The check of this dataset has not ended: there is no run to repeat."),
+        N_("Wait for the verdict."),
+        N_("Enough for now"),
+        N_("Each one takes a worker from datasets that wait. Try again later."),
+        N_("Not yours"),
+        N_("Only who contributed a dataset may have its check repeated."),
+        N_("Its reports and its repetitions so far are on its page."),
     }
 )

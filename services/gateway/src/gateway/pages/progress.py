@@ -36,6 +36,8 @@ def steps(dataset: DatasetView) -> tuple[Step, ...]:
         return _ended(*ending)
     reached = ORDER.index(dataset.stage)
     fraction = None
+    if dataset.reading is not None and dataset.reading.calculations:
+        fraction = min(1.0, dataset.reading.parsed / dataset.reading.calculations)
     if dataset.stage == "train" and dataset.training is not None:
         fraction = min(1.0, dataset.training.step / dataset.training.total_steps)
     return tuple(

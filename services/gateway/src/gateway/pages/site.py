@@ -75,6 +75,7 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
         )
         return environment
 

@@ -1,7 +1,7 @@
 """Numbers, times and text as people read them: the filters of the templates."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -67,6 +67,49 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def waiting(low: float, high: float) -> str:
+    """A range of seconds: '20–50 s', '2–5 min', '1.5–3 h'; its end alone where it begins now: '50 s'."""
+    unit, seconds = ("s", 1) if high < 90 else ("min", 60) if high < 5400 else ("h", 3600)
+    first, last = (f"{value / seconds:.1f}".removesuffix(".0") for value in (low, high))
+    return f"{first}–{last} {unit}" if low > 0 else f"{last} {unit}"
+
+
+_UNITS = (
+    ("_mev_per_angstrom_per_atom", "meV/Å per atom"),
+    ("_mev_per_angstrom", "meV/Å"),
+    ("_ev_per_angstrom", "eV/Å"),
+    ("_mev_per_atom", "meV/atom"),
+    ("_ev_per_atom", "eV/atom"),
+    ("_of_covalent_radii", "× Σ r"),
+    ("_cubic_angstrom", "Å³"),
+    ("_angstrom", "Å"),
+    ("_seconds", "s"),
+    ("_percent", "%"),
+    ("_ratio", ""),
+    ("_ev", "eV"),
+)
+
+
+def quantity(name: str, value: float) -> tuple[str, str]:
+    """A number of a rule, whose unit is in its name: ('fails above', '50 eV/Å') of 'fails_above_ev_per_angstrom'."""
+    if name == "coverage" or name.endswith(("_fraction", "_coverage")):
+        return name.removesuffix("_fraction").replace("_", " "), percent(value)
+    number = count(int(value)) if float(value).is_integer() else digits(value)
+    for suffix, unit in _UNITS:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix).replace("_", " "), f"{number} {unit}".rstrip()
+    return name.replace("_", " "), number
+
+
+def quantities(numbers: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What was found, then its limits, then how many frames."""
+
+    def place(name: str) -> tuple[bool, bool, str]:
+        return name.endswith("_frames"), name.startswith(("fails_", "warns_")), name
+
+    return [quantity(name, numbers[name]) for name in sorted(numbers, key=place)]
+
+
 def day(when: datetime) -> Markup:
     return _time(when, "day", "%Y-%m-%d")
 
@@ -104,13 +147,14 @@ def path(url: str) -> str:
     return urlsplit(url).path
 
 
-PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg")
+PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg", "map.svg", "novelty.svg", "elements.svg")
 
 
 def in_reading_order(names: Iterable[str]) -> list[str]:
-    """Pictures: those that the verdict rests on first."""
+    """Pictures to look at (each may have a PNG of the same name): those that the verdict rests on first."""
     places = {name: place for place, name in enumerate(PICTURES)}
-    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+    drawn = [name for name in names if name.endswith(".svg")]
+    return sorted(drawn, key=lambda name: (places.get(name, len(places)), name))
 
 
 FILTERS = {
@@ -122,6 +166,8 @@ FILTERS = {
     "percent": percent,
     "bytes": size,
     "duration": duration,
+    "waiting": lambda place: waiting(place.eta_low_seconds, place.eta_high_seconds),
+    "quantities": quantities,
     "day": day,
     "moment": moment,
     "path": path,

@@ -1,9 +1,10 @@
 // A dataset's page stays true while it is open: numbers and curve move with each event; when the state changes, the
 // server's own rendering of the page replaces what is shown, so that there is one rendering in one language.
 import { Curve, type Series } from "./chart";
-import { announce, byId, digits, duration } from "./dom";
-import { type DatasetChange, follow, type Point, type Training } from "./live";
+import { announce, byId, digits, duration, waiting } from "./dom";
+import { type DatasetChange, follow, type Point, type QueuePlace, type Reading, type Training } from "./live";
 import { localiseTimes } from "./main";
+import { exchangeLive, refresher } from "./refresh";
 
 type Quantity = "force" | "energy";
 interface Embedded {
@@ -19,8 +20,7 @@ const known: DatasetChange = {};
 let quantity: Quantity = "force";
 let embedded: Embedded | undefined;
 let curve: Curve | undefined;
-let refreshing = false;
-let refreshAgain = false;
+const refresh = refresher(replaceLive);
 
 const live = () => byId("live");
 const valueOf = (point: Point) => (quantity === "force" ? point.force_rmse_mev_per_angstrom : point.energy_rmse_mev_per_atom);
@@ -88,19 +88,53 @@ function showTraining(training: Training): void {
   if (eta) eta.textContent = training.eta_seconds === null ? "–" : duration(training.eta_seconds);
 }
 
+function showReading(reading: Reading): void {
+  const card = document.getElementById("reading");
+  if (!card) return;
+  const told: Record<string, string> = {
+    step: card.getAttribute(`data-t-${reading.step}`) ?? "",
+    eta_seconds: reading.eta_seconds === null ? "–" : duration(reading.eta_seconds),
+  };
+  card.querySelectorAll<HTMLElement>("[data-reading]").forEach((place) => {
+    const name = place.dataset.reading as keyof Reading;
+    place.textContent = told[name] ?? Number(reading[name]).toLocaleString("en");
+  });
+  const bar = card.querySelector("progress")!;
+  if (!reading.calculations) return bar.removeAttribute("value");
+  bar.max = reading.calculations;
+  bar.value = reading.parsed;
+  const ring = document.querySelector('[data-step="submit"] .ring-fg');
+  ring?.setAttribute("stroke-dasharray", `${((100 * reading.parsed) / reading.calculations).toFixed(1)} 100`);
+  ring?.setAttribute("transform", "rotate(-90 22 22)");
+  ring?.closest(".ring")?.classList.remove("turning");
+}
+
+function showWaiting(place: QueuePlace): void {
+  const { eta_low_seconds: low, eta_high_seconds: high } = place;
+  document.querySelectorAll<HTMLElement>("[data-eta]").forEach((words) => {
+    const template = (low ? words.dataset.about : words.dataset.within) ?? "";
+    words.textContent = low === null || high === null ? "" : template.replace("{range}", waiting(low, high));
+  });
+}
+
 /** What the page's structure depends on, written the same by the template (data-shape). */
 function shape(): string {
-  const { state, held_up, queue, training } = known;
+  const { state, held_up, reading, queue, training, reruns } = known;
   const place = queue ? `${queue.line} ${queue.position}` : "";
   const round = training ? `${training.state} ${training.attempt}` : "";
-  return [state, held_up ? "held-up" : "", place, round].join("|");
+  const repeated = reruns?.length ? `${reruns[0]!.id} ${reruns[0]!.state}` : "";
+  return [state, held_up ? "held-up" : "", reading ? "reading" : "", place, round, repeated].join("|");
 }
 
 function onChange(change: DatasetChange): void {
   page.dataset.connection = "open";
   Object.assign(known, change);
   const training = change.training;
-  if (known.state !== undefined && known.queue !== undefined && shape() !== live().dataset.shape) return void refresh();
+  // Nothing is read any more once the outcome is there, whatever was on its way.
+  if (known.state !== "uploaded") known.reading = null;
+  if (known.state !== undefined && known.queue !== undefined && shape() !== live().dataset.shape) return refresh();
+  if (known.reading) showReading(known.reading);
+  if (change.queue) showWaiting(change.queue);
   if (!training) return;
   showTraining(training);
   if (training.curve && embedded) {
@@ -110,56 +144,23 @@ function onChange(change: DatasetChange): void {
   if (change.point) addPoint(change.point);
 }
 
-/** The page as the server renders it now. A document from XMLHttpRequest runs nothing and needs no innerHTML. */
-function fetchPage(): Promise<Document> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", location.href);
-    request.responseType = "document";
-    request.onload = () => (request.status === 200 && request.responseXML ? resolve(request.responseXML) : reject(new Error(`${request.status}`)));
-    request.onerror = () => reject(new Error("network"));
-    request.send();
-  });
-}
-
-async function refresh(): Promise<void> {
-  if (refreshing) {
-    refreshAgain = true;
-    return;
-  }
-  refreshing = true;
-  try {
-    replaceLive(await fetchPage());
-  } catch {
-    setTimeout(() => void refresh(), 2000);
-  } finally {
-    refreshing = false;
-    if (refreshAgain) {
-      refreshAgain = false;
-      void refresh();
-    }
-  }
-}
-
 function replaceLive(fresh: Document): void {
-  const next = fresh.getElementById("live");
+  const told = live().dataset.state;
+  const next = exchangeLive(fresh);
   if (!next) return;
-  const before = live();
-  const focused = before.contains(document.activeElement) ? document.activeElement?.id : undefined;
-  const opened = new Set([...before.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
-  const told = before.dataset.state;
-  before.replaceWith(document.adoptNode(next));
-  document.title = fresh.title;
-  next.querySelectorAll("details").forEach((details) => (details.open = opened.has(details.querySelector("summary")?.textContent ?? "")));
-  if (focused) document.getElementById(focused)?.focus();
   localiseTimes(next);
   adoptTraining();
   if (next.dataset.state !== told) announce(next.dataset.says ?? "");
-  if (FINAL.has(next.dataset.state ?? "")) stream?.stop();
+  if (ended()) stream?.stop();
+}
+
+/** Nothing more will happen by itself, and no check is being repeated. */
+function ended(): boolean {
+  return FINAL.has(live().dataset.state ?? "") && live().dataset.running !== "yes";
 }
 
 adoptTraining();
-const stream = FINAL.has(live().dataset.state ?? "")
+const stream = ended()
   ? undefined
   : follow(page.dataset.events!, onChange, () => {
       if (page.dataset.connection === "open") announce(page.dataset.tLost ?? "");

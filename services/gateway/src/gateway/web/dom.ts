@@ -40,6 +40,13 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
+/** A range of seconds as the server writes it: "20–50 s", "2–5 min", "1.5–3 h"; its end alone where it begins now: "50 s". */
+export function waiting(low: number, high: number): string {
+  const [unit, seconds] = high < 90 ? ["s", 1] as const : high < 5400 ? ["min", 60] as const : ["h", 3600] as const;
+  const [first, last] = [low, high].map((value) => (value / seconds).toFixed(1).replace(/\.0$/, ""));
+  return low > 0 ? `${first}–${last} ${unit}` : `${last} ${unit}`;
+}
+
 /** Three significant digits, never in scientific notation, as the server writes them. */
 export function digits(value: number): string {
   if (value === 0) return "0";

@@ -15,11 +15,30 @@ export interface Training {
   curve?: Point[];
 }
 
+export interface Reading {
+  step: string;
+  files: number;
+  calculations: number;
+  parsed: number;
+  frames: number;
+  set_aside: number;
+  eta_seconds: number | null;
+}
+
+export interface QueuePlace {
+  line: string;
+  position: number;
+  eta_low_seconds: number | null;
+  eta_high_seconds: number | null;
+}
+
 /** `snapshot` has every member; an update has those that changed. */
 export interface DatasetChange {
   state?: string;
   held_up?: { reason: string } | null;
-  queue?: { line: string; position: number } | null;
+  reading?: Reading | null;
+  queue?: QueuePlace | null;
+  reruns?: { id: string; state: string }[];
   training?: Training | null;
   point?: Point | null;
 }

@@ -57,6 +57,7 @@ function showError(name: string, message: string): void {
 
 function showErrors(errors: [string, string][]): void {
   for (const [name, message] of errors) showError(name, message);
+  form.querySelectorAll("details:has([data-invalid]), details[data-invalid]").forEach((details) => details.setAttribute("open", ""));
   const first = form.querySelector<HTMLElement>("[data-invalid]");
   first?.scrollIntoView({ block: "center" });
   first?.querySelector<HTMLElement>("input, select, textarea")?.focus({ preventScroll: true });
@@ -69,11 +70,17 @@ function missing(): [string, string][] {
   if (transfer.state === "none") errors.push(["upload_id", words.tNeedFile!]);
   else if (transfer.state !== "done") errors.push(["upload_id", words.tNeedUpload!]);
   if (!byId<HTMLInputElement>("dpa").checked) errors.push(["dpa", words.tNeedDpa!]);
+  if (value("cutoff") && !(cutoff() > 0 && Number.isFinite(cutoff()))) errors.push(["level_of_theory.cutoff_ev", words.tNeedCutoff!]);
   return errors;
 }
 
+/** eV; NaN for what is no number. */
+function cutoff(): number {
+  return Number(value("cutoff").replace(/\s*eV$/i, "").replace(",", "."));
+}
+
 function entry(): Record<string, unknown> {
-  const theory = { functional: value("functional"), code: value("code") };
+  const theory = { functional: value("functional"), code: value("code"), cutoff_ev: value("cutoff") && cutoff(), k_points: value("k-points"), basis: value("basis") };
   const given = Object.fromEntries(Object.entries(theory).filter(([, text]) => text));
   return {
     upload_id: transfer.uploadId,
@@ -118,8 +125,11 @@ function explainFormat(): void {
   const select = byId<HTMLSelectElement>("format");
   const chosen = select.selectedOptions[0];
   const hint = byId("format-hint");
-  const template = chosen?.dataset.reads === "folder" ? words.tReadsFolder : words.tReadsFile;
-  hint.textContent = chosen?.dataset.names ? fill(template, chosen.dataset.names) : hint.dataset.detect!;
+  const templates: Record<string, string | undefined> = { file: words.tReadsFile, files: words.tReadsFiles, folder: words.tReadsFolder };
+  const { reads, names, example } = chosen?.dataset ?? {};
+  const told = reads && names ? [fill(templates[reads], names)] : [hint.dataset.detect!];
+  if (example) told.push(fill(words.tExample, example));
+  hint.textContent = told.join(" ");
 }
 
 form.addEventListener("submit", (event) => {

@@ -13,16 +13,20 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 import zstandard
 
+from ingest.confined.names import begins_like_potcar, decoded, is_potcar
+
 CHUNK = 1 << 20
 _MAX_DEPTH = 64
 _SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
+_NEVER_OPENED = (".7z", ".rar")
 _REPACK = "Pack the folder with your calculations again, e.g. with `tar czf data.tar.gz folder`, and upload it."
 _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile,
@@ -54,21 +58,42 @@ class ArchiveLimits:
 
 @dataclass
 class Extraction:
-    """Writes members below `root`, counting members and bytes over the archive and those nested in it."""
+    """Writes members below `root`, counting members and bytes over the archive and those nested in it.
+
+    tell  called with the number of files so far, after each of them
+    """
 
     root: Path
     limits: ArchiveLimits
     archive_bytes: int
+    tell: Callable[[int], None] = lambda files: None
     members: int = 0
+    files: int = 0
     written: int = 0
     notes: list[dict[str, Any]] = field(default_factory=list)
+    _potcars: set[int] = field(default_factory=set)
+    _closed: set[str] = field(default_factory=set)
+    _folders: set[Path] = field(default_factory=set)
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
         self._open(file, filename, self.root, shown="")
-        for path in sorted(_files(self.root)):
-            if path.name.lower().endswith(_SUFFIXES) and (kind := _kind(path)):
+        nested = sorted(path for path in _files(self.root) if path.name.lower().endswith(_SUFFIXES))
+        for path in nested:
+            if kind := _kind(path):
                 self._nested(path, kind)
+
+    def private(self) -> list[str]:
+        """Files that must not be passed on, relative to the root: POTCARs, and archives that were not looked into."""
+        found = []
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
+                inside = os.path.relpath(path, self.root)
+                closed = inside in self._closed or name.lower().endswith(_NEVER_OPENED)
+                if closed or is_potcar(name) or (self._potcars and os.lstat(path).st_ino in self._potcars):
+                    found.append(inside)
+        return sorted(found)
 
     def _nested(self, path: Path, kind: str) -> None:
         shown = str(path.relative_to(self.root))
@@ -96,6 +121,7 @@ class Extraction:
             if inner.name.lower().endswith(_SUFFIXES) and _kind(inner):
                 remedy = "Unpack inner archives before packing the outer one."
                 name = str(inner.relative_to(self.root))
+                self._closed.add(name)
                 self._note(name, "nested-too-deep", "an archive inside an archive inside an archive", remedy)
 
     def _open(self, file: IO[bytes], filename: str, root: Path, shown: str) -> None:
@@ -141,7 +167,7 @@ class Extraction:
         links: list[tuple[str, str]] = []
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
-                name = member.filename.replace("\\", "/")
+                name = _zip_name(member).replace("\\", "/")
                 target = self._target(name, root, shown)
                 if member.is_dir():
                     _make_folder(target, shown + name)
@@ -153,7 +179,7 @@ class Extraction:
                 if stat.S_ISLNK(mode):
                     if member.file_size > 4096:
                         raise Refused("archive-climbs", f"{shown}{name} is a link with an endless target")
-                    links.append((name, archive.read(member).decode()))
+                    links.append((name, _text(os.fsdecode(archive.read(member)))))
                 elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                     raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
                 else:
@@ -164,16 +190,18 @@ class Extraction:
     def _tar(self, file: IO[bytes], root: Path, shown: str) -> None:
         links: list[tuple[str, str]] = []
         with tarfile.open(fileobj=file, mode="r|", errorlevel=2) as archive:
-            for member in archive:
-                name = member.name
+            while (member := archive.next()) is not None:
+                # Kept by tarfile for going back, which a stream cannot.
+                archive.members.clear()  # type: ignore[attr-defined]
+                name, linkname = _text(member.name), _text(member.linkname)
                 target = self._target(name, root, shown)
                 if member.isdir():
                     _make_folder(target, shown + name)
                 elif member.issym():
-                    links.append((name, member.linkname))
+                    links.append((name, linkname))
                 elif member.islnk():
                     # A hard link names its target from the archive's root.
-                    links.append((name, os.path.relpath(member.linkname, PurePosixPath(name).parent)))
+                    links.append((name, os.path.relpath(linkname, PurePosixPath(name).parent)))
                 elif member.isreg():
                     content = archive.extractfile(member)
                     if content is not None:
@@ -197,16 +225,30 @@ class Extraction:
         return root / path
 
     def _store(self, content: IO[bytes], target: Path, shown: str) -> None:
-        _make_folder(target.parent, shown)
-        if target.is_dir():
-            raise Refused("archive-bad-name", f"{shown} is a folder in one place of the archive and a file in another")
-        target.unlink(missing_ok=True)
-        file = target.open("xb")
-        with file:
+        if target.parent not in self._folders:
+            _make_folder(target.parent, shown)
+            self._folders.add(target.parent)
+        with self._created(target, shown) as file:
             while chunk := content.read(CHUNK):
+                if file.tell() == 0 and begins_like_potcar(chunk):
+                    self._potcars.add(os.fstat(file.fileno()).st_ino)
                 self.written += len(chunk)
                 self._check_size(shown)
                 file.write(chunk)
+                self.tell(self.files)
+        self.files += 1
+        self.tell(self.files)
+
+    def _created(self, target: Path, shown: str) -> BufferedWriter:
+        """A new file; of two members with one name the last one counts."""
+        try:
+            return target.open("xb")
+        except FileExistsError:
+            if target.is_dir():
+                reason = f"{shown} is a folder in one place of the archive and a file in another"
+                raise Refused("archive-bad-name", reason) from None
+            target.unlink()
+            return target.open("xb")
 
     def _check_size(self, shown: str) -> None:
         ratio = self.written / max(1, self.archive_bytes)
@@ -237,6 +279,18 @@ class Extraction:
 
     def _note(self, path: str, rule: str, reason: str, remedy: str) -> None:
         self.notes.append({"path": printable(path), "rule": rule, "reason": printable(reason), "remedy": remedy})
+
+
+def _zip_name(member: zipfile.ZipInfo) -> str:
+    """Without the flag for UTF-8 zipfile takes every name for DOS's code page 437."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    return decoded(member.filename.encode("cp437")) or member.filename
+
+
+def _text(text: str) -> str:
+    """What is not UTF-8 comes as surrogates."""
+    return text if text.isascii() else decoded(os.fsencode(text)) or text
 
 
 def _make_folder(path: Path, shown: str) -> None:

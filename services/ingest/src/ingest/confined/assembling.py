@@ -1,88 +1,102 @@
-"""From spools to the canonical dataset: duplicates dropped, split, two LMDB files, statistics."""
+"""From spools to the canonical dataset: two LMDB files and statistics, in one pass over the frames.
+
+Which frames are kept, and which of those are held out or known elsewhere, was decided before from their hashes.
+"""
 
 import json
+import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from frames import hashing, split, store
+from frames import store
 from frames.frame import SYMBOLS, FloatArray, Frame, formula
 
 from ingest.confined import spool
+from ingest.confined.marks import HELD_OUT, KEPT, KNOWN
 
 _BINS = 40
 _PREVIEWS = 4
 _PREVIEW_ATOMS = 400
 _COMPOSITIONS_LISTED = 200
+_FORCES_AT_ONCE = 1 << 16
+_TELL_SECONDS = 0.5
 
 
 def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; inputs: spools; output: the summary as JSON; LMDB folders in `folder`.
+    """Task of a confined child; inputs: marks, spools; outputs: report, the summary as JSON; LMDB folders in `folder`.
 
-    The spools are read several times, a frame at a time: memory holds hashes, not frames.
+    `parts`: where each calculation's frames lie. The spools are read once, a frame at a time: memory holds numbers.
     """
-    parts = arguments["parts"]
-    seen: dict[bytes, int] = {}
-    kept: list[int] = []
-    statistics = _Statistics()
-    total = 0
-    for position, frame in enumerate(_frames(inputs, parts)):
-        total += 1
-        digest = hashing.frame_hash(frame)
-        if digest not in seen:
-            seen[digest] = position
-            kept.append(position)
-            statistics.take(frame)
-    if not kept:
-        raise ValueError("no frame in the spools")
-    hashes = list(seen)
-    train, held_out = ({kept[index] for index in indices} for indices in split.split(hashes))
+    report, answer = outputs
     folder = Path(arguments["folder"])
-    if train:
-        store.write(folder / "train.lmdb", _selected(inputs, parts, train))
-    store.write(folder / "held-out.lmdb", _selected(inputs, parts, held_out))
-    summary = {
-        "content_sha256": hashing.content_sha256(hashes),
-        "frames": len(kept),
-        "train_frames": len(train),
-        "held_out_frames": len(held_out),
-        "duplicate_frames": total - len(kept),
-        **statistics.summary(_selected(inputs, parts, set(kept))),
-    }
-    outputs[0].write(json.dumps(summary, allow_nan=False).encode())
+    statistics = _Statistics(arguments["largest_force"])
+    told, done = time.monotonic(), 0
+    with ExitStack() as stack:
+        writers: dict[bool, store.Writer] = {}
+        for frame, mark in _frames(inputs[0], inputs[1:], arguments["parts"]):
+            held_out = bool(mark & HELD_OUT)
+            if held_out not in writers:
+                path = folder / ("held-out.lmdb" if held_out else "train.lmdb")
+                writers[held_out] = stack.enter_context(store.Writer(path))
+            writers[held_out].add(frame)
+            statistics.take(frame)
+            done += 1
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                report.write(json.dumps({"frames": done}).encode() + b"\n")
+        for writer in writers.values():
+            writer.finish()
+    answer.write(json.dumps(statistics.summary(), allow_nan=False).encode())
 
 
-def _frames(inputs: list[IO[bytes]], parts: list[dict[str, Any]]) -> Iterator[Frame]:
+def _frames(marks: IO[bytes], spools: list[IO[bytes]], parts: list[dict[str, Any]]) -> Iterator[tuple[Frame, int]]:
     for part in parts:
-        yield from spool.frames(inputs[part["spool"]], part["start"], part["end"], part["path"])
-
-
-def _selected(inputs: list[IO[bytes]], parts: list[dict[str, Any]], wanted: set[int]) -> Iterator[Frame]:
-    return (frame for position, frame in enumerate(_frames(inputs, parts)) if position in wanted)
+        own = marks.read(part["frames"])
+        wanted = [bool(mark & KEPT) for mark in own]
+        kept = (mark for mark in own if mark & KEPT)
+        found = spool.frames(spools[part["spool"]], part["start"], part["end"], part["path"], wanted)
+        for frame, mark in zip(found, kept, strict=True):
+            yield (replace(frame, known=True) if mark & KNOWN else frame), mark
 
 
 class _Statistics:
-    """Counts and ranges in the first pass, histograms in the second."""
+    """Counts, ranges and histograms. `largest_force`: of any component, eV/Å; where the histogram ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest_force: float) -> None:
         self._atoms = 0
         self._compositions: Counter[str] = Counter()
         self._elements: set[int] = set()
+        self._pairs: set[tuple[int, int]] = set()
+        self._alike: set[tuple[str, bool]] = set()
         self._virials = 0
-        self._energy: list[float] = []
-        self._largest_force = 0.0
+        self._converged = 0
+        self._energy = array("d")
         self._previews: dict[str, dict[str, Any]] = {}
+        self._force = max(largest_force, 1e-3)
+        self._force_counts = np.zeros(_BINS, dtype=np.int64)
+        self._forces: list[FloatArray] = []
+        self._force_numbers = 0
 
     def take(self, frame: Frame) -> None:
         self._atoms += frame.natoms
         name = formula(frame.numbers)
         self._compositions[name] += 1
-        self._elements.update(int(number) for number in np.unique(frame.numbers))
         self._virials += frame.virial is not None
+        self._converged += frame.converged is True
         self._energy.append(frame.energy / frame.natoms)
-        self._largest_force = max(self._largest_force, float(np.abs(frame.forces).max()))
+        self._forces.append(frame.forces)
+        self._force_numbers += frame.forces.size
+        if self._force_numbers >= _FORCES_AT_ONCE:
+            self._count_forces()
+        if (name, frame.cell is None) not in self._alike:
+            self._alike.add((name, frame.cell is None))
+            self._take_elements(frame)
         if name not in self._previews and len(self._previews) < _PREVIEWS and frame.natoms <= _PREVIEW_ATOMS:
             self._previews[name] = {
                 "symbols": frame.symbols,
@@ -90,22 +104,39 @@ class _Statistics:
                 "cell": None if frame.cell is None else np.round(frame.cell, 4).tolist(),
             }
 
-    def summary(self, frames: Iterator[Frame]) -> dict[str, Any]:
-        force = max(self._largest_force, 1e-3)
-        edges = np.linspace(-force, force, _BINS + 1)
-        counts = np.zeros(_BINS, dtype=np.int64)
-        for frame in frames:
-            counts += np.histogram(np.clip(frame.forces, -force, force), bins=edges)[0]
+    def _take_elements(self, frame: Frame) -> None:
+        """An element is its own pair where there are two of it, or its periodic images."""
+        numbers, counts = np.unique(frame.numbers, return_counts=True)
+        self._elements.update(numbers.tolist())
+        for first, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            self._pairs.update((first, second) for second in numbers.tolist() if second > first)
+            if count > 1 or frame.cell is not None:
+                self._pairs.add((first, first))
+
+    def _count_forces(self) -> None:
+        if self._forces:
+            values = np.clip(np.concatenate([one.reshape(-1) for one in self._forces]), -self._force, self._force)
+            self._force_counts += np.histogram(values, bins=_BINS, range=(-self._force, self._force))[0]
+            self._forces.clear()
+            self._force_numbers = 0
+
+    def summary(self) -> dict[str, Any]:
+        self._count_forces()
+        edges = np.linspace(-self._force, self._force, _BINS + 1)
+        frames = len(self._energy)
         return {
             "atoms": self._atoms,
             "elements": [SYMBOLS[number - 1] for number in sorted(self._elements)],
+            "element_pairs": [f"{SYMBOLS[one - 1]}-{SYMBOLS[other - 1]}" for one, other in sorted(self._pairs)],
             "compositions": [
                 {"formula": name, "frames": count}
                 for name, count in self._compositions.most_common(_COMPOSITIONS_LISTED)
             ],
-            "has_virial": self._virials > 0,
+            "virial_frames": self._virials,
+            "converged_frames": self._converged,
+            "unknown_frames": frames - self._converged,
             "energy_per_atom_ev": _histogram(np.array(self._energy)),
-            "force_component_ev_per_angstrom": {"edges": edges.tolist(), "counts": counts.tolist()},
+            "force_component_ev_per_angstrom": {"edges": edges.tolist(), "counts": self._force_counts.tolist()},
             "preview": list(self._previews.values()),
         }
 

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from dpdata.format import Format
 
-from ingest.confined.known import KNOWN
+from ingest.confined.known import FORMATS
 
 
 def write(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
@@ -33,19 +33,25 @@ def formats() -> list[dict[str, Any]]:
 
 def _describe(reader: type, names: list[str]) -> dict[str, Any]:
     # The name that is known best: one of ours, else the most specific.
-    name = next((name for name in names if name in KNOWN), max(names, key=lambda name: (name.count("/"), name)))
-    known = KNOWN.get(name)
-    summary = (inspect.getdoc(reader) or name).split("\n", 1)[0].rstrip(".")
+    name = next((name for name in names if name in FORMATS), max(names, key=lambda name: (name.count("/"), name)))
+    spec = FORMATS.get(name)
     return {
         "name": name,
-        "title": summary if len(summary) <= 100 else name,
-        "reads": known.reads if known else "file",
-        "names": list(known.names) if known else [],
+        "title": spec.title if spec else _title(reader, name),
+        "reads": spec.reads if spec else "file",
+        "names": list(spec.names) if spec else [],
+        "example": spec.example if spec else "",
         "aliases": [alias for alias in names if alias != name],
         # One file or folder with many systems, or only readable that way.
         "multi": _own(reader, "from_multi_systems")
         and (name.startswith("deepmd/") or not _own(reader, "from_labeled_system")),
     }
+
+
+def _title(reader: type, name: str) -> str:
+    """The first sentence of the reader's own description: a parent's describes every format."""
+    summary = inspect.cleandoc(vars(reader).get("__doc__") or name).split("\n", 1)[0].rstrip(".")
+    return summary if len(summary) <= 100 else name
 
 
 def _own(reader: type, method: str) -> bool:

@@ -3,27 +3,11 @@
 import re
 from pathlib import Path
 
-from ingest.confined import known
-from ingest.confined.judging import Unfit
+from ingest.confined.judging import SELF_CONSISTENT, Unfit
+from ingest.confined.known import FORMATS
 
 _TAIL = 1 << 18
 _COMPLETE = "Let the calculation finish, or leave it out."
-_SELF_CONSISTENT = "Leave it out, or repeat it until the self-consistency converges."
-
-# format: (what a finished output says, what an unconverged one says, what forces are announced by)
-_SIGNS: dict[str, tuple[bytes, bytes, bytes]] = {
-    "qe/pw/scf": (rb"JOB DONE", rb"convergence NOT achieved", rb"Forces acting on atoms"),
-    "vasp/outcar": (rb"General timing and accounting", rb"(?!)", rb"TOTAL-FORCE"),
-    "cp2kdata/e_f": (rb"PROGRAM ENDED", rb"SCF run NOT converged", rb"ATOMIC FORCES"),
-    "cp2kdata/md": (rb"PROGRAM ENDED", rb"SCF run NOT converged", rb"ATOMIC FORCES"),
-    "gaussian/log": (rb"Normal termination", rb"Convergence failure", rb"Forces \(Hartrees/Bohr\)"),
-    "orca/spout": (rb"ORCA TERMINATED NORMALLY", rb"SCF NOT CONVERGED", rb"CARTESIAN GRADIENT"),
-}
-_FORCES = {
-    "qe/pw/scf": "Set tprnfor = .true. in &control.",
-    "cp2kdata/e_f": "Set &FORCE_EVAL / &PRINT / &FORCES ON.",
-    "cp2kdata/md": "Set &FORCE_EVAL / &PRINT / &FORCES ON.",
-}
 
 
 def diagnose(format_name: str, paths: list[Path], error: BaseException) -> Unfit:
@@ -42,22 +26,20 @@ def signs(format_name: str, paths: list[Path]) -> Unfit | None:
     if format_name == "qe/pw/scf" and len(paths) < 2:
         remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
         return Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    files = [path for path in paths if path.is_file()]
-    for folder in (path for path in paths if path.is_dir()):
-        log = known.cp2k_log(folder, {one.name for one in folder.iterdir()})
-        files += [folder / log] if log else []
-    if format_name not in _SIGNS or not files:
+    spec = FORMATS.get(format_name)
+    if spec is None or spec.signs is None:
         return None
-    finished, unconverged, forces = _SIGNS[format_name]
+    files = [text for path in paths for text in spec.texts(path)]
+    if not files:
+        return None
     size = files[-1].stat().st_size
     with files[-1].open("rb") as file:
         file.seek(max(0, size - _TAIL))
         tail = file.read()
-    if re.search(unconverged, tail):
-        return Unfit("unconverged", "the self-consistency did not converge", _SELF_CONSISTENT)
-    if not re.search(finished, tail):
-        return Unfit("truncated", f"the output breaks off: it does not say {finished.decode()!r}", _COMPLETE)
-    if not re.search(forces, tail) and size <= _TAIL:
-        remedy = _FORCES.get(format_name, "Compute forces and keep them in the output.")
-        return Unfit("no-forces", "the output holds no forces", remedy)
+    if re.search(spec.signs.unconverged, tail):
+        return Unfit("unconverged", "the self-consistency did not converge", SELF_CONSISTENT)
+    if not re.search(spec.signs.finished, tail):
+        return Unfit("truncated", f"the output breaks off: it does not say {spec.signs.finished.decode()!r}", _COMPLETE)
+    if not re.search(spec.signs.forces, tail) and size <= _TAIL:
+        return Unfit("no-forces", "the output holds no forces", spec.signs.remedy)
     return None

@@ -5,14 +5,17 @@ virial with deepmd's. Reference: https://github.com/libAtoms/extxyz
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from frames.frame import SYMBOLS, FloatArray
 
-from ingest.confined.judging import Raw, Unfit
+from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
+from ingest.confined.periodicity import settled
+from ingest.confined.text import encoding
 
 # References first: such files may also hold a model's predictions under the plain names.
 ENERGY_KEYS = ("REF_energy", "ref_energy", "dft_energy", "DFT_energy", "energy", "Energy", "energies", "free_energy")
@@ -22,7 +25,14 @@ STRESS_KEYS = ("REF_stress", "dft_stress", "stress", "stresses", "Stress")
 _PAIR = re.compile(r"""([^\s=]+)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[\[.*?\]\]|\[[^\]]*\]|\S+)""")
 _BARE = str.maketrans("", "", "\"'{}[],")
 _DAMAGED = "Check the file around this frame: a line is missing or has another number of columns."
+_LONGEST_COMMENT = 1 << 20
 _FALSE = frozenset({"f", "false", "0"})
+
+
+def of_file(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
+    """As `frames`; in the encoding that its byte order mark announces, else UTF-8."""
+    with files[0].open(encoding=encoding(files[0]), errors="replace") as file:
+        yield from frames(file)
 
 
 def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
@@ -32,11 +42,20 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
             continue
         try:
             natoms = int(line)
+            if natoms < 0:
+                raise ValueError
         except ValueError:
             reason = f"a number of atoms is expected, not {line.strip()[:60]!r}"
             raise Unfit("unreadable", reason, _DAMAGED) from None
-        comment = file.readline()
-        rows = [row.split() for row in islice(file, max(0, natoms))]
+        if natoms > MOST_ATOMS:
+            _skip(file, natoms)
+            yield too_many_atoms(natoms)
+            continue
+        comment = file.readline(_LONGEST_COMMENT)
+        if natoms == 0:
+            yield no_atoms()
+            continue
+        rows = [row.split() for row in islice(file, natoms)]
         if len(rows) < natoms or (rows and not rows[-1]):
             raise Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _DAMAGED)
         try:
@@ -45,17 +64,25 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
             yield unfit
 
 
+def _skip(file: IO[str], natoms: int) -> None:
+    """Past a frame without keeping it. Raises Unfit where the file ends first."""
+    for _ in range(natoms + 1):
+        if not file.readline():
+            raise Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _DAMAGED)
+
+
 def _frame(comment: str, rows: list[list[str]]) -> Raw:
     fields = dict(_PAIR.findall(comment))
     columns = _columns(fields.get("Properties", "species:S:1:pos:R:3"), min(map(len, rows), default=0))
     cell = _numbers(fields["Lattice"], "Lattice").reshape(3, 3) if "Lattice" in fields else None
-    flags = fields.get("pbc", "").translate(_BARE).lower().split()
-    if flags and all(flag in _FALSE for flag in flags):
-        cell = None
+    coords = _column(columns, rows, ("pos", "positions"))
+    flags = [flag not in _FALSE for flag in fields.get("pbc", "").translate(_BARE).lower().split()]
+    if coords is not None and len(flags) == 3:
+        cell = settled(cell, flags, coords)
     energy = _first(fields, ENERGY_KEYS)
     return Raw(
         symbols=_symbols(columns, rows),
-        coords=_column(columns, rows, ("pos", "positions")),
+        coords=coords,
         cell=cell,
         energy=None if energy is None else _numbers(energy, "energy"),
         forces=_column(columns, rows, FORCE_KEYS),
@@ -94,7 +121,8 @@ def _column(columns: dict[str, tuple[int, int]], rows: list[list[str]], names: t
         return None
     start, end = columns[name]
     try:
-        return np.array([row[start:end] for row in rows], dtype=np.float64)
+        # numpy takes five times as long over lists of words.
+        return np.array([float(word) for row in rows for word in row[start:end]]).reshape(len(rows), end - start)
     except ValueError as error:
         raise Unfit("not-a-number", f"{name}: {error}", _DAMAGED) from error
 
@@ -114,6 +142,14 @@ def _numbers(text: str, what: str) -> FloatArray:
     return numbers
 
 
+def full(stress: FloatArray) -> FloatArray:
+    """3 × 3 from ASE's six numbers (xx, yy, zz, yz, xz, xy) or from nine."""
+    if stress.size == 6:
+        xx, yy, zz, yz, xz, xy = stress.ravel()
+        stress = np.array([xx, xy, xz, xy, yy, yz, xz, yz, zz])
+    return stress.reshape(3, 3)
+
+
 def _virial(fields: dict[str, str], cell: FloatArray | None) -> FloatArray | None:
     virial = _first(fields, VIRIAL_KEYS)
     if virial is not None:
@@ -122,7 +158,4 @@ def _virial(fields: dict[str, str], cell: FloatArray | None) -> FloatArray | Non
     if text is None or cell is None:
         return None
     stress = _numbers(text, "stress")
-    if stress.size == 6:
-        xx, yy, zz, yz, xz, xy = stress
-        stress = np.array([xx, xy, xz, xy, yy, yz, xz, yz, zz])
-    return np.asarray(-abs(np.linalg.det(cell)) * stress.reshape(3, 3), dtype=np.float64)
+    return np.asarray(-abs(np.linalg.det(cell)) * full(stress), dtype=np.float64)

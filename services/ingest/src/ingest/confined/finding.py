@@ -3,15 +3,17 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.confined import known
 from ingest.confined.archives import printable
+from ingest.confined.programs.spec import Calculation, FormatSpec, named
 
 _JUNK = ("__MACOSX", ".DS_Store", "._*", "Thumbs.db", ".git")
 _SHOWN_NAMES = 6
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +25,6 @@ class Format:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Calculation:
-    """One thing for dpdata to load: `path` as the contributor knows it, `files` relative to the tree."""
-
-    path: str
-    format: str
-    files: tuple[str, ...]
-    options: dict[str, str] = field(default_factory=dict)
-
-
 class Tree:
     """The extracted archive, walked once; content is sniffed once a file."""
 
@@ -42,8 +34,8 @@ class Tree:
         self.files: list[Path] = []
         self._content: dict[Path, str | None] = {}
         for folder, folders, names in os.walk(root):
-            folders[:] = sorted(name for name in folders if not known.named(name, _JUNK))
-            kept = sorted(name for name in names if not known.named(name, _JUNK))
+            folders[:] = sorted(name for name in folders if not named(name, _JUNK))
+            kept = sorted(name for name in names if not named(name, _JUNK))
             self.folders[Path(folder)] = {*kept, *folders}
             self.files.extend(Path(folder) / name for name in kept)
 
@@ -73,120 +65,147 @@ def find(tree: Tree, wanted: Format) -> list[Calculation]:
 
 
 def _find(tree: Tree, wanted: Format) -> Iterator[Calculation]:
-    if wanted.name == "qe/pw/scf":
-        yield from _pw_pairs(tree)
+    spec = known.FORMATS.get(wanted.name)
+    if spec is not None and spec.find is not None:
+        yield from spec.find(tree)
     elif wanted.reads == "folder":
         yield from _folders(tree, wanted)
-    elif wanted.reads == "files":
-        yield from _prefixes(tree, wanted)
     else:
         for path in _single_files(tree, wanted):
-            yield Calculation(tree.shown(path), wanted.name, (str(path.relative_to(tree.root)),))
+            yield _single(tree, wanted.name, path)
+
+
+def _single(tree: Tree, name: str, path: Path) -> Calculation:
+    return Calculation(tree.shown(path), name, (str(path.relative_to(tree.root)),))
 
 
 def _single_files(tree: Tree, wanted: Format) -> list[Path]:
-    speaks = known.SAME_CONTENT.get(wanted.name, wanted.name)
-    telling = tuple(pattern for pattern in wanted.names if pattern not in known.EVERYBODYS_NAMES)
-    if speaks not in known.RECOGNISED:
-        return [path for path in tree.files if not wanted.names or known.named(path.name, wanted.names)]
+    if not known.recognised(wanted.name):
+        return [path for path in tree.files if not wanted.names or named(path.name, wanted.names)]
+    speaks, telling = known.takes(wanted.name), known.telling(wanted.names)
     found = [
         path
         for path in tree.files
-        if tree.content(path) == speaks or (known.named(path.name, telling) and tree.content(path) is None)
+        if tree.content(path) in speaks or (named(path.name, telling) and tree.content(path) is None)
     ]
     if found:
         return found
-    return [path for path in tree.files if known.named(path.name, wanted.names) and tree.content(path) is None]
+    return [path for path in tree.files if named(path.name, wanted.names) and tree.content(path) is None]
 
 
 def _folders(tree: Tree, wanted: Format) -> Iterator[Calculation]:
-    marked = known.FOLDERS.get(wanted.name)
+    spec = known.FORMATS.get(wanted.name)
     for folder, names in tree.folders.items():
-        by_name = any(known.named(name, wanted.names) for name in names)
-        fits = marked(folder, names) if marked is not None else by_name
-        if not fits:
-            continue
-        options = {}
-        if wanted.name == "cp2kdata/md":
-            options["cp2k_output_name"] = known.cp2k_log(folder, names) or ""
-        shown = tree.shown(folder) if folder != tree.root else "."
-        yield Calculation(shown, wanted.name, (str(folder.relative_to(tree.root)),), options)
-
-
-def _pw_pairs(tree: Tree) -> Iterator[Calculation]:
-    """A pw.x output with its input: the reader takes cell and elements from the input."""
-    for path in tree.files:
-        if tree.content(path) != "qe/pw/scf":
-            continue
-        partner = _pw_input(tree, path)
-        files = [str(one.relative_to(tree.root)) for one in (partner, path) if one is not None]
-        yield Calculation(tree.shown(path), "qe/pw/scf", tuple(files))
-
-
-def _pw_input(tree: Tree, output: Path) -> Path | None:
-    names = tree.folders[output.parent]
-    guesses = [
-        output.name.replace("out", "in"),
-        f"{output.stem}.in",
-        f"{output.stem}.pwi",
-        f"{output.stem}.inp",
-        output.stem,
-    ]
-    guesses += sorted(name for name in names if known.named(name, ("*.in", "*.pwi", "*.inp")))
-    for guess in dict.fromkeys(guesses):
-        path = output.parent / guess
-        if guess in names and path != output and path.is_file() and b"&control" in known.head(path).lower():
-            return path
-    return None
-
-
-def _prefixes(tree: Tree, wanted: Format) -> Iterator[Calculation]:
-    """Formats of several files with one stem ('run.pos', 'run.evp', …), given to dpdata by the stem."""
-    if wanted.name == "dftbplus":
-        for folder, names in tree.folders.items():
-            inputs = sorted(name for name in names if known.named(name, ("*.hsd",)))
-            if inputs and "detailed.out" in names:
-                files = tuple(str((folder / name).relative_to(tree.root)) for name in (inputs[0], "detailed.out"))
-                yield Calculation(tree.shown(folder / "detailed.out"), wanted.name, files)
-        return
-    ends = tuple(pattern.removeprefix("*") for pattern in wanted.names)
-    stems: dict[Path, set[str]] = {}
-    for path in tree.files:
-        for end in ends:
-            if path.name.endswith(end):
-                stems.setdefault(path.with_name(path.name.removesuffix(end)), set()).add(end)
-    # The first name is the one without which nothing can be read; one more tells it from a stray file.
-    for stem, present in sorted(stems.items()):
-        if ends and ends[0] in present and len(present) > 1:
-            yield Calculation(tree.shown(stem), wanted.name, (str(stem.relative_to(tree.root)),))
+        if spec is not None and spec.marks is not None:
+            fits = spec.marks(folder, names)
+        else:
+            fits = any(named(name, wanted.names) for name in names)
+        if fits:
+            shown = tree.shown(folder) if folder != tree.root else "."
+            yield Calculation(shown, wanted.name, (str(folder.relative_to(tree.root)),))
 
 
 def detect(tree: Tree, catalogue: list[Format]) -> dict[str, list[Calculation]]:
     """Every format that the tree speaks for, with its calculations; the one with most comes first.
 
     Folder formats claim their files, then names, then content. Of two formats with equally many calculations
-    the one that stands first in `known` wins (OUTCAR over the vasprun.xml next to it).
+    the one that stands first in `known` wins. What one calculation left behind twice (a vasprun.xml next to its
+    OUTCAR) counts once.
     """
     by_name = {one.name: one for one in catalogue}
-    order = [name for name in known.KNOWN if name in by_name and name not in known.SAME_CONTENT]
+    order = [name for name in known.FORMATS if name in by_name]
     found: dict[str, list[Calculation]] = {}
     for name in order:
         if by_name[name].reads != "file" and (calculations := find(tree, by_name[name])):
             found[name] = calculations
     claimed = {tree.root / file for calculations in found.values() for one in calculations for file in one.files}
-    tree.files = [path for path in tree.files if not any(one in claimed for one in (path, *path.parents))]
+    unclaimed = [path for path in tree.files if not any(one in claimed for one in (path, *path.parents))]
     for name in order:
-        if by_name[name].reads == "file" and (calculations := _sure(tree, by_name[name])):
-            found[name] = calculations
+        if by_name[name].reads == "file":
+            calculations = [_single(tree, name, path) for path in _sure(tree, by_name[name], unclaimed)]
+            if calculations := _without_twins(name, calculations, found):
+                found[name] = sorted(calculations, key=lambda one: one.path)
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), order.index(item[0]))))
 
 
-def _sure(tree: Tree, one: Format) -> list[Calculation]:
-    """Calculations whose name or content speaks for that format, not merely allows it."""
-    telling = tuple(pattern for pattern in one.names if pattern not in known.EVERYBODYS_NAMES)
-    if one.name not in known.RECOGNISED and not telling:
-        return []
-    return find(tree, Format(one.name, one.reads, telling))
+def _sure(tree: Tree, one: Format, paths: list[Path]) -> list[Path]:
+    """Files whose content speaks for that format, or whose name does and whose content says nothing."""
+    telling = known.telling(one.names)
+    return [
+        path
+        for path in paths
+        if tree.content(path) == one.name or (named(path.name, telling) and tree.content(path) is None)
+    ]
+
+
+def _without_twins(
+    name: str, calculations: list[Calculation], found: dict[str, list[Calculation]]
+) -> list[Calculation]:
+    """Without those next to which the same calculation lies in a format that tells more."""
+    twins = {str(Path(one.path).parent) for other in known.FORMATS[name].twins for one in found.get(other, ())}
+    return [one for one in calculations if str(Path(one.path).parent) not in twins]
+
+
+def detection(
+    tree: Tree, wanted: str, read: list[Calculation], found: dict[str, list[Calculation]]
+) -> dict[str, str] | None:
+    """What the files look like and how sure that is, whatever was chosen; None when nothing speaks for anything."""
+    name, calculations = wanted, read
+    if not read or _confidence(tree, wanted, read) == "guess":
+        if found:
+            name, calculations = next(iter(found.items()))
+        elif not read:
+            return None
+    sure = _confidence(tree, name, calculations)
+    sentence = f"{looks_like(name, len(calculations))}: {_because(name, sure, len(calculations))}."
+    for other, others in found.items():
+        if other != name and known.program(other) != known.program(name):
+            sentence += f" {looks_like(other, len(others))}, too."
+            break
+    return {"format": name, "confidence": sure, "sentence": sentence}
+
+
+def looks_like(name: str, count: int) -> str:
+    """E.g. '48 calculations look like Quantum ESPRESSO pw.x output (qe/pw/scf)'."""
+    spec = known.FORMATS.get(name)
+    shown = f"{spec.title} ({name})" if spec else name
+    return f"{count:,} calculations look like {shown}" if count > 1 else f"1 calculation looks like {shown}"
+
+
+def _because(name: str, sure: str, count: int) -> str:
+    spec = known.FORMATS.get(name)
+    if spec is None or sure == "guess":
+        return (
+            "by their names alone, which many programs use" if spec else "the format was chosen, and is not known here"
+        )
+    if sure == "likely" and spec.content is not None:
+        return f"by the name alone, usually {' or '.join(known.telling(spec.names))}"
+    subject = "each" if count > 1 else "it"
+    return f"{subject} {'names' if spec.content is not None else 'is'} {spec.told_by}"
+
+
+def _confidence(tree: Tree, name: str, calculations: list[Calculation]) -> str:
+    """certain: the content of all (of the first some, when there are many) says so."""
+    spec = known.FORMATS.get(name)
+    if spec is None:
+        return "guess"
+    step = max(1, len(calculations) // _LOOKED_AT)
+    if all(_content_says(tree, spec, one) for one in calculations[::step]):
+        return "certain"
+    by_structure = spec.marks is not None or spec.find is not None
+    return "likely" if by_structure or _named_tellingly(tree, spec, calculations) else "guess"
+
+
+def _content_says(tree: Tree, spec: FormatSpec, one: Calculation) -> bool:
+    paths = [tree.root / file for file in one.files]
+    texts = {path for each in paths for path in (each, *spec.texts(each)) if path.is_file()}
+    program = known.program(spec.name)
+    return any((content := tree.content(path)) is not None and known.program(content) == program for path in texts)
+
+
+def _named_tellingly(tree: Tree, spec: FormatSpec, calculations: list[Calculation]) -> bool:
+    telling = known.telling(spec.names)
+    return all(named((tree.root / one.files[0]).name, telling) for one in calculations)
 
 
 def as_json(calculations: list[Calculation]) -> list[dict[str, Any]]:

@@ -1,35 +1,57 @@
 """First task of every dataset: extract the archive and find its calculations."""
 
 import json
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from ingest.confined import finding
 from ingest.confined.archives import ArchiveLimits, Extraction, Refused
 
+_TELL_SECONDS = 0.5
+
 
 def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; input: the archive; output: what was found, as JSON."""
+    """Task of a confined child; input: the archive; outputs: report, what was found as JSON."""
     root = Path(arguments["tree"])
     limits = ArchiveLimits(**arguments["limits"])
-    extraction = Extraction(root, limits, arguments["archive_bytes"])
+    teller = _Teller(outputs[0])
+    extraction = Extraction(root, limits, arguments["archive_bytes"], teller.unpacked)
     try:
         extraction.archive(inputs[0], arguments["filename"])
     except Refused as refusal:
-        found = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
+        answer: dict[str, Any] = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
     else:
+        teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
-        found = _found(finding.Tree(root), catalogue, arguments["format"]) | {"notes": extraction.notes}
-    outputs[0].write(json.dumps(found).encode())
+        answer = found(finding.Tree(root), catalogue, arguments["format"])
+        answer |= {"notes": extraction.notes, "files": extraction.files, "private": extraction.private()}
+    outputs[1].write(json.dumps(answer).encode())
 
 
-def _found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
+class _Teller:
+    """Says how far unpacking is, now and then."""
+
+    def __init__(self, report: IO[bytes]) -> None:
+        self._report = report
+        self._told = time.monotonic()
+
+    def unpacked(self, files: int) -> None:
+        if time.monotonic() - self._told > _TELL_SECONDS:
+            self.say({"step": "unpacking", "files": files})
+
+    def say(self, what: dict[str, Any]) -> None:
+        self._told = time.monotonic()
+        self._report.write(json.dumps(what).encode() + b"\n")
+
+
+def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
     """Calculations of the chosen format, and what else the content says."""
     summary = tree.summary()
     chosen = next((one for one in catalogue if one.name == wanted), None)
     calculations = finding.find(tree, chosen) if chosen is not None else []
     detected = finding.detect(tree, catalogue)
-    others = {name: [one.path for one in found[:3]] for name, found in detected.items()}
+    others = {name: [one.path for one in several[:3]] for name, several in detected.items()}
     format_name = wanted
     if chosen is None and detected:
         format_name, calculations = next(iter(detected.items()))
@@ -37,5 +59,6 @@ def _found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> 
         "format": format_name,
         "calculations": finding.as_json(calculations),
         "detected": others,
+        "detection": finding.detection(tree, format_name, calculations, detected),
         "summary": summary,
     }

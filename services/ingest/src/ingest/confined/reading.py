@@ -1,22 +1,31 @@
 """Parses calculations with dpdata, one after another, into a spool and a report.
 
-The report is one JSON object a line: {"begin": i} before calculation i, {"end": i, …} after it. If this
-process dies, the parent knows at which calculation, and what was done before it stands.
+Batches of calculations come on standard input, a line of JSON each, for as long as there are any. The report is
+one JSON object a line: {"begin": i} before calculation i, {"at": …} while it is long, {"end": i, …} after it. If
+this process dies, the parent knows at which calculation, and what was done before it stands.
 """
 
 import json
+import os
 import re
+import sys
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
+from ingest.confined.programs.spec import Theory
 
 _MAX_LISTED = 200
-_PROGRESS_FRAMES = 500
+_TELL_SECONDS = 0.5
+_FLUSH_SECONDS = 0.05
+_UNCONVERGED = "unconverged"
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
 # What dpdata says in warnings when it leaves frames out.
@@ -24,49 +33,120 @@ _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|
 
 
 def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; outputs: report, spool."""
+    """Task of a confined child; outputs: report, spool, hashes."""
     warnings.simplefilter("ignore")
-    report, spooled = outputs
-    root = Path(arguments["tree"])
-    for calculation in arguments["calculations"]:
-        number = calculation["number"]
-        _say(report, {"begin": number})
-        result = _Result(report, spooled)
+    parser = Parser(arguments, outputs)
+    while line := sys.stdin.buffer.readline():
+        parser.read(json.loads(line))
+
+
+class Parser:
+    """Reads calculations below arguments["tree"]; every arguments["theory_every"]-th is asked for its level of theory.
+
+    outputs: report, spool, hashes.
+    """
+
+    def __init__(self, arguments: dict[str, Any], outputs: list[IO[bytes]]) -> None:
+        self._root = Path(arguments["tree"])
+        self._theory_every: int = arguments["theory_every"]
+        self._report = outputs[0]
+        self._spooler = spool.Spooler(outputs[1], outputs[2])
+        self._ends = bytearray()
+        self._flushed = time.monotonic()
+
+    def read(self, calculations: list[dict[str, Any]]) -> None:
+        """All that was read is in the files afterwards. Whatever a calculation does costs itself alone."""
+        for calculation in calculations:
+            number = calculation["number"]
+            _say(self._report, {"begin": number})
+            result = self._result(calculation)
+            said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
+            self._ends += _line({"end": number, "theory": said, **result.summary()})
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Results after the frames of which they speak. What a child's death takes from here is read again."""
+        self._spooler.flush()
+        _write(self._report, self._ends)
+        self._ends.clear()
+        self._flushed = time.monotonic()
+
+    def _result(self, calculation: dict[str, Any]) -> "_Result":
+        name, paths = calculation["format"], readers.paths(self._root, calculation)
+        result = _Result(self._report, self._spooler)
         try:
-            result.read(root, calculation)
+            result.read(self._root, calculation)
         except Unfit as unfit:
-            result.fail(signs(calculation["format"], readers.paths(root, calculation)) or unfit)
+            result.fail(signs(name, paths) or unfit)
         except MemoryError:
             remedy = "Split it into smaller files."
             result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
         except (Exception, SystemExit) as error:
             # Whatever a parser throws at a stranger's file costs this calculation, no more.
-            result.fail(diagnose(calculation["format"], readers.paths(root, calculation), error))
-        said = _theory(root, calculation) if number % arguments["theory_every"] == 0 else {}
-        _say(report, {"end": number, "theory": said, **result.summary()})
+            result.fail(diagnose(name, paths, error))
+        return result
 
 
-def _theory(root: Path, calculation: dict[str, Any]) -> theory.Theory:
+def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
     try:
-        return theory.of(calculation["format"], readers.paths(root, calculation), calculation["options"])
+        return theory.of(calculation["format"], readers.paths(root, calculation))
     except (OSError, ValueError):
         return {}
 
 
 def _say(report: IO[bytes], what: dict[str, Any]) -> None:
-    report.write(json.dumps(what).encode() + b"\n")
+    _write(report, _line(what))
+
+
+def _line(what: dict[str, Any]) -> bytes:
+    return json.dumps(what).encode() + b"\n"
+
+
+def _write(file: IO[bytes], data: bytes | bytearray) -> None:
+    """An unbuffered file may take less than it is given."""
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
+
+
+class _Place:
+    """How far into its file a reader is, from the descriptor that it reads with: none of them tells."""
+
+    def __init__(self, root: Path, calculation: dict[str, Any]) -> None:
+        self._size, self._file = 0, (0, 0)
+        for path in readers.paths(root, calculation):
+            if path.is_file() and path.stat().st_size > self._size:
+                about = path.stat()
+                self._size, self._file = about.st_size, (about.st_dev, about.st_ino)
+
+    def bytes(self) -> int:
+        for descriptor in range(3, 32):
+            try:
+                about = os.fstat(descriptor)
+                if (about.st_dev, about.st_ino) == self._file:
+                    return os.lseek(descriptor, 0, os.SEEK_CUR)
+            except OSError:
+                continue
+        return 0
 
 
 class _Result:
     """What came of one calculation."""
 
-    def __init__(self, report: IO[bytes], spooled: IO[bytes]) -> None:
-        self._report, self._spool = report, spooled
-        self._start = spooled.tell()
-        self._frames = 0
+    def __init__(self, report: IO[bytes], spooler: spool.Spooler) -> None:
+        self._report, self._spooler = report, spooler
+        self._start, self._first = spooler.offset, spooler.count
         self._set_aside: list[dict[str, Any]] = []
         self._rules: Counter[str] = Counter()
         self._failure: Unfit | None = None
+        self._largest_force = 0.0
+        self._told = time.monotonic()
+
+    @property
+    def _frames(self) -> int:
+        return self._spooler.count - self._first
 
     def read(self, root: Path, calculation: dict[str, Any]) -> None:
         with warnings.catch_warnings(record=True) as warned:
@@ -76,16 +156,28 @@ class _Result:
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
+        place: _Place | None = None
+        symbols, numbers = None, atomic_numbers([])
         for index, raw in enumerate(readers.frames(root, calculation)):
-            if index % _PROGRESS_FRAMES == 0:
-                _say(self._report, {"reading": calculation["number"], "frame": index})
             try:
                 if isinstance(raw, Unfit):
                     raise raw
-                spool.put(self._spool, frame(raw, atomic_numbers(raw.symbols), index))
-                self._frames += 1
+                if raw.symbols is not symbols:
+                    # Readers give one list for a trajectory's frames.
+                    numbers = atomic_numbers(raw.symbols)
+                    symbols = raw.symbols
+                one = frame(raw, numbers, index)
+                self._spooler.put(one)
+                self._largest_force = max(self._largest_force, float(np.abs(one.forces).max()))
             except Unfit as unfit:
                 self._frame_fails(index, unfit)
+            now = time.monotonic()
+            if now - self._told > _TELL_SECONDS:
+                self._told = now
+                place = place or _Place(root, calculation)
+                failed = sum(self._rules.values())
+                said = {"at": calculation["number"], "frames": self._frames, "failed": failed, "bytes": place.bytes()}
+                _say(self._report, said)
 
     def _note_warnings(self, warned: list[warnings.WarningMessage]) -> None:
         """Frames that the parser itself left out: it only warns."""
@@ -128,7 +220,10 @@ class _Result:
         return {
             "frames": self._frames,
             "frames_failed": failed,
+            "unconverged": self._rules[_UNCONVERGED] or sum(one["rule"] == _UNCONVERGED for one in listed),
             "failed": self._failure is not None,
+            "largest_force": self._largest_force,
+            "first": self._first,
+            "spool": [self._start, self._spooler.offset],
             "set_aside": listed,
-            "spool": [self._start, self._spool.tell()],
         }

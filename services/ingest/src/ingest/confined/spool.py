@@ -4,23 +4,54 @@ Never pickle: what a child wrote after reading a stranger's file is as trustwort
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
+from frames import hashing
 from frames.frame import SYMBOLS, FloatArray, Frame
 
 _LENGTH = struct.Struct("<Q")
 _MAX_RECORD = 1 << 31
+_PIECE = 1 << 20
 
 
 class SpoolBroken(ValueError):
     """Not what a parsing child of ours writes."""
 
 
-def put(spool: IO[bytes], frame: Frame) -> None:
-    """Append one frame, without its source: whoever reads the spool knows it better."""
+class Spooler:
+    """Writes frames and their hashes into two files of their own, in large pieces.
+
+    `offset` and `count` say where the next frame goes: its first byte in the spool, its row among the hashes.
+    """
+
+    def __init__(self, spool: IO[bytes], hashes: IO[bytes]) -> None:
+        self._spool, self._hashes = spool, hashes
+        self._frames, self._digests = bytearray(), bytearray()
+        self.offset = self.count = 0
+
+    def put(self, frame: Frame) -> None:
+        """Append one frame, without its source: whoever reads the spool knows it better."""
+        record = _packed(frame)
+        self._frames += record
+        self._digests += hashing.frame_hash(frame)
+        self.offset += len(record)
+        self.count += 1
+        if len(self._frames) >= _PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Everything that was put is in the files afterwards. Raises OSError."""
+        for file, kept in ((self._spool, self._frames), (self._hashes, self._digests)):
+            written = 0
+            while written < len(kept):
+                written += file.write(kept[written:])
+            kept.clear()
+
+
+def _packed(frame: Frame) -> bytes:
     record = {
         "numbers": frame.numbers.astype("<i8").tobytes(),
         "coords": frame.coords.astype("<f8").tobytes(),
@@ -32,21 +63,22 @@ def put(spool: IO[bytes], frame: Frame) -> None:
         "converged": frame.converged,
     }
     packed = bytes(msgpack.packb(record, use_bin_type=True))
-    whole = _LENGTH.pack(len(packed)) + packed
-    if spool.write(whole) != len(whole):
-        raise OSError("the frame was not written whole")
+    return _LENGTH.pack(len(packed)) + packed
 
 
-def frames(spool: IO[bytes], start: int, end: int, source: str) -> Iterator[Frame]:
-    """The frames that lie in [start, end). Raises SpoolBroken."""
+def frames(spool: IO[bytes], start: int, end: int, source: str, wanted: Sequence[bool]) -> Iterator[Frame]:
+    """Of the frames that lie in [start, end) those that are wanted, one flag a frame. Raises SpoolBroken."""
     spool.seek(start)
     position = start
-    while position < end:
+    for keep in wanted:
         raw = spool.read(_LENGTH.size)
         length = _LENGTH.unpack(raw)[0] if len(raw) == _LENGTH.size else _MAX_RECORD
         if length >= _MAX_RECORD or position + _LENGTH.size + length > end:
             raise SpoolBroken(f"record of {length} bytes at {position} does not fit")
         position += _LENGTH.size + length
+        if not keep:
+            spool.seek(position)
+            continue
         try:
             yield _frame(msgpack.unpackb(spool.read(length)), source)
         except (TypeError, KeyError, ValueError, msgpack.UnpackException) as error:

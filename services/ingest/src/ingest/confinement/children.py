@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from kit.logs import get_logger
 
@@ -67,26 +67,48 @@ class Ending:
         return self.why is None
 
 
+class Feed(Protocol):
+    """What a running child still gets on its standard input."""
+
+    async def send(self, data: bytes) -> None:
+        """A child that is gone takes nothing: its end is reported elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    _stream: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._stream.write(data)
+            await self._stream.drain()
+
+
+Feeding = Callable[[Feed], Awaitable[None]]
+
+
 @dataclass
 class Children:
     """Confined children of this process.
 
     folder       existing, owned by this process: caches that children share, written before their walls go up
-    spares       sets of imports of which one child each is kept ready: importing dpdata takes seconds
+    spares       sets of imports, and how many children with them are kept ready: importing dpdata takes seconds
     python_path  further folders to import from (tests bring hostile parsers)
     """
 
     folder: Path
-    spares: tuple[tuple[str, ...], ...] = ()
+    spares: dict[tuple[str, ...], int] = field(default_factory=dict)
     python_path: tuple[Path, ...] = ()
-    _ready: dict[tuple[str, ...], asyncio.subprocess.Process] = field(default_factory=dict, init=False)
+    _ready: dict[tuple[str, ...], list[asyncio.subprocess.Process]] = field(default_factory=dict, init=False)
     _alive: set[asyncio.subprocess.Process] = field(default_factory=set, init=False)
 
     async def prepare(self) -> None:
         """Start the spare children that are missing; they import on their own."""
-        for imports in self.spares:
-            if imports not in self._ready:
-                self._ready[imports] = await self._start(imports)
+        for imports, count in self.spares.items():
+            ready = self._ready.setdefault(imports, [])
+            ready[:] = [process for process in ready if process.returncode is None]
+            while len(ready) < count:
+                ready.append(await self._start(imports))
 
     async def close(self) -> None:
         """Kill every child."""
@@ -94,28 +116,35 @@ class Children:
         for process in list(self._alive):
             await self._end(process)
 
-    async def run(self, job: Job) -> Ending:
-        """Do the job in a child of its own; cancelling kills the child."""
+    async def run(self, job: Job, feeding: Feeding | None = None) -> Ending:
+        """Do the job in a child of its own; cancelling kills the child.
+
+        feeding: says the child more while it works; its standard input ends when this returns. What it raises is
+        raised here, and ends the child.
+        """
         process = await self._take(job.imports)
         reader = asyncio.create_task(_tail(process.stderr))
+        feeder: asyncio.Task[None] | None = None
         try:
             if process.stdin is None:
                 raise RuntimeError("a child was started without standard input")
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(job.line())
-                await process.stdin.drain()
-                process.stdin.close()
-            killed = await _watch(process, job)
+            feeder = asyncio.create_task(_feed(process.stdin, job, feeding))
+            killed = await _watch(process, job, feeder)
             stderr = await reader
         finally:
             await self._end(process)
             reader.cancel()
+            if feeder is not None:
+                feeder.cancel()
         return _ending(process.returncode, killed, stderr, job)
 
     async def _take(self, imports: tuple[str, ...]) -> asyncio.subprocess.Process:
-        process = self._ready.pop(imports, None)
-        if process is not None and process.returncode is None:
-            return process
+        ready = self._ready.get(imports, [])
+        while ready:
+            # The one that was started first has most likely done its imports.
+            process = ready.pop(0)
+            if process.returncode is None:
+                return process
         return await self._start(imports)
 
     async def _start(self, imports: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -154,6 +183,14 @@ class Children:
         self._alive.discard(process)
 
 
+async def _feed(stream: asyncio.StreamWriter, job: Job, feeding: Feeding | None) -> None:
+    feed = _Input(stream)
+    await feed.send(job.line())
+    if feeding is not None:
+        await feeding(feed)
+    stream.close()
+
+
 async def _tail(stream: asyncio.StreamReader | None) -> str:
     """The last words of a child, read to the end so that it never blocks on them."""
     kept = b""
@@ -162,14 +199,18 @@ async def _tail(stream: asyncio.StreamReader | None) -> str:
     return kept.decode(errors="replace").strip()
 
 
-async def _watch(process: asyncio.subprocess.Process, job: Job) -> Literal["timed-out", "stalled"] | None:
-    """Wait for the end; kill a child that takes too long or makes no progress."""
+async def _watch(
+    process: asyncio.subprocess.Process, job: Job, feeder: asyncio.Task[None]
+) -> Literal["timed-out", "stalled"] | None:
+    """Wait for the end; kill a child that takes too long or makes no progress. Raises what feeding it raised."""
     started = moved = time.monotonic()
     grown = 0
     waiter = asyncio.ensure_future(process.wait())
     try:
         while True:
             done, _ = await asyncio.wait({waiter}, timeout=_WATCH_SECONDS)
+            if feeder.done():
+                feeder.result()
             if done:
                 return None
             now = time.monotonic()

@@ -11,13 +11,47 @@ from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_forc
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 from numpy.typing import NDArray
 
+from metric.domain.novelty import Closeness
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å."""
+    """Of one branch: energy float64 [F] eV, forces one float64 [n, 3] a frame, eV/Å.
+
+    device     where the model ran: 'cpu', 'cuda'
+    virial     one float64 [3, 3] a frame, eV; None: not predicted
+    closeness  to the model's training frames, when it was asked for
+    """
 
     energy: FloatArray
     forces: list[FloatArray]
+    device: str = "cpu"
+    virial: list[FloatArray] | None = None
+    closeness: Closeness | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBranch:
+    """What is told of a branch that frames are held against.
+
+    elements   symbols that its training data had
+    threshold  eV/Å: a frame whose largest force error is not above it counts as known
+    held_out_force_rmse_mev_per_angstrom  its own error
+    """
+
+    name: str
+    elements: frozenset[str]
+    threshold_ev_per_angstrom: float
+    held_out_force_rmse_mev_per_angstrom: float
+
+    @classmethod
+    def of(cls, branch: BranchManifest) -> "KnownBranch":
+        return cls(
+            name=branch.name,
+            elements=frozenset(branch.elements),
+            threshold_ev_per_angstrom=conformal_threshold(branch.held_out_max_force_errors_ev_per_angstrom),
+            held_out_force_rmse_mev_per_angstrom=branch.held_out.force_rmse_mev_per_angstrom,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +61,26 @@ class BranchJudgement:
     max_force_errors  float64 [F], eV/Å, max over atoms of ‖ΔF‖
     covered           bool [F]
     aligned           float64 [F], eV: predicted energies on the dataset's own level of theory
+    distance          eV/Å, force RMSE on the frames all of whose elements the model knows: nobody predicts the others,
+                      and a few of them must not decide which branch is near. Without any it is that of all frames.
     """
 
     coverage: BranchCoverage
     max_force_errors: FloatArray
     covered: NDArray[np.bool_]
     aligned: FloatArray
+    distance: float
     prediction: Prediction
 
 
 def judge_branch(
-    branch: BranchManifest, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
+    branch: KnownBranch, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
 ) -> BranchJudgement:
     """`known_elements` are those that any branch of the model has seen: a frame with another is never covered."""
     reference = [frame.forces for frame in frames]
     errors = max_force_error(prediction.forces, reference)
-    threshold = conformal_threshold(branch.held_out_max_force_errors_ev_per_angstrom)
     known = np.array([set(frame.symbols) <= known_elements for frame in frames], dtype=np.bool_)
-    covered = known & (errors <= threshold)
+    covered = known & (errors <= branch.threshold_ev_per_angstrom)
     counts, natoms, energies = _labels(frames)
     alignment = align_energies(counts, prediction.energy - energies)
     return BranchJudgement(
@@ -52,7 +88,7 @@ def judge_branch(
             branch=branch.name,
             force_rmse_mev_per_angstrom=1000 * force_rmse(prediction.forces, reference),
             energy_rmse_mev_per_atom=1000 * energy_rmse(alignment.residual, natoms),
-            threshold_ev_per_angstrom=threshold,
+            threshold_ev_per_angstrom=branch.threshold_ev_per_angstrom,
             coverage=float(covered.mean()),
             alignment_rank=alignment.rank,
             elements=int(counts.any(axis=0).sum()),
@@ -60,13 +96,19 @@ def judge_branch(
         max_force_errors=errors,
         covered=covered,
         aligned=energies + alignment.residual,
+        distance=_distance(prediction.forces, reference, known),
         prediction=prediction,
     )
 
 
 def nearest(judged: Sequence[BranchJudgement]) -> BranchJudgement:
-    """The branch of smallest force RMSE; of equals the first by name. Raises ValueError for none."""
-    return min(judged, key=lambda one: (one.coverage.force_rmse_mev_per_angstrom, one.coverage.branch))
+    """The branch of smallest force RMSE on known elements; of equals the first by name. Raises ValueError for none."""
+    return min(judged, key=lambda one: (one.distance, one.coverage.branch))
+
+
+def _distance(predicted: Sequence[FloatArray], reference: Sequence[FloatArray], known: NDArray[np.bool_]) -> float:
+    which = [position for position, one in enumerate(known) if one or not known.any()]
+    return force_rmse([predicted[one] for one in which], [reference[one] for one in which])
 
 
 def energy_shift(frames: Sequence[Frame], predicted: FloatArray) -> dict[str, float]:

@@ -13,7 +13,11 @@ _FLAT = 1e-3
 
 
 class FlatCell(ValueError):
-    """A cell without volume: its vectors do not span space."""
+    """A cell without volume: its vectors do not span space. `volume` is in Å³."""
+
+    def __init__(self, volume: float) -> None:
+        super().__init__(f"the cell's volume is {volume:.3g} Å³")
+        self.volume = volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def _images(cell: FloatArray, cutoff: float) -> FloatArray:
     volume = abs(float(np.linalg.det(cell)))
     areas = np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
     if volume < _FLAT or not areas.all():
-        raise FlatCell(f"the cell's volume is {volume:.3g} Å³")
+        raise FlatCell(volume)
     reach = np.floor(cutoff * areas / volume + 0.5).astype(int)
     return np.array(list(itertools.product(*(range(-m, m + 1) for m in reach))), dtype=np.float64)
 

@@ -22,3 +22,9 @@ class Limits:
     correlation_floor: float
     sign_correlation: float
     unit_correlation: float
+    partly_known_correlation: float
+    understood_correlation: float
+    consistent_steps: float
+    long_bond_ratio: float
+    energy_correlation: float
+    virial_correlation: float

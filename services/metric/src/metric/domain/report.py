@@ -1,18 +1,23 @@
 """One judgement of a dataset, from its survey and the model's predictions to the numbers of a MetricReport."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from contracts.artifacts import BranchManifest, FrameVerdict, Histogram, Parity
+from contracts.artifacts import DescriptorMap, FrameVerdict, Histogram, Novelty, Parity
 from contracts.base import RuleResult
 from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
 
-from metric.domain.coverage import BranchJudgement, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.coverage import BranchJudgement, KnownBranch, Prediction, energy_shift, judge_branch, nearest
+from metric.domain.descriptor_map import Placed, placed
+from metric.domain.frame_verdicts import frame_verdicts
+from metric.domain.labels import judge_all
 from metric.domain.limits import Limits
-from metric.domain.plausibility import Agreement, Candidate, judge_labels
+from metric.domain.novelty import Outline
+from metric.domain.pairs import in_order, pairs_of_formulas
+from metric.domain.plausibility import Agreement, Candidate
 from metric.domain.survey import Survey, Surveyed
 from metric.domain.verdict import Judged, Outcome, new, outcome, sound
 
@@ -23,10 +28,14 @@ _DECADES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the judged model is: its version and branches."""
+    """What the judged model is: its version and branches, the pairs of elements in its training data, and how its
+    training frames lie, where that is known.
+    """
 
     version: str
-    branches: tuple[BranchManifest, ...]
+    branches: tuple[KnownBranch, ...]
+    pairs: frozenset[str] = frozenset()
+    outline: Outline | None = None
 
     @property
     def elements(self) -> frozenset[str]:
@@ -47,11 +56,14 @@ class Judgement:
     nearest: BranchJudgement | None
     energy_shift_ev: dict[str, float]
     new_elements: tuple[str, ...]
+    new_element_pairs: tuple[str, ...]
     agreement: Agreement | None
     parity: tuple[Parity, ...]
     histogram: Histogram | None
     verdicts: tuple[FrameVerdict, ...]
     failed_frames: int
+    novelty: Novelty | None
+    map: DescriptorMap | None
 
 
 def judge(
@@ -62,8 +74,11 @@ def judge(
     predictions: Sequence[Prediction],
     limits: Limits,
     seed: int,
+    pairs: frozenset[str] = frozenset(),
 ) -> Judgement:
     """`sampled` and `frames` are the predicted frames in the same order; `predictions` one a branch of `model`.
+
+    `pairs` are those of the dataset as ingest told them; empty: those of its compositions.
 
     Frames that failed a check are held against the model for their labels only: they are neither
     covered nor useful.
@@ -73,46 +88,56 @@ def judge(
     known = model.elements if model is not None else frozenset()
     new_elements = tuple(element for element in survey.elements if element not in known) if model is not None else ()
     branches: tuple[BranchJudgement, ...] = ()
-    agreement, labels = None, None
-    if model is not None and frames:
-        agreement, labels = judge_labels(frames, _candidates(model, predictions), limits)
-        if kept:
-            branches = tuple(
-                judge_branch(branch, kept, _subset(prediction, keep), known)
-                for branch, prediction in zip(model.branches, predictions, strict=True)
-            )
+    candidates = _candidates(model, predictions) if model is not None and frames else []
+    labels = judge_all(survey.records.rows["closest_ratio"], frames, candidates, limits)
+    if model is not None and kept:
+        branches = tuple(
+            judge_branch(branch, kept, _subset(prediction, keep), known)
+            for branch, prediction in zip(model.branches, predictions, strict=True)
+        )
     near = nearest(branches) if branches else None
     coverage = near.coverage.coverage if near is not None else 0.0
-    facts = Judged(model.version if model is not None else None, len(kept), branches, near, new_elements, labels)
-    sound_result, new_result = sound(survey, labels, limits), new(facts, coverage, limits)
+    facts = Judged(
+        model_version=model.version if model is not None else None,
+        frames_judged=len(kept),
+        branches=branches,
+        nearest=near,
+        new_elements=new_elements,
+        with_new_elements=sum(not set(frame.symbols) <= known for frame in kept) if model is not None else 0,
+        distrusted=bool(labels.against),
+    )
+    sound_result, new_result = sound(survey, labels.against, limits), new(facts, coverage, limits)
     judged = [sampled[position] for position in keep]
+    among_known = _placed(model, predictions, keep, judged, seed)
     return Judgement(
         outcome=outcome(sound_result, new_result),
         sound=sound_result,
         new=new_result,
-        checks=survey.checks if labels is None else (*survey.checks, labels),
+        checks=(*survey.checks, *labels.results),
         coverage=coverage,
         frames_judged=len(kept),
         branches=branches,
         nearest=near,
         energy_shift_ev=_shift(judged, kept, near) if near is not None else {},
         new_elements=new_elements if model is not None else survey.elements,
-        agreement=agreement,
+        new_element_pairs=in_order(
+            (pairs or pairs_of_formulas(survey.records.formulas)) - (model.pairs if model is not None else frozenset())
+        ),
+        agreement=labels.agreement,
         parity=parity(kept, near, seed) if near is not None else (),
         histogram=log_histogram(near.max_force_errors, near.coverage.threshold_ev_per_angstrom) if near else None,
-        verdicts=_verdicts(survey, judged, near),
+        verdicts=frame_verdicts(
+            survey, judged, kept, near, sound_result.passed, among_known.distance if among_known is not None else None
+        ),
         failed_frames=survey.failed,
+        novelty=among_known.novelty if among_known is not None else None,
+        map=among_known.map if among_known is not None else None,
     )
-
-
-def settings_of(limits: Limits, seed: int, max_frames: int) -> dict[str, float]:
-    """What a report keeps so that the run can be repeated."""
-    return {**asdict(limits), "seed": float(seed), "max_frames": float(max_frames)}
 
 
 def _candidates(model: Known, predictions: Sequence[Prediction]) -> list[Candidate]:
     return [
-        Candidate(branch.name, frozenset(branch.elements), branch.held_out.force_rmse_mev_per_angstrom, prediction)
+        Candidate(branch.name, branch.elements, branch.held_out_force_rmse_mev_per_angstrom, prediction)
         for branch, prediction in zip(model.branches, predictions, strict=True)
     ]
 
@@ -121,35 +146,24 @@ def _subset(prediction: Prediction, keep: Sequence[int]) -> Prediction:
     return Prediction(prediction.energy[list(keep)], [prediction.forces[position] for position in keep])
 
 
+def _placed(
+    model: Known | None,
+    predictions: Sequence[Prediction],
+    keep: Sequence[int],
+    judged: Sequence[Surveyed],
+    seed: int,
+) -> Placed | None:
+    """Descriptors are shared by all branches: they come with the prediction of one of them."""
+    close = next((one.closeness for one in predictions if one.closeness is not None), None)
+    if model is None or model.outline is None or close is None or not keep:
+        return None
+    return placed(close, model.outline, keep, [(one.split, one.index) for one in judged], seed)
+
+
 def _shift(judged: Sequence[Surveyed], frames: Sequence[Frame], near: BranchJudgement) -> dict[str, float]:
     """Fitted on training frames: held-out ones must not help a branch that they will be used to judge."""
     rows = [position for position, one in enumerate(judged) if one.split == "train"] or list(range(len(frames)))
     return energy_shift([frames[position] for position in rows], near.prediction.energy[rows])
-
-
-def _verdicts(survey: Survey, judged: Sequence[Surveyed], near: BranchJudgement | None) -> tuple[FrameVerdict, ...]:
-    """Of every failed frame and every judged frame, in the order of the dataset."""
-    position = {id(one): number for number, one in enumerate(judged)}
-    verdicts = []
-    for one in survey.frames:
-        number = position.get(id(one))
-        if number is None and not one.failed:
-            continue
-        verdict: Literal["covered", "useful", "failed"] = "failed" if one.failed else "useful"
-        error = None
-        if number is not None and near is not None:
-            error = float(near.max_force_errors[number])
-            verdict = "covered" if near.covered[number] else "useful"
-        verdicts.append(
-            FrameVerdict(
-                split=one.split,
-                index=one.index,
-                verdict=verdict,
-                max_force_error_ev_per_angstrom=error,
-                rules=tuple(finding.result() for finding in one.findings),
-            )
-        )
-    return tuple(verdicts)
 
 
 def parity(frames: Sequence[Frame], near: BranchJudgement, seed: int) -> tuple[Parity, ...]:

@@ -22,3 +22,10 @@ def sample_by_group(groups: Sequence[str], most: int, seed: int) -> list[int]:
         share = min(len(positions), (most - len(chosen)) // (len(ordered) - rank))
         chosen.extend(int(one) for one in rng.choice(positions, size=share, replace=False))
     return sorted(chosen)
+
+
+def growing_parts(count: int, parts: Sequence[float], seed: int) -> list[list[int]]:
+    """Rows of `count` frames in parts (0..1 each), smallest first; each holds those before it, none is empty."""
+    order = np.random.default_rng(seed).permutation(count)
+    sizes = sorted({min(count, max(1, round(part * count))) for part in parts})
+    return [sorted(int(row) for row in order[:size]) for size in sizes]

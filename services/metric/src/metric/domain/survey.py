@@ -1,34 +1,36 @@
 """All frames of a dataset under the rules that need no model."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from contracts.base import RuleResult
-from frames.frame import SYMBOLS, FloatArray, Frame, formula
+from frames.frame import Frame
 
 from metric.domain import checks
-from metric.domain.checks import Finding, Measures, check_frame, where
+from metric.domain.checks import Finding, Level, Measures, describe, measure
+from metric.domain.levels import FAILED, WARNED, Levels, levels, worst
 from metric.domain.limits import Limits
+from metric.domain.origin import UNKNOWN_ORIGIN, Origin
 from metric.domain.outliers import energy_finding, energy_residuals
-from metric.domain.words import counted, percent, significant
+from metric.domain.records import SPLITS, Records, Split, record
+from metric.domain.summaries import summaries
 
-Split = Literal["train", "held-out"]
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Surveyed:
-    """What is kept of one frame: enough to sample and to judge without holding its arrays."""
+    """One frame of a survey: `position` in the dataset, `index` in its split."""
 
+    position: int
     split: Split
     index: int
     name: str
     formula: str
     energy: float
     measures: Measures
-    findings: list[Finding] = field(default_factory=list)
+    findings: tuple[Finding, ...]
 
     @property
     def failed(self) -> bool:
@@ -42,117 +44,92 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    frames: list[Surveyed]
-    elements: tuple[str, ...]
+    """levels: rule → level of each frame; worst: of all rules. Both uint8 [F], see `levels`."""
+
+    records: Records
+    limits: Limits
+    levels: dict[str, Levels]
+    worst: Levels
     checks: tuple[RuleResult, ...]
 
     @property
+    def frames(self) -> "SurveyedFrames":
+        """Made when they are looked at: memory holds their numbers only."""
+        return SurveyedFrames(self)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return self.records.elements
+
+    @property
     def failed(self) -> int:
-        return sum(one.failed for one in self.frames)
+        return int((self.worst == FAILED).sum())
 
     def failures(self) -> Counter[str]:
         """Rule → frames that it failed."""
-        return Counter(
-            rule for one in self.frames for rule in {found.rule for found in one.findings if found.level == "fail"}
+        counts = {rule: int((found == FAILED).sum()) for rule, found in self.levels.items()}
+        return Counter({rule: count for rule, count in counts.items() if count})
+
+    def possible(self) -> list[int]:
+        """Positions of the frames that a model can be held against."""
+        return [int(one) for one in np.flatnonzero(self.levels[checks.MIN_DISTANCE] != FAILED)]
+
+
+class SurveyedFrames(Sequence[Surveyed]):
+    """The frames of a survey in the order of the dataset."""
+
+    def __init__(self, found: Survey) -> None:
+        self._survey = found
+
+    def __len__(self) -> int:
+        return len(self._survey.records)
+
+    def __iter__(self) -> Iterator[Surveyed]:
+        return (self._one(position) for position in range(len(self)))
+
+    @overload
+    def __getitem__(self, which: int) -> Surveyed: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Surveyed]: ...
+    def __getitem__(self, which: int | slice) -> Surveyed | list[Surveyed]:
+        positions = range(len(self))[which]
+        return self._one(positions) if isinstance(positions, int) else [self._one(one) for one in positions]
+
+    def _one(self, position: int) -> Surveyed:
+        records = self._survey.records
+        row = records.rows[position]
+        name, measures = records.name(position), records.measures(position)
+        return Surveyed(
+            position=position,
+            split=SPLITS[row["split"]],
+            index=int(row["index"]),
+            name=name,
+            formula=records.formulas[row["formula"]],
+            energy=float(row["energy_ev"]),
+            measures=measures,
+            findings=tuple(self._findings(position, name, measures)),
         )
 
+    def _findings(self, position: int, name: str, measures: Measures) -> Iterator[Finding]:
+        row, limits = self._survey.records.rows[position], self._survey.limits
+        for rule, found in self._survey.levels.items():
+            if found[position] < WARNED:
+                continue
+            level: Level = "fail" if found[position] == FAILED else "warn"
+            if rule == checks.ENERGY_OUTLIER:
+                yield energy_finding(level, name, float(row["residual_ev_per_atom"]), float(row["robust_z"]), limits)
+            else:
+                yield describe(rule, level, name, measures, limits)
 
-def survey(frames: Iterable[tuple[Split, int, Frame]], limits: Limits) -> Survey:
+
+def survey(frames: Iterable[tuple[Split, int, Frame]], limits: Limits, origin: Origin = UNKNOWN_ORIGIN) -> Survey:
     """Check every frame; memory does not hold the frames themselves. Raises ValueError for none."""
-    seen: list[Surveyed] = []
-    rows: dict[str, FloatArray] = {}
-    for split, index, frame in frames:
-        measures, findings = check_frame(frame, limits)
-        composition = formula(frame.numbers)
-        rows.setdefault(composition, np.bincount(frame.numbers - 1, minlength=len(SYMBOLS)).astype(np.float64))
-        seen.append(Surveyed(split, index, where(frame), composition, frame.energy, measures, findings))
-    if not seen:
+    records = record((split, index, frame, measure(frame, limits)) for split, index, frame in frames)
+    if not len(records):
         raise ValueError("a dataset without frames cannot be judged")
-    residuals = _energy_outliers(seen, rows, limits)
-    present = np.flatnonzero(np.any(list(rows.values()), axis=0))
-    return Survey(seen, tuple(SYMBOLS[number] for number in present), _checks(seen, residuals, limits))
-
-
-def _energy_outliers(seen: Sequence[Surveyed], rows: dict[str, FloatArray], limits: Limits) -> FloatArray:
-    used = np.flatnonzero(np.any(list(rows.values()), axis=0))
-    counts = np.array([rows[one.formula][used] for one in seen])
-    found = energy_residuals(counts, np.array([one.energy for one in seen]))
-    for one, residual, z in zip(seen, found.residual, found.robust_z, strict=True):
-        finding = energy_finding(one.name, float(residual), float(z), limits)
-        if finding is not None:
-            one.findings.append(finding)
-    return found.residual
-
-
-def _checks(seen: Sequence[Surveyed], residuals: FloatArray, limits: Limits) -> tuple[RuleResult, ...]:
-    """One result a rule: how many frames failed and warned, the worst, and the limits."""
-    ratios = [one.measures.closest_ratio for one in seen if one.measures.closest_ratio is not None]
-    virials = [one.measures.virial_asymmetry for one in seen if one.measures.virial_asymmetry is not None]
-    worst_force = max(one.measures.max_force_ev_per_angstrom for one in seen)
-    worst_net = max(one.measures.net_force_mev_per_angstrom for one in seen)
-    worst_energy = float(np.abs(residuals).max())
-    results = [
-        _summary(
-            checks.FORCE_CAP,
-            seen,
-            f"the largest force is {significant(worst_force)} eV/Å, "
-            f"the limit {significant(limits.force_fail_ev_per_angstrom)} eV/Å",
-            {
-                "largest_ev_per_angstrom": worst_force,
-                "fails_above_ev_per_angstrom": limits.force_fail_ev_per_angstrom,
-            },
-        ),
-        _summary(
-            checks.MIN_DISTANCE,
-            seen,
-            f"the closest atoms are {significant(min(ratios))} of the sum of their covalent radii apart, "
-            f"the limit is {significant(limits.distance_fail_ratio)}"
-            if ratios
-            else f"no two atoms are closer than {significant(limits.distance_warn_ratio)} of the sum of their "
-            f"covalent radii, the limit is {significant(limits.distance_fail_ratio)}",
-            {"fails_below_of_covalent_radii": limits.distance_fail_ratio}
-            | ({"smallest_of_covalent_radii": min(ratios)} if ratios else {}),
-        ),
-        _summary(
-            checks.NET_FORCE,
-            seen,
-            f"the largest net force is {significant(worst_net)} meV/Å per atom, "
-            f"the limit {significant(limits.net_force_fail_mev_per_angstrom)} meV/Å",
-            {
-                "largest_mev_per_angstrom_per_atom": worst_net,
-                "fails_above_mev_per_angstrom_per_atom": limits.net_force_fail_mev_per_angstrom,
-            },
-        ),
-        _summary(
-            checks.ENERGY_OUTLIER,
-            seen,
-            f"energies leave the fit on composition by at most {significant(worst_energy)} eV/atom, "
-            f"the limit is {significant(limits.energy_fail_ev_per_atom)} eV/atom",
-            {
-                "largest_residual_ev_per_atom": worst_energy,
-                "fails_above_ev_per_atom": limits.energy_fail_ev_per_atom,
-            },
-        ),
-    ]
-    if virials:
-        text = f"‖W − Wᵀ‖ is at most {significant(max(virials))} of ‖W‖, the limit {limits.virial_fail_ratio:g}"
-        numbers = {"largest_ratio": max(virials), "fails_above_ratio": limits.virial_fail_ratio}
-        results.append(_summary(checks.VIRIAL_SYMMETRY, seen, text, numbers))
-    return tuple(results)
-
-
-def _summary(rule: str, seen: Sequence[Surveyed], worst: str, numbers: dict[str, float]) -> RuleResult:
-    levels = [{found.level for found in one.findings if found.rule == rule} for one in seen]
-    failed = sum("fail" in level for level in levels)
-    warned = sum("warn" in level for level in levels)
-    if failed:
-        verdict = f"{counted(failed, 'frame')} of {len(seen):,} ({percent(failed / len(seen))}) set aside"
-    else:
-        verdict = f"all {counted(len(seen), 'frame')} kept"
-    remark = f", {counted(warned, 'frame')} with a warning" if warned else ""
-    return RuleResult(
-        rule=rule,
-        passed=failed == 0,
-        sentence=f"{verdict}{remark}: {worst}.",
-        numbers={**numbers, "failed_frames": float(failed), "warned_frames": float(warned)},
-    )
+    rows = records.rows
+    used = np.flatnonzero(records.counts.any(axis=0))
+    found = energy_residuals(records.counts[:, used], rows["formula"], rows["energy_ev"])
+    rows["residual_ev_per_atom"], rows["robust_z"] = found.residual, found.robust_z
+    by_rule = levels(records, limits)
+    return Survey(records, limits, by_rule, worst(by_rule), summaries(records, by_rule, limits, origin))

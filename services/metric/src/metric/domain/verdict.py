@@ -21,23 +21,29 @@ _REMEDIES = {
     "forces of all atoms",
     checks.ENERGY_OUTLIER: "leave out calculations that did not converge or ended in another electronic state",
     checks.VIRIAL_SYMMETRY: "check how the virial was read, or upload without it",
+    checks.SCF_CONVERGED: "run the calculations on until the self-consistency converges, or leave them out",
 }
-_LABEL_REMEDY = "Correct the labels and upload a new version; nothing else has to change."
+_LABEL_REMEDY = "Correct this and upload a new version; nothing else has to change."
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the answers are made of. `branches` is empty without a model or when no frame could be predicted."""
+    """What the answers are made of. `branches` is empty without a model or when no frame could be predicted.
+
+    with_new_elements  of the judged frames, how many hold an element that the model has never seen
+    distrusted         something speaks against the labels
+    """
 
     model_version: str | None
     frames_judged: int
     branches: Sequence[BranchJudgement]
     nearest: BranchJudgement | None
     new_elements: tuple[str, ...]
-    labels: RuleResult | None
+    with_new_elements: int
+    distrusted: bool
 
 
-def sound(survey: Survey, labels: RuleResult | None, limits: Limits) -> RuleResult:
+def sound(survey: Survey, against: Sequence[RuleResult], limits: Limits) -> RuleResult:
     """At most `max_failed_fraction` of the frames fail, and nothing speaks against the labels."""
     total, failed = len(survey.frames), survey.failed
     fraction = failed / total
@@ -48,9 +54,10 @@ def sound(survey: Survey, labels: RuleResult | None, limits: Limits) -> RuleResu
         "failed_fraction": fraction,
         "at_most_failed_fraction": limits.max_failed_fraction,
     }
-    if labels is not None and not labels.passed:
+    if against:
+        told = " ".join(one.sentence for one in against)
         return RuleResult(
-            rule="sound", passed=False, sentence=f"{labels.sentence} {_LABEL_REMEDY}", numbers=numbers | labels.numbers
+            rule="sound", passed=False, sentence=f"{told} {_LABEL_REMEDY}", numbers=numbers | against[0].numbers
         )
     if few:
         kept = "Every frame passes" if failed == 0 else f"{counted(failed, 'frame')} of {total:,} set aside"
@@ -72,7 +79,7 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
     if judged.frames_judged == 0:
         sentence = "Not judged: no frame was left that the model could be held against."
         return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
-    if judged.labels is not None and not judged.labels.passed:
+    if judged.distrusted:
         sentence = "Not judged: what the labels of this version say about coverage is not to be trusted."
         return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
     if judged.nearest is None:
@@ -92,16 +99,33 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
     passed = coverage < limits.new_below_coverage
     bound = percent(limits.new_below_coverage)
     if passed:
-        elements = f" {listed(judged.new_elements)} is new to it." if len(judged.new_elements) == 1 else ""
-        elements = elements or (f" {listed(judged.new_elements)} are new to it." if judged.new_elements else "")
+        be = "is" if len(judged.new_elements) == 1 else "are"
+        elements = f" {listed(judged.new_elements)} {be} new to it." if judged.new_elements else ""
         sentence = f"The model can learn from this: {known}; below {bound} counts as new.{elements}"
     else:
         sentence = (
             f"The model knows this already: {known}; from {bound} on, data counts as covered. What would pass: "
-            f"structures that lie farther from that branch, such as other phases, compositions, elements, surfaces, "
-            f"defects, pressures or higher temperatures."
+            f"{_would_pass(judged, near.threshold_ev_per_angstrom)}."
         )
     return RuleResult(rule="new", passed=passed, sentence=sentence, numbers=numbers)
+
+
+def _would_pass(judged: Judged, threshold: float) -> str:
+    """The contributor's own frames that are new, if there are any, and what other structures would be."""
+    uncovered = judged.frames_judged - (int(judged.nearest.covered.sum()) if judged.nearest is not None else 0)
+    others = (
+        "structures that lie farther from that branch, such as other phases, compositions, elements, surfaces, "
+        "defects, pressures or higher temperatures"
+    )
+    if not uncovered:
+        return others
+    hold = (
+        f", {judged.with_new_elements:,} of them with {listed(judged.new_elements)}" if judged.with_new_elements else ""
+    )
+    return (
+        f"more like the {counted(uncovered, 'frame')} here that it does not know (a force off by more than "
+        f"{significant(threshold)} eV/Å{hold}), or {others}"
+    )
 
 
 def outcome(sound_result: RuleResult, new_result: RuleResult) -> Outcome:

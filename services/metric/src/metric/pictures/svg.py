@@ -7,6 +7,7 @@ on any page.
 
 from collections.abc import Sequence
 from html import escape
+from typing import Literal
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
@@ -22,6 +23,12 @@ COLOURS: dict[str, tuple[str, str]] = {
     "force": ("#c2611f", "#f0a868"),
     "known": ("#1d8a68", "#5cc8a2"),
     "useful": ("#c2611f", "#f0a868"),
+    "faint": ("#98a1ae", "#6b7583"),
+    # Cells that are told apart by lightness alone, and what is written on them.
+    "known-cell": ("#bfe3d5", "#2b4f44"),
+    "on-known": ("#174b39", "#cdeee1"),
+    "new-cell": ("#a84e12", "#f0a868"),
+    "on-new": ("#ffffff", "#2b1a08"),
 }
 _LAYERS = 12
 
@@ -57,12 +64,19 @@ class Sheet:
             f'stroke-width="{number(width)}"{dashed}/>'
         )
 
-    def dots(self, points: Sequence[tuple[float, float]], colour: str, size: float, opacity: float) -> None:
-        """Round points: segments without length, with round caps. In several paths, so that crowds show darker."""
+    def dots(
+        self,
+        points: Sequence[tuple[float, float]],
+        colour: str,
+        size: float,
+        opacity: float,
+        shape: Literal["round", "square"] = "round",
+    ) -> None:
+        """Points: segments without length, with caps. In several paths, so that crowds show darker."""
         for layer in range(min(_LAYERS, len(points))):
             path = "".join(f"M{number(x)} {number(y)}h0" for x, y in points[layer::_LAYERS])
             self._shapes.append(
-                f'<path d="{path}" {self._stroke(colour)} stroke-width="{number(size)}" stroke-linecap="round" '
+                f'<path d="{path}" {self._stroke(colour)} stroke-width="{number(size)}" stroke-linecap="{shape}" '
                 f'stroke-opacity="{number(opacity)}"/>'
             )
 

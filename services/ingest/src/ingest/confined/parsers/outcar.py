@@ -1,0 +1,176 @@
+"""VASP's OUTCAR, streamed: memory holds one ionic step, and only the few lines that matter are looked at.
+
+dpdata reads line by line and keeps all frames; it also joins the cells of machine-learned steps with those of the
+next ab initio step, and calls a step unconverged that reached EDIFF in the last of NELM iterations.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from io import RawIOBase
+from pathlib import Path
+
+import numpy as np
+from dpdata.formats.vasp.outcar import system_info
+from frames.frame import FloatArray
+
+from ingest.confined.judging import Raw, Unfit
+from ingest.confined.parsers import columns
+from ingest.confined.parsers.lattice import lower_triangular, volume
+
+_CHUNK = 1 << 22
+_LARGEST_STEP = 1 << 27
+_END = b"free  energy   TOTEN"
+_CELL, _CELL_ROWS = b"VOLUME and BASIS", 5
+_TABLE = b"TOTAL-FORCE (eV/Angst)"
+_STRESS = b"FORCE on cell =-STRESS"
+_REACHED = b"EDIFF is reached"
+_NOT_REACHED = b"EDIFF was not reached"
+_ITERATION = re.compile(rb"Iteration +\d+\( *(\d+)\)")
+_ENERGY = re.compile(rb"free  energy   TOTEN\s*=\s*(\S+)\s+eV")
+_NINE_DECIMALS = re.compile(rb"-?\d+\.\d{9}")
+_IN_KBAR = re.compile(rb"\n +in kB +([^\n]*)\n")
+# kbar Å³ → eV with the constant that dpdata uses for VASP, CODATA 2014: 8e-9 from that of 2018.
+_KBAR = 1e3 / 1.602176621e6
+_REPEAT = "Nothing, if you can do without; else repeat these steps of the calculation."
+_COMPLETE = "Let the calculation finish, or leave the broken step out."
+
+
+def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
+    """Frames of an OUTCAR in order. Raises Unfit, and what dpdata raises for a header without elements."""
+    with files[0].open("rb", buffering=0) as file:
+        blocks = _blocks(file)
+        block = next(blocks)
+        header = block.decode("latin-1").splitlines()
+        names, _, types, nelm, _ = system_info(header, type_idx_zero=True)
+        symbols = [str(names[kind]) for kind in types]
+        yield from _frames(block, blocks, symbols, nelm or 0)
+
+
+def _frames(block: bytes, blocks: Iterator[bytes], symbols: list[str], nelm: int) -> Iterator[Raw | Unfit]:
+    for following in blocks:
+        yield _frame(block, symbols, nelm)
+        block = following
+    # What stands after the last energy: timings, or a step that was cut short.
+    if block.rfind(_TABLE) >= 0:
+        yield Unfit("truncated", "the output breaks off after the forces, before the energy of this step", _COMPLETE)
+
+
+def _blocks(file: RawIOBase) -> Iterator[bytes]:
+    """One ionic step after another, each up to and with the line of its energy; then the rest. Raises Unfit."""
+    rest = b""
+    searched = 0
+    while chunk := file.read(_CHUNK):
+        rest += chunk
+        start = 0
+        while (end := rest.find(_END, max(start, searched))) >= 0 and (line_end := rest.find(b"\n", end)) >= 0:
+            yield rest[start : line_end + 1]
+            start = searched = line_end + 1
+        rest = rest[start:]
+        searched = max(0, len(rest) - len(_END)) if end < 0 else 0
+        if len(rest) > _LARGEST_STEP:
+            reason = f"one ionic step takes more than {_LARGEST_STEP >> 20} MiB"
+            raise Unfit("unreadable", reason, "Convert it to vasprun.xml or extended XYZ, or write less with NWRITE.")
+    if _END in rest:
+        yield rest
+        rest = b""
+    yield rest
+
+
+def _frame(block: bytes, symbols: list[str], nelm: int) -> Raw | Unfit:
+    converged = _converged(block, nelm)
+    if converged is False:
+        return Unfit("unconverged", f"the self-consistency did not converge within NELM = {nelm} iterations", _REPEAT)
+    energy = _ENERGY.match(block, block.rindex(_END))
+    if energy is None:
+        return Unfit("truncated", "the output breaks off within the energy of this step", _COMPLETE)
+    try:
+        table = _table(block, len(symbols))
+        cell = _cell(block)
+        stress = _stress(block)
+    except ValueError as error:
+        return Unfit("not-a-number", f"{error}", "Check this place in the OUTCAR.")
+    if table is None:
+        return Unfit("no-forces", "this step has an energy but no forces", "Write forces with NWRITE = 1 or more.")
+    if len(table) < len(symbols) or cell is None:
+        reason = f"incomplete labels: {len(table)} of {len(symbols)} rows of forces"
+        return Unfit("incomplete", reason if cell is not None else "this step has no cell", _REPEAT)
+    virial = None if stress is None else stress * (_KBAR * volume(cell))
+    return lower_triangular(
+        Raw(
+            symbols=symbols,
+            coords=table[:, :3].copy(),
+            cell=cell,
+            energy=float(energy[1]),
+            forces=table[:, 3:].copy(),
+            virial=virial,
+            converged=converged,
+        )
+    )
+
+
+def _converged(block: bytes, nelm: int) -> bool | None:
+    if block.rfind(_NOT_REACHED) >= 0:
+        return False
+    if block.rfind(_REACHED) >= 0:
+        return True
+    last = block.rfind(b"Iteration")
+    iteration = _ITERATION.match(block, last) if last >= 0 else None
+    if iteration is None:
+        return None
+    return int(iteration[1]) < nelm or not nelm
+
+
+def _table(block: bytes, natoms: int) -> FloatArray | None:
+    """Positions and forces [rows that are complete, 6]; None where there is no table. Raises ValueError."""
+    at = block.rfind(_TABLE)
+    # Tables of a machine-learned force field are no labels.
+    while at >= 0 and b"ML" in block[at : block.find(b"\n", at)]:
+        at = block.rfind(_TABLE, 0, at)
+    if at < 0:
+        return None
+    start = block.find(b"\n", block.find(b"\n", at) + 1) + 1
+    end = block.find(b" ----", start)
+    text = block[start : end if end >= 0 else None]
+    if (fast := columns.table(text, natoms, 6)) is not None:
+        return fast
+    numbers = text.split()
+    if len(numbers) == 6 * natoms:
+        return np.array(numbers, dtype=np.float64).reshape(-1, 6)
+    # Interrupted writing may run into the next record: rows count as long as they are numbers.
+    rows = [row.split()[:6] for row in block[start:].split(b"\n", natoms)[:natoms]]
+    return np.array(_numeric(rows), dtype=np.float64).reshape(-1, 6)
+
+
+def _numeric(rows: list[list[bytes]]) -> list[list[float]]:
+    result: list[list[float]] = []
+    for row in rows:
+        try:
+            numbers = [float(number) for number in row]
+        except ValueError:
+            return result
+        if len(numbers) < 6:
+            return result
+        result.append(numbers)
+    return result
+
+
+def _cell(block: bytes) -> FloatArray | None:
+    at = block.rfind(_CELL)
+    if at < 0:
+        return None
+    rows = block[at : at + 4096].split(b"\n", _CELL_ROWS + 3)[_CELL_ROWS : _CELL_ROWS + 3]
+    # Columns of 13 characters with nine decimals: from 100 Å on, numbers touch.
+    numbers = [_NINE_DECIMALS.findall(row)[:3] for row in rows]
+    if len(numbers) < 3 or any(len(row) < 3 for row in numbers):
+        return None
+    return np.array(numbers, dtype=np.float64)
+
+
+def _stress(block: bytes) -> FloatArray | None:
+    """kbar [3, 3], positive where compressed; None when it was not computed."""
+    at = block.rfind(_STRESS)
+    row = _IN_KBAR.search(block, at) if at >= 0 else None
+    if row is None:
+        return None
+    xx, yy, zz, xy, yz, zx = map(float, row[1].split()[:6])
+    return np.array([[xx, xy, zx], [xy, yy, yz], [zx, yz, zz]])

@@ -1,0 +1,50 @@
+"""Rows of numbers in an output that is read line by line."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from frames.frame import FloatArray
+
+from ingest.confined.judging import Unfit
+
+
+def take(lines: Iterator[str], count: int, what: str) -> list[list[str]]:
+    """The words of the next lines. Raises Unfit where the file ends before them."""
+    rows = [line.split() for line in islice(lines, count)]
+    if len(rows) < count:
+        reason = f"the output breaks off within {what}: {len(rows)} of {count} rows"
+        raise Unfit("truncated", reason, "Let the calculation finish, or leave it out.")
+    return rows
+
+
+def skip(lines: Iterator[str], count: int) -> None:
+    """Titles and rules above a table."""
+    for _ in islice(lines, count):
+        pass
+
+
+def until_blank(lines: Iterator[str]) -> list[list[str]]:
+    """The words of the lines up to a blank one."""
+    rows = []
+    for line in lines:
+        if not (words := line.split()):
+            break
+        rows.append(words)
+    return rows
+
+
+def numbers(rows: list[list[str]], first: int, what: str) -> FloatArray:
+    """Three columns from `first` on, [n, 3]. Raises Unfit."""
+    try:
+        return np.array([row[first : first + 3] for row in rows], dtype=np.float64).reshape(-1, 3)
+    except ValueError as error:
+        raise Unfit("not-a-number", f"{what}: {error}", "Check this place in the output.") from None
+
+
+def number(word: str, what: str) -> float:
+    """Raises Unfit."""
+    try:
+        return float(word)
+    except ValueError:
+        raise Unfit("not-a-number", f"{what} is {word!r}", "Check this place in the output.") from None

@@ -1,0 +1,218 @@
+"""Parses the calculations of one dataset in several confined children, which get work as they get on with it."""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kit.logs import get_logger
+
+from ingest.confinement.children import Children, Ending, Feed, Job
+from ingest.confinement.kernel import Limits
+from ingest.domain import Calculation, Catalogue, IngestBroken, Rejected
+from ingest.progress import Meter
+from ingest.report import Report
+from ingest.settings import MEBIBYTE, IngestSettings
+
+log = get_logger(__name__)
+
+PARSER_IMPORTS = ("ingest.confined.reading",)
+_LOOK_SECONDS = 0.05
+_TELL_SECONDS = 0.4
+_THEORY_SAMPLES = 200
+# Shares are small against the whole, so that parsers end together, and large against the time it takes to hand one out.
+_SHARES = 24
+_LARGEST_SHARE = 64
+# A child is renewed long before its processor time is used up by calculations that are all well.
+_RENEWED_AFTER = 0.25
+
+
+@dataclass
+class Shares:
+    """Calculations that wait for a parser, in order."""
+
+    waiting: deque[Calculation]
+    share_bytes: float
+
+    @classmethod
+    def of(cls, calculations: Sequence[Calculation], parsers: int) -> "Shares":
+        total = sum(one.size for one in calculations)
+        return cls(deque(calculations), total / (parsers * _SHARES))
+
+    def take(self) -> list[Calculation]:
+        """The next share; empty when nothing waits."""
+        taken: list[Calculation] = []
+        size = 0
+        while self.waiting and len(taken) < _LARGEST_SHARE and (not taken or size < self.share_bytes):
+            taken.append(self.waiting.popleft())
+            size += taken[-1].size
+        return taken
+
+    def back(self, calculations: Sequence[Calculation]) -> None:
+        self.waiting.extendleft(reversed(calculations))
+
+
+def parsers(calculations: Sequence[Calculation], settings: IngestSettings) -> int:
+    """How many children the work is worth, at most `parallel_parsers`."""
+    by_bytes = -(-sum(one.size for one in calculations) // settings.bytes_per_parser)
+    by_number = -(-len(calculations) // settings.calculations_per_parser)
+    return max(1, min(settings.parallel_parsers, len(calculations), max(by_bytes, by_number)))
+
+
+@dataclass
+class Parsing:
+    """One dataset's. `run` once, then `spools`, `hashes` and `reports` are the files of child 0, 1, …"""
+
+    children: Children
+    catalogue: Catalogue
+    settings: IngestSettings
+    work: Path
+    calculations: Sequence[Calculation]
+    meter: Meter
+    reports: list[Report] = field(default_factory=list)
+    _deaths: int = 0
+    _parsed: int = 0
+    _frames: int = 0
+    _set_aside: int = 0
+    _bytes: int = 0
+    _told: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._parsers = parsers(self.calculations, self.settings)
+        self._shares = Shares.of(self.calculations, self._parsers)
+        self._total_bytes = max(1, sum(one.size for one in self.calculations))
+        self._theory_every = max(1, len(self.calculations) // _THEORY_SAMPLES)
+
+    async def run(self) -> None:
+        """Every calculation is done afterwards. A child that dies costs the calculation it was at.
+
+        Raises Rejected when too many die, IngestBroken when our own side failed.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._parsers):
+                    group.create_task(self._parser())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _parser(self) -> None:
+        while self._shares.waiting:
+            await self._child()
+
+    async def _child(self) -> None:
+        number, settings = len(self.reports), self.settings
+        spooled = (self.work / f"spool-{number}", self.work / f"hashes-{number}")
+        report = Report(self.work / f"report-{number}.jsonl", number, spooled)
+        self.reports.append(report)
+        job = Job(
+            "ingest.confined.reading:parse",
+            {"tree": str(self.work / "tree"), "theory_every": self._theory_every},
+            Limits(settings.child_memory_mib * MEBIBYTE, settings.child_cpu_seconds, settings.max_spool_bytes),
+            settings.child_wall_seconds,
+            settings.calculation_seconds,
+            outputs=(report.path, *spooled),
+            readable=(self.work / "tree",),
+            imports=PARSER_IMPORTS,
+        )
+        given: dict[int, Calculation] = {}
+        first = self._shares.take()
+        ending = await self.children.run(job, lambda feed: self._feed(feed, first, report, given))
+        await self._note(report, given)
+        if ending.well:
+            _all_answered(given.values())
+            self._count(list(given.values()))
+        else:
+            self._died(ending, report, list(given.values()))
+
+    async def _feed(self, feed: Feed, share: list[Calculation], report: Report, given: dict[int, Calculation]) -> None:
+        """Hand out shares before the one before is done, until none is left or the child is to be renewed."""
+        until = time.monotonic() + _RENEWED_AFTER * self.settings.child_cpu_seconds
+        while share:
+            given.update({one.number: one for one in share})
+            await feed.send(json.dumps([self._asked(one) for one in share]).encode() + b"\n")
+            while len(given) > len(share) // 2:
+                await asyncio.sleep(_LOOK_SECONDS)
+                await self._note(report, given)
+            share = self._shares.take() if time.monotonic() < until else []
+
+    async def _note(self, report: Report, given: dict[int, Calculation]) -> None:
+        ended = await asyncio.to_thread(report.read, given)
+        for one in ended:
+            del given[one.number]
+        self._count(ended)
+
+    def _count(self, ended: Sequence[Calculation]) -> None:
+        self._parsed += len(ended)
+        self._frames += sum(one.frames for one in ended)
+        self._set_aside += sum(one.set_aside for one in ended)
+        self._bytes += sum(one.size for one in ended)
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        self.meter.parsing(
+            self._parsed,
+            self._frames + sum(report.at_frames for report in self.reports),
+            self._set_aside + sum(report.at_failed for report in self.reports),
+            min(1.0, (self._bytes + sum(report.at_bytes for report in self.reports)) / self._total_bytes),
+        )
+
+    def _asked(self, one: Calculation) -> dict[str, object]:
+        known = self.catalogue.named(one.format)
+        return {
+            "number": one.number,
+            "format": one.format,
+            "files": one.files,
+            "options": one.options,
+            "multi": known is not None and known.multi,
+        }
+
+    def _died(self, ending: Ending, report: Report, left: list[Calculation]) -> None:
+        """Set aside the calculation at which a child died, and leave the others to the next one."""
+        current = blame(ending, report.at, left)
+        report.at_frames = report.at_failed = report.at_bytes = 0
+        self._count([current])
+        self._deaths += 1
+        if self._deaths > self.settings.max_parser_deaths:
+            failures = [one.failure for one in self.calculations if one.failure is not None]
+            reason = (
+                f"reading more than {self.settings.max_parser_deaths} calculations had to be ended; the first is"
+                f" {failures[0].path}: {failures[0].reason}"
+            )
+            remedy = f"Repair or leave out what failed, and upload again. {failures[0].remedy}"
+            raise Rejected("too-many-failed", reason, remedy, failures)
+        self._shares.back([one for one in left if one is not current])
+
+
+def blame_ourselves(ending: Ending) -> None:
+    """Raises IngestBroken for what no archive can cause."""
+    for sign in ("No space left on device", "Disk quota exceeded", "ConfinementFailed"):
+        if sign in ending.stderr:
+            raise IngestBroken(f"{ending.why}: {ending.stderr[-500:]}")
+
+
+def blame(ending: Ending, at: int | None, left: Sequence[Calculation]) -> Calculation:
+    """The calculation at which a child died, set aside; without one, the child itself is broken."""
+    blame_ourselves(ending)
+    current = next((one for one in left if one.number == at), None)
+    if current is None:
+        raise IngestBroken(f"a parsing child ended before it began: {ending.why}; {ending.stderr[-500:]}")
+    remedies = {
+        "timed-out": "Split it into smaller files, or leave it out.",
+        "stalled": "Check that the file is complete and of that format, or leave it out.",
+        "too-much-memory": "Split it into smaller files.",
+        "too-much-output": "Split it into smaller files.",
+        "crashed": "Check that the file is complete and of that format, or leave it out.",
+    }
+    rule = ending.rule or "crashed"
+    current.fails(rule, f"reading it was ended: {ending.why}", remedies[rule])
+    log.warning("parser-died", path=current.path, rule=rule, why=ending.why)
+    return current
+
+
+def _all_answered(left: Iterable[Calculation]) -> None:
+    """A child that ended well answered for everything; if not, what it wrote is not to be trusted."""
+    for one in left:
+        one.fails("crashed", "the parser gave no answer for it", "Check that the file is complete.")

@@ -1,0 +1,164 @@
+"""Which frames a dataset keeps, which of them it holds out, and what other datasets have to say in it. Pure rules."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from contracts.base import DatasetRef, Overlap
+from frames.frame import IntArray
+from frames.hashing import HashArray, content_sha256, first_of_each
+from frames.split import held_out_mask
+from numpy.typing import NDArray
+
+from ingest.confined.marks import HELD_OUT, KEPT, KNOWN
+
+KEY_BYTES = 16
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dataset version whose frames are known. Only public ones and the contributor's own are ever named."""
+
+    dataset: DatasetRef
+    owner_id: UUID
+    private: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Frames (indices) of a new dataset that one known dataset version also has, held out there or trained on."""
+
+    source: int
+    held_out: bool
+    places: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the other datasets say about the frames of a new one; a flag a frame, [n].
+
+    held_out  another dataset, or another version of this one, holds the frame out
+    trained   … trains on it
+    known     a dataset that may be named has it
+    standard_frames  frames that a dataset that may be named holds out
+    until     the newest dataset version that was asked
+    """
+
+    held_out: Flags
+    trained: Flags
+    known: Flags
+    overlaps: tuple[Overlap, ...] = ()
+    standard_frames: int = 0
+    until: int = 0
+
+
+Ask = Callable[[HashArray], Awaitable[Elsewhere]]
+
+
+async def nothing_known(hashes: HashArray) -> Elsewhere:
+    """The answer where there are no other datasets."""
+    return elsewhere(len(hashes), [], {}, None, None, 0)
+
+
+def elsewhere(
+    frames: int,
+    hits: list[Hit],
+    sources: Mapping[int, Source],
+    dataset: DatasetRef | None,
+    owner_id: UUID | None,
+    until: int,
+) -> Elsewhere:
+    """Sum up for the dataset of that owner what the known dataset versions have in common with it."""
+    held_out, trained, known, standard = (np.zeros(frames, dtype=np.bool_) for _ in range(4))
+    counts: dict[int, int] = {}
+    for hit in hits:
+        source = sources[hit.source]
+        (held_out if hit.held_out else trained)[hit.places] = True
+        if dataset is not None and source.dataset.dataset_id == dataset.dataset_id:
+            continue
+        if source.private and source.owner_id != owner_id:
+            continue
+        known[hit.places] = True
+        if hit.held_out:
+            standard[hit.places] = True
+        counts[hit.source] = counts.get(hit.source, 0) + len(hit.places)
+    return Elsewhere(
+        held_out=held_out,
+        trained=trained,
+        known=known,
+        overlaps=_overlaps(counts, sources),
+        standard_frames=int(standard.sum()),
+        until=until,
+    )
+
+
+def _overlaps(counts: Mapping[int, int], sources: Mapping[int, Source]) -> tuple[Overlap, ...]:
+    """One for each dataset, that of the version with most frames in common; most frames first."""
+    best: dict[UUID, tuple[int, int, int]] = {}
+    for number, count in counts.items():
+        ref = sources[number].dataset
+        best[ref.dataset_id] = max(best.get(ref.dataset_id, (0, 0, 0)), (count, ref.version, number))
+    ranked = sorted(best.values(), key=lambda one: (-one[0], one[2]))
+    return tuple(
+        Overlap(dataset=sources[number].dataset, title=sources[number].title, frames=count)
+        for count, _, number in ranked
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The frames of a dataset: different from each other, in the order in which they were read.
+
+    hashes    uint8 [n, 32]
+    held_out  [n]
+    marks     what assembling is to do with each frame that was read, duplicates included: a byte each
+    """
+
+    hashes: HashArray
+    held_out: Flags
+    marks: bytes
+    elsewhere: Elsewhere
+
+    @property
+    def frames(self) -> int:
+        return len(self.hashes)
+
+    @property
+    def held_out_frames(self) -> int:
+        return int(self.held_out.sum())
+
+    @property
+    def train_frames(self) -> int:
+        return self.frames - self.held_out_frames
+
+    @property
+    def duplicate_frames(self) -> int:
+        return len(self.marks) - self.frames
+
+    @property
+    def content_sha256(self) -> str:
+        return content_sha256(self.hashes)
+
+
+async def select(read: HashArray, ask: Ask) -> Selection:
+    """Decide over every frame that was read, [m, 32]: the first of equal ones is kept."""
+    # In threads: millions of frames take seconds.
+    first = await asyncio.to_thread(first_of_each, read)
+    hashes = np.ascontiguousarray(read[first])
+    others = await ask(hashes)
+    held_out = await asyncio.to_thread(held_out_mask, hashes, others.held_out, others.trained)
+    marks = np.zeros(len(read), dtype=np.uint8)
+    marks[first] = KEPT + HELD_OUT * held_out + KNOWN * others.known
+    return Selection(hashes, held_out, marks.tobytes(), others)
+
+
+def overtaken(selection: Selection, newer: list[Hit]) -> bool:
+    """Whether datasets that were kept since then make another selection necessary.
+
+    It is when one holds out what this one trains on, or trains on what this one holds out.
+    """
+    return any(bool((selection.held_out[hit.places] != hit.held_out).any()) for hit in newer)

@@ -1,0 +1,50 @@
+"""The per-frame table as files: CSV for people and spreadsheets, Parquet for programs."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metric.domain.table import Cell, Column, Table
+
+CSV = "frames.csv"
+PARQUET = "frames.parquet"
+_TYPES = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64(), "truth": pa.bool_()}
+# A spreadsheet takes a cell that begins so for a formula, and a path may come from anybody.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def write_tables(table: Table, folder: Path, about: dict[str, str]) -> dict[str, Path]:
+    """File name → path in `folder`. `about` goes into the Parquet file's metadata. Memory holds a block of rows."""
+    files = {CSV: folder / CSV, PARQUET: folder / PARQUET}
+    schema = pa.schema([_field(column) for column in table.columns], metadata=about)
+    # RFC 4180: lines end with CR LF, quotes double.
+    with (
+        files[CSV].open("w", encoding="utf-8", errors="backslashreplace", newline="") as text,
+        pq.ParquetWriter(files[PARQUET], schema, compression="zstd") as parquet,
+    ):
+        writer = csv.writer(text)
+        writer.writerow(column.name for column in table.columns)
+        for block in table.blocks():
+            parquet.write_batch(
+                pa.record_batch(
+                    [pa.array(cells, type=field.type) for cells, field in zip(block, schema, strict=True)],
+                    schema=schema,
+                )
+            )
+            writer.writerows([_csv(cell) for cell in row] for row in zip(*block, strict=True))
+    return files
+
+
+def _field(column: Column) -> pa.Field:
+    metadata = {"unit": column.unit, "description": column.description}
+    return pa.field(column.name, _TYPES[column.kind], metadata={key: value for key, value in metadata.items() if value})
+
+
+def _csv(cell: Cell) -> Cell:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
+        return f"'{cell}"
+    return cell

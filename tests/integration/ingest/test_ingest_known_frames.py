@@ -1,0 +1,214 @@
+"""Known frames in a real PostgreSQL: what joins is found again, by its index alone, and only by whom it may be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory
+from contracts.envelope import Attributes
+from contracts.events import DatasetUploaded, DatasetValidated
+from frames.hashing import HashArray
+from ingest.domain import Progress, Tell
+from ingest.handlers import Handlers
+from ingest.selecting import Ask, Elsewhere, Selection, nothing_known, select
+from ingest.service import Outcome
+from ingest.store import Store
+from kit.bus import Delivery
+from kit.db import Database
+from kit.migrations import migrate
+from psycopg.errors import UniqueViolation
+
+OWNER = uuid4()
+STORE = Store()
+
+
+@pytest.fixture
+async def database(service_env: Callable[[str], dict[str, str]]) -> AsyncIterator[Database]:
+    dsn = service_env("ingest")["POTLUCK_INGEST_DATABASE_DSN"]
+    migrate(dsn, "ingest")
+    async with Database.opened(dsn, "test", 4) as opened:
+        yield opened
+
+
+def uploaded(
+    title: str, owner: UUID = OWNER, private: bool = False, dataset: DatasetRef | None = None
+) -> DatasetUploaded:
+    return DatasetUploaded(
+        dataset=dataset or DatasetRef(dataset_id=uuid4(), version=1),
+        owner_id=owner,
+        credit=Credit(title=title, authors=(), licence="CC-BY-4.0", private=private),
+        archive=BlobRef(key="x", sha256="a" * 64, size=1),
+        filename="x.tar",
+        format="detect",
+    )
+
+
+def hashes(count: int, seed: int) -> HashArray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 32), dtype=np.uint8)
+
+
+async def join(database: Database, event: DatasetUploaded, read: HashArray) -> Selection:
+    """As a service does: ask, decide, keep."""
+    async with database.transaction() as connection:
+        others = await STORE.elsewhere(connection, event, read)
+
+    async def ask(_hashes: HashArray) -> Elsewhere:
+        return others
+
+    selection = await select(read, ask)
+    async with database.transaction() as connection:
+        assert await STORE.joined_since(connection, selection) == []
+        await STORE.keep_frames(connection, event, selection)
+    return selection
+
+
+async def test_what_joins_is_found_again(database: Database) -> None:
+    common = hashes(12_000, 1)
+    first = uploaded("first", owner=uuid4())
+    kept = await join(database, first, common)
+    second = uploaded("second")
+    mixed = np.concatenate([hashes(5_000, 2), common[:11_000]])
+    selection = await join(database, second, mixed)
+    said = selection.elsewhere
+    assert [(one.dataset, one.title, one.frames) for one in said.overlaps] == [(first.dataset, "first", 11_000)]
+    np.testing.assert_array_equal(said.known, np.arange(16_000) >= 5_000)
+    np.testing.assert_array_equal(said.held_out[5_000:], kept.held_out[:11_000])
+    np.testing.assert_array_equal(said.trained[5_000:], ~kept.held_out[:11_000])
+    assert said.standard_frames == int(kept.held_out[:11_000].sum())
+    assert not (said.held_out & ~selection.held_out).any()
+
+
+async def test_private_datasets_decide_over_the_split_and_are_not_named(database: Database) -> None:
+    read = hashes(100, 3)
+    secret = await join(database, uploaded("secret", owner=uuid4(), private=True), read)
+    own = await join(database, uploaded("own", private=True), read)
+    np.testing.assert_array_equal(own.held_out, secret.held_out)
+    assert (own.elsewhere.overlaps, own.elsewhere.standard_frames) == ((), 0)
+    assert not own.elsewhere.known.any()
+    mine = await join(database, uploaded("mine"), read)
+    assert [one.title for one in mine.elsewhere.overlaps] == ["own"]
+    strangers = await join(database, uploaded("strangers", owner=uuid4()), read)
+    assert [one.title for one in strangers.elsewhere.overlaps] == ["mine"]
+
+
+async def test_an_earlier_version_is_no_overlap_and_keeps_its_split(database: Database) -> None:
+    entry = uuid4()
+    first = uploaded("v1", dataset=DatasetRef(dataset_id=entry, version=1))
+    kept = await join(database, first, hashes(60, 4))
+    second = uploaded("v2", dataset=DatasetRef(dataset_id=entry, version=2))
+    more = await join(database, second, np.concatenate([hashes(60, 4), hashes(400, 5)]))
+    assert (more.elsewhere.overlaps, more.elsewhere.standard_frames) == ((), 0)
+    np.testing.assert_array_equal(more.held_out[:60], kept.held_out)
+    assert more.held_out_frames == 46
+
+
+async def test_who_comes_second_hears_of_who_joined_meanwhile(database: Database) -> None:
+    read = hashes(50, 6)
+    late = await select(read, nothing_known)
+    await join(database, uploaded("early"), read)
+    async with database.transaction() as connection:
+        newer = await STORE.joined_since(connection, late)
+        assert sorted((hit.held_out, len(hit.places)) for hit in newer) == [(False, 38), (True, 12)]
+        for hit in newer:
+            assert (late.held_out[hit.places] == hit.held_out).all()
+
+
+@dataclass
+class Overtaken:
+    """Reads the same frames every time; `meanwhile` happens during the first."""
+
+    frames: HashArray
+    meanwhile: Callable[[], Awaitable[object]]
+    seconds: float = 0.0
+    read_before: list[Selection] = field(default_factory=list)
+
+    async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome:
+        tell(Progress("parsing", calculations=1))
+        selection = await select(self.frames, ask)
+        if not self.read_before:
+            await self.meanwhile()
+        await asyncio.sleep(self.seconds)
+        self.read_before.append(selection)
+        blob = BlobRef(key="x", sha256="a" * 64, size=1)
+        told = DatasetValidated(
+            dataset=event.dataset, credit=event.credit, manifest=blob, content_sha256=selection.content_sha256,
+            format="extxyz", frames=selection.frames, train_frames=selection.train_frames,
+            held_out_frames=selection.held_out_frames, duplicate_frames=0, elements=("Si",), has_virial=False,
+            level_of_theory=LevelOfTheory(), set_aside_count=0, set_aside=(),
+        )  # fmt: skip
+        return Outcome(told, selection)
+
+
+def delivery(event: DatasetUploaded) -> Delivery:
+    attributes = Attributes(
+        id=uuid4(), type=event.ce_type(), source="potluck/gateway", subject=event.about(), time=datetime.now(UTC)
+    )
+    return Delivery("ingest-dataset-uploaded", attributes, 1)
+
+
+async def outbox(database: Database) -> list[str]:
+    async with database.transaction() as connection:
+        cursor = await connection.execute("select subject from outbox order by seq")
+        return [row["subject"] for row in await cursor.fetchall()]
+
+
+async def test_a_dataset_that_was_overtaken_is_read_again_and_split_alike(database: Database) -> None:
+    """Two uploads of the same frames, the earlier one with more of them, so that it splits them differently."""
+    common = hashes(100, 9)
+    early: list[Selection] = []
+
+    async def meanwhile() -> None:
+        early.append(await join(database, uploaded("early"), np.concatenate([hashes(900, 10), common])))
+
+    reading = Overtaken(common, meanwhile)
+    event = uploaded("late")
+    await Handlers(database, STORE, reading).on_dataset_uploaded(event, delivery(event))
+    first, second = reading.read_before
+    trained = ~early[0].held_out[900:]
+    assert (first.held_out & trained).any()
+    assert (second.held_out[~trained]).all()
+    assert [one.title for one in second.elsewhere.overlaps] == ["early"]
+    assert await outbox(database) == ["potluck.dataset.validated"]
+    async with database.transaction() as connection:
+        row = await STORE.dataset(connection, event.dataset)
+    assert row is not None
+    assert row["state"] == "validated"
+
+
+async def test_progress_is_told_while_it_takes_long_and_never_after_the_outcome(database: Database) -> None:
+    async def nothing() -> None:
+        return None
+
+    for seconds, told in ((0.2, 0), (1.5, 1)):
+        event = uploaded("x")
+        await Handlers(database, STORE, Overtaken(hashes(5, 11), nothing, seconds)).on_dataset_uploaded(
+            event, delivery(event)
+        )
+        assert await outbox(database) == ["potluck.dataset.reading"] * told + ["potluck.dataset.validated"]
+        async with database.transaction() as connection:
+            assert not await STORE.is_being_read(connection, event.dataset)
+            await connection.execute("delete from outbox")
+
+
+async def test_a_dataset_version_joins_once(database: Database) -> None:
+    event = uploaded("once")
+    selection = await join(database, event, hashes(5, 7))
+    with pytest.raises(UniqueViolation):
+        async with database.transaction() as connection:
+            await STORE.keep_frames(connection, event, selection)
+
+
+async def test_the_query_goes_by_the_index_however_many_are_asked(database: Database) -> None:
+    await join(database, uploaded("many"), hashes(30_000, 8))
+    text = STORE._queries._named("frames_elsewhere").as_string()
+    asked = [UUID(bytes=bytes(row[:16])) for row in hashes(10_000, 8)]
+    async with database.transaction() as connection:
+        await connection.execute("analyze known_frames")
+        cursor = await connection.execute(f"explain {text}".encode(), {"hashes": asked, "after": 0})
+        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+    assert "Index Scan using known_frames_hash" in plan
+    assert "Seq Scan" not in plan

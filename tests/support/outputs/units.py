@@ -1,0 +1,9 @@
+"""CODATA 2018, so that a wrong constant in a reader shows."""
+
+BOHR = 0.529177210903  # Å
+HARTREE = 27.211386245988  # eV
+RYDBERG = HARTREE / 2
+KBAR = 6.241509074460763e-4  # eV/Å³
+GPA = 10 * KBAR
+KCAL_PER_MOL = 0.0433641042419  # eV
+EV = 1.602176634e-19  # J

@@ -1,0 +1,134 @@
+"""How work is dealt out to parsing children, and how far what they report is believed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ingest.confinement.children import Ending
+from ingest.domain import Calculation, IngestBroken, Spooled
+from ingest.parsing import Shares, blame, parsers
+from ingest.report import Report, listed
+from ingest.settings import IngestSettings
+
+
+def calculation(number: int, size: int = 1) -> Calculation:
+    return Calculation(number, f"f{number}/scf.out", "qe/pw/scf", ("x",), {}, size)
+
+
+@given(sizes=st.lists(st.integers(0, 10**9), min_size=1, max_size=200), children=st.integers(1, 8))
+def test_every_calculation_is_dealt_once_and_in_order(sizes: list[int], children: int) -> None:
+    shares = Shares.of([calculation(number, size) for number, size in enumerate(sizes)], children)
+    dealt = []
+    while share := shares.take():
+        assert len(share) <= 64
+        dealt += [one.number for one in share]
+    assert dealt == list(range(len(sizes)))
+
+
+def test_a_heavy_calculation_goes_alone_and_what_comes_back_is_next() -> None:
+    shares = Shares.of([calculation(0, 10**9), calculation(1), calculation(2)], 2)
+    first = shares.take()
+    assert [one.number for one in first] == [0]
+    shares.back(first)
+    assert [one.number for one in shares.take()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"), [([1], 1), ([1] * 64, 1), ([1] * 65, 2), ([1 << 30], 1), ([1 << 30] * 2, 2), ([1] * 10_000, 4)]
+)
+def test_more_work_is_worth_more_parsers(sizes: list[int], count: int) -> None:
+    settings = IngestSettings(blobs_url="file:///unused", parallel_parsers=4)
+    found = parsers([calculation(number, size) for number, size in enumerate(sizes)], settings)
+    assert found == count or (sum(sizes) > 1 << 30 and found >= count)
+
+
+def line(**said: object) -> str:
+    return json.dumps(said) + "\n"
+
+
+def end(number: int, **changes: object) -> str:
+    good: dict[str, Any] = {
+        "theory": {}, "frames": 1, "frames_failed": 0, "unconverged": 0, "failed": False, "set_aside": [],
+        "spool": [0, 10], "first": 0, "largest_force": 1.5,
+    }  # fmt: skip
+    return line(end=number, **(good | changes))
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    (tmp_path / "spool").write_bytes(bytes(100))
+    (tmp_path / "hashes").write_bytes(bytes(64))
+    return Report(tmp_path / "report", 3, (tmp_path / "spool", tmp_path / "hashes"))
+
+
+def test_a_report_is_believed_as_far_as_it_fits(report: Report) -> None:
+    calculations = {number: calculation(number) for number in range(9)}
+    entry = {"frame": 2, "rule": "not-finite", "reason": "x" * 10_000, "remedy": "y"}
+    text = line(begin=0) + end(0, set_aside=[entry]) + line(begin=1) + end(1, frames=-5) + end(99) + "[1]\n"
+    text += end(3, spool=[0, 101]) + end(4, first=2) + end(5, largest_force=float("inf")) + end(6, spool=[9, 3])
+    text += line(begin=2) + '{"end": 2, "fra'
+    report.path.write_text(text)
+    ended = report.read(calculations)
+    assert [one.number for one in ended] == [0]
+    assert [number for number, one in calculations.items() if one.done] == [0]
+    assert report.at == 2
+    first = calculations[0]
+    assert (first.frames, first.spool, first.set_aside) == (1, Spooled(3, 0, 10, 0), 1)
+    (told,) = listed(calculations.values(), {3: report.path}, 10)
+    assert (told.path, told.frame, len(told.reason)) == ("f0/scf.out", 2, 500)
+
+
+def test_a_report_is_read_while_it_grows(report: Report) -> None:
+    calculations = {number: calculation(number) for number in range(3)}
+    assert report.read(calculations) == []
+    whole = line(begin=0) + line(at=0, frames=500, failed=2, bytes=77)
+    report.path.write_text(whole[:-5])
+    assert report.read(calculations) == []
+    assert (report.at, report.at_frames) == (0, 0)
+    report.path.write_text(whole)
+    assert report.read(calculations) == []
+    assert (report.at_frames, report.at_failed, report.at_bytes) == (500, 2, 77)
+    report.path.write_text(whole + end(0))
+    assert [one.number for one in report.read(calculations)] == [0]
+    assert (report.at, report.at_frames, report.at_bytes) == (None, 0, 0)
+
+
+def test_an_endless_line_is_skipped(report: Report) -> None:
+    report.path.write_bytes(b"x" * (17 << 20) + b"\n" + end(0).encode())
+    calculations = {0: calculation(0)}
+    while not calculations[0].done:
+        before = report.path.stat().st_size
+        report.read(calculations)
+        assert before == report.path.stat().st_size
+
+
+def test_only_so_many_entries_are_listed_and_the_first_ones(report: Report) -> None:
+    calculations = {number: calculation(number) for number in range(4)}
+    entries = [{"frame": at, "rule": "r", "reason": "x", "remedy": "y"} for at in range(5)]
+    # In the order in which children finished, which is another one every time.
+    report.path.write_text("".join(end(number, set_aside=entries, frames_failed=5) for number in (3, 0, 2)))
+    report.read(calculations)
+    calculations[1].fails("stalled", "no progress", "Look.")
+    told = listed(calculations.values(), {3: report.path}, 8)
+    assert [(one.path[:2], one.frame) for one in told] == [
+        *(("f0", at) for at in range(5)),
+        ("f1", None),
+        ("f2", 0),
+        ("f2", 1),
+    ]
+    assert sum(one.set_aside for one in calculations.values()) == 16
+
+
+def test_a_child_that_dies_before_it_begins_is_our_fault() -> None:
+    ending = Ending("was ended by SIGSEGV", "crashed", "")
+    with pytest.raises(IngestBroken, match="before it began"):
+        blame(ending, None, [calculation(0)])
+    with pytest.raises(IngestBroken, match="No space left"):
+        blame(Ending("crashed", "crashed", "OSError: No space left on device"), 0, [calculation(0)])
+    left = [calculation(0), calculation(1)]
+    assert blame(ending, 1, left) is left[1]
+    assert left[1].failure is not None
+    assert left[1].failure.rule == "crashed"
