@@ -12,6 +12,7 @@ from contracts.fleet.v1 import fleet_pb2 as pb
 from crystals import crystals
 from dpa.checkpoint import branches
 from kit.blobs import Blobs
+from registry.publication import check_frames
 from trainer_fleet import FakeFleet, WorkerProcess, candidate, children, message, serving, stored_branch, until
 
 STEPS = 60
@@ -198,6 +199,7 @@ async def test_a_withdrawn_datasets_branch_is_removed_only_if_the_round_says_so(
     assert branches(release) == ["germanium", "carbide"]
     for branch in without.branches:
         check_single_frames(branch)
+        check_frames(branch, without)  # as the registry does, before the first step too
     # Exactly as before: the parent was measured on the same frames when it still had both branches.
     was, now = first.branches[1].held_out_frames, without.branches[0].held_out_frames
     assert was is not None
