@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status demo test test-unit check format gen released bench lock clean
+.PHONY: help setup build up down status operate demo test test-unit check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -67,6 +67,9 @@ down: ## stop the platform that `make up` started
 
 status: ## tell what runs
 	python -m onemachine status
+
+operate: ## steer growth: make operate DO="rounds", "bisect <round>", "pause", …; `python -m registry --help` lists all
+	python -m onemachine operate -- $(DO)
 
 demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
 	python -m onemachine demo $(if $(EXIT),--exit)

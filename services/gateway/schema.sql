@@ -118,7 +118,8 @@ CREATE TABLE gateway.round_datasets (
     round_id uuid NOT NULL,
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
-    branch text NOT NULL
+    branch text NOT NULL,
+    released jsonb
 );
 CREATE TABLE gateway.rounds (
     round_id uuid NOT NULL,

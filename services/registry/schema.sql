@@ -12,7 +12,9 @@ CREATE TABLE registry.alias_moves (
     alias text NOT NULL,
     version text NOT NULL,
     moved_at timestamp with time zone DEFAULT now() NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    kind text NOT NULL,
+    CONSTRAINT alias_moves_kind_check CHECK ((kind = ANY (ARRAY['publication'::text, 'move'::text, 'rollback'::text])))
 );
 ALTER TABLE registry.alias_moves ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME registry.alias_moves_seq_seq
@@ -47,7 +49,9 @@ CREATE TABLE registry.datasets (
     traceparent text,
     state text DEFAULT 'waiting'::text NOT NULL,
     reason text,
-    CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text]))),
+    relative_weight double precision,
+    CONSTRAINT datasets_relative_weight_check CHECK ((relative_weight > (0)::double precision)),
+    CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reserved'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'withdrawn'::text]))),
     CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
     CONSTRAINT datasets_version_check CHECK ((version > 0))
 );
@@ -64,6 +68,43 @@ CREATE TABLE registry.inbox (
     event_id uuid NOT NULL,
     handled timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE registry.inquiries (
+    inquiry_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    kind text NOT NULL,
+    round_id uuid NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT inquiries_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT inquiries_kind_check CHECK ((kind = ANY (ARRAY['bisect'::text, 'rerun'::text])))
+);
+ALTER TABLE registry.inquiries ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registry.inquiries_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE registry.inquiry_groups (
+    inquiry_id uuid NOT NULL,
+    number integer NOT NULL,
+    members bigint[] NOT NULL,
+    state text NOT NULL,
+    sibling integer,
+    suspected boolean NOT NULL,
+    round_id uuid,
+    CONSTRAINT inquiry_groups_members_check CHECK ((cardinality(members) > 0)),
+    CONSTRAINT inquiry_groups_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'training'::text, 'published'::text, 'split'::text, 'set-aside'::text, 'released'::text])))
+);
+CREATE TABLE registry.line (
+    one boolean DEFAULT true NOT NULL,
+    paused_at timestamp with time zone,
+    reason text,
+    CONSTRAINT line_check CHECK (((paused_at IS NULL) = (reason IS NULL))),
+    CONSTRAINT line_one_check CHECK (one)
+);
 CREATE TABLE registry.models (
     version text NOT NULL,
     major integer NOT NULL,
@@ -76,7 +117,10 @@ CREATE TABLE registry.models (
     rules jsonb NOT NULL,
     standard_score double precision NOT NULL,
     contributors text[] NOT NULL,
-    published_at timestamp with time zone NOT NULL
+    published_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    retired_reason text,
+    CONSTRAINT models_retired CHECK (((retired_at IS NULL) = (retired_reason IS NULL)))
 );
 CREATE TABLE registry.outbox (
     seq bigint NOT NULL,
@@ -130,9 +174,9 @@ CREATE TABLE registry.rounds (
     model_version text,
     collected boolean DEFAULT false NOT NULL,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
-    CONSTRAINT rounds_check1 CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
-    CONSTRAINT rounds_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text]))),
+    CONSTRAINT rounds_ended CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT rounds_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT rounds_total_steps_check CHECK ((total_steps > 0))
 );
 ALTER TABLE registry.rounds ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
@@ -158,6 +202,14 @@ ALTER TABLE ONLY registry.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY registry.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY registry.inquiries
+    ADD CONSTRAINT inquiries_pkey PRIMARY KEY (inquiry_id);
+ALTER TABLE ONLY registry.inquiries
+    ADD CONSTRAINT inquiries_sequence_key UNIQUE (sequence);
+ALTER TABLE ONLY registry.inquiry_groups
+    ADD CONSTRAINT inquiry_groups_pkey PRIMARY KEY (inquiry_id, number);
+ALTER TABLE ONLY registry.line
+    ADD CONSTRAINT line_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_major_minor_key UNIQUE (major, minor);
 ALTER TABLE ONLY registry.models
@@ -180,12 +232,20 @@ ALTER TABLE ONLY registry.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
 CREATE INDEX datasets_waiting ON registry.datasets USING btree (arrival) WHERE (state = 'waiting'::text);
+CREATE UNIQUE INDEX inquiries_one_open ON registry.inquiries USING btree ((true)) WHERE (ended_at IS NULL);
+CREATE INDEX inquiry_groups_round ON registry.inquiry_groups USING btree (round_id);
 CREATE UNIQUE INDEX rounds_one_open ON registry.rounds USING btree ((true)) WHERE (state = ANY (ARRAY['waiting'::text, 'training'::text]));
 CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.inquiries
+    ADD CONSTRAINT inquiries_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.inquiry_groups
+    ADD CONSTRAINT inquiry_groups_inquiry_id_fkey FOREIGN KEY (inquiry_id) REFERENCES registry.inquiries(inquiry_id);
+ALTER TABLE ONLY registry.inquiry_groups
+    ADD CONSTRAINT inquiry_groups_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
 ALTER TABLE ONLY registry.models

@@ -1,7 +1,7 @@
 """Events as other services would send them, for one dataset."""
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from contracts.artifacts import MetricReport
@@ -37,6 +37,7 @@ from contracts.events import (
     TrainingFinished,
     TrainingProgress,
     TrainingQueued,
+    TrainingReleased,
     TrainingStarted,
 )
 
@@ -238,6 +239,16 @@ def finished(round_id: UUID, force: float = 100) -> TrainingFinished:
 def failed(round_id: UUID, attempt: int = 1, *, will_retry: bool = False) -> TrainingFailed:
     return TrainingFailed(
         round_id=round_id, attempt=attempt, rule="not-finite", reason="The loss is NaN.", will_retry=will_retry
+    )
+
+
+def released(round_id: UUID, *datasets: DatasetRef, outcome: Literal["waits", "failed"] = "waits") -> TrainingReleased:
+    return TrainingReleased(
+        round_id=round_id,
+        datasets=datasets,
+        outcome=outcome,
+        rule="bisecting" if outcome == "waits" else "isolated",
+        reason="One of the datasets is looked for." if outcome == "waits" else "A round with it alone failed too.",
     )
 
 

@@ -15,6 +15,7 @@ from contracts.envelope import Event
 from contracts.events import BY_TYPE
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub, add_FleetServiceServicer_to_server
+from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub, add_OperatorServiceServicer_to_server
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from kit.blobs import Blobs
 from kit.db import Database
@@ -24,6 +25,7 @@ from kit.service import foundation
 from pydantic import SecretStr
 from registry.domain import RoundPlan
 from registry.growth import Growth
+from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
@@ -34,6 +36,7 @@ from registry_examples import Numbers, blob, dataset_manifest, file_names, manif
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
+    from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
 TOKEN = SecretStr("token-of-the-tests")
@@ -58,6 +61,7 @@ class Bench:
         self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
         self.fleet: FleetServiceAsyncStub
         self.queries: RegistryServiceAsyncStub
+        self.operator: OperatorServiceAsyncStub
         self.address = ""
 
     # The database, read directly
@@ -219,12 +223,19 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
                 RegistryServicer(base.database, bench.store),
                 "contracts.registry.v1.RegistryService",
             ),
+            ServiceEntry(
+                add_OperatorServiceServicer_to_server,
+                OperatorServicer(base.database, bench.store),
+                "contracts.operator.v1.OperatorService",
+                TOKEN,
+            ),
         ]
         async with serve("127.0.0.1:0", entries, grace_seconds=0.1) as port:
             bench.address = f"127.0.0.1:{port}"
             async with channel(bench.address, TOKEN) as connection:
                 bench.fleet = FleetServiceStub(connection)
                 bench.queries = RegistryServiceStub(connection)
+                bench.operator = OperatorServiceStub(connection)
                 yield bench
 
 

@@ -21,6 +21,7 @@ def policy(**changes: object) -> GrowthPolicy:
         "preset": "laptop",
         "first_round_min_datasets": 2,
         "gather_seconds": 10,
+        "gather_max_seconds": 1_000_000,
         "max_datasets_per_round": 3,
         "first_round_steps": 100,
         "growth_round_steps": 90,

@@ -44,6 +44,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     hand_backs: list[pb.HandBackRequest] = field(default_factory=list)
     failures: list[pb.FailRequest] = field(default_factory=list)
     submissions: list[pb.SubmitRequest] = field(default_factory=list)
+    paused: bool = False
     stale_calls: int = 0
     beats: int = 0
 
@@ -63,7 +64,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
         self.expires = time.monotonic() + self.ttl
 
     async def Lease(self, request: pb.LeaseRequest, context: object) -> pb.LeaseResponse:
-        if self.spec is None or time.monotonic() < self.expires:
+        if self.spec is None or self.paused or time.monotonic() < self.expires:
             return pb.LeaseResponse(retry_after=Duration(nanos=200_000_000))
         self.fence += 1
         self.expires = time.monotonic() + self.ttl
@@ -81,7 +82,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
         await self._checked(request, context)
         self.beats += 1
-        return pb.HeartbeatResponse(ttl=Duration(seconds=int(self.ttl)))
+        return pb.HeartbeatResponse(ttl=Duration(seconds=int(self.ttl)), hand_back=self.paused)
 
     async def Report(self, request: pb.ReportRequest, context: object) -> pb.ReportResponse:
         await self._checked(request, context)

@@ -238,6 +238,24 @@ class MetricReport(Frozen):
     device: str = Field(default="cpu", description="where the model predicted, e.g. 'cpu', 'cuda'")
 
 
+class FrameErrors(Frozen):
+    """Errors of one prediction on each held-out frame, in their order, rounded to six digits."""
+
+    energy_mev_per_atom: tuple[float, ...] = Field(description="|ΔE|/N of each frame")
+    force_mev_per_angstrom: tuple[float, ...] = Field(description="√(Σ‖ΔF‖²/3N) of each frame")
+
+
+class HeldOutFrames(Frozen):
+    """What confidence intervals are drawn from: the same frames, predicted by three."""
+
+    atoms: tuple[int, ...] = Field(description="N of each frame")
+    after: FrameErrors = Field(description="the candidate")
+    before: FrameErrors | None = Field(
+        default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
+    )
+    baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
+
+
 class BranchManifest(Frozen):
     """One fitting head of a model."""
 
@@ -253,6 +271,9 @@ class BranchManifest(Frozen):
     )
     baseline_energy_rmse_mev_per_atom: float = Field(description="composition-only baseline on the same frames")
     baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
+    held_out_frames: HeldOutFrames | None = Field(
+        default=None, description="none in manifests written before it was there"
+    )
 
 
 class ModelManifest(Frozen):

@@ -14,11 +14,13 @@ from contracts.events import (
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
+    ModelRetired,
     ModelWithheld,
     TrainingFailed,
     TrainingFinished,
     TrainingProgress,
     TrainingQueued,
+    TrainingReleased,
     TrainingStarted,
 )
 
@@ -49,8 +51,10 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         TrainingProgress,
         TrainingFinished,
         TrainingFailed,
+        TrainingReleased,
         ModelPublished,
         ModelWithheld,
+        ModelRetired,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }

@@ -15,7 +15,7 @@ from dpa.batches import Batch, UnknownElement, batches
 from dpa.checkpoint import NotACheckpoint, branches, load
 from dpa.predictor import Predictor, UnknownBranch
 from dpa.release import freeze, write_release
-from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches
 from frames.store import write
 from trainer.engine.session import build
 from trainer.preset import load_preset
@@ -161,6 +161,45 @@ def test_a_branch_that_cannot_be_added_is_refused(model: Path) -> None:
     ):
         with pytest.raises(CannotGrow, match=words):
             add_branches(load(model), [new])
+
+
+def test_the_other_branches_predict_exactly_as_before_when_one_is_removed(model: Path, tmp_path: Path) -> None:
+    before = grown(model, tmp_path, NewBranch("carbide", "silicon", {"Si": 1.5, "C": -2.0}, ("C", "Si")))
+    checkpoint = load(before)
+    remove_branches(checkpoint, ["silicon"])  # the first one: deepmd shares its weights with all others
+    after = tmp_path / "after.pt"
+    torch.save(checkpoint, after)
+    assert branches(after) == ["germanium", "carbide"]
+    assert not [key for key in checkpoint["model"] if ".silicon." in key]
+    with pytest.raises(UnknownBranch):
+        Predictor(after, "silicon")
+    for name in ("germanium", "carbide"):
+        was, now = Predictor(before, name).predict(FRAMES), Predictor(after, name).predict(FRAMES)
+        np.testing.assert_array_equal(was.energy, now.energy)
+        np.testing.assert_array_equal(np.concatenate(was.forces), np.concatenate(now.forces))
+
+
+def test_a_removed_branchs_case_is_cleared_and_given_to_the_next_new_branch(model: Path) -> None:
+    checkpoint = load(model)
+    state, key = checkpoint["model"], "model.{}.atomic_model.fitting_net.case_embd"
+    case = int(state[key.format("silicon")].argmax())
+    remove_branches(checkpoint, ["silicon"])
+    matrix = state["model.germanium.atomic_model.fitting_net.filter_layers.networks.0.layers.0.matrix"]
+    row = matrix.shape[0] - case_dimension(checkpoint) + case
+    assert not matrix[row].any()
+    add_branches(checkpoint, [NewBranch("carbide", "germanium", {}, ("C", "Si"))])
+    assert int(state[key.format("carbide")].argmax()) == case
+    assert matrix[row].any()
+
+
+def test_a_branch_that_cannot_be_removed_is_refused(model: Path) -> None:
+    with pytest.raises(CannotGrow, match="no branch water to remove; it has silicon, germanium"):
+        remove_branches(load(model), ["silicon", "water"])
+    with pytest.raises(CannotGrow, match="nothing of the model would be left"):
+        remove_branches(load(model), ["silicon", "germanium"])
+    untouched = load(model)
+    remove_branches(untouched, [])
+    assert list(untouched["model"]["_extra_state"]["model_params"]["model_dict"]) == ["silicon", "germanium"]
 
 
 def test_a_release_needs_no_head_tells_nothing_of_the_data_and_freezes_to_the_same_model(

@@ -21,6 +21,7 @@ from gateway_examples import (
     published,
     queued,
     rejected,
+    released,
     started,
     validated,
     withheld,
@@ -131,6 +132,39 @@ async def test_rejected_and_not_passed_say_what_to_do(site: Site, mei: Member, o
     assert (now["stage"], now["state"], now["verdict"]) == ("done", "not-passed", "covered")
     assert now["message"]["reason"] == "97 % of the frames are covered."
     assert now["metric"]["pictures"]
+
+
+async def test_what_a_round_lets_go_waits_again_until_it_is_planned_anew(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    one, two, round_id, step = await a_dataset(mei), await a_dataset(mei), uuid4(), uuid4()
+    ended = (queued(round_id, one, two), started(round_id), progress(round_id, 100, 800), finished(round_id))
+    await handled(site, outside, *ended, withheld(round_id))
+    assert [(await view(site, ref))["state"] for ref in (one, two)] == ["withheld", "withheld"]
+    await handled(site, outside, released(round_id, one))
+    now = await view(site, one)
+    assert (now["stage"], now["state"], now["training"], now["growth"]) == ("queue", "passed", None, None)
+    assert now["message"]["rule"] == "bisecting"
+    assert now["message"]["reason"] == "One of the datasets is looked for."
+    assert (await view(site, two))["state"] == "withheld"
+    # Its own round fails as well: it is the one. The facts of that round come in another order than they happened.
+    await handled(site, outside, released(step, one, outcome="failed"), withheld(step), queued(step, one))
+    now = await view(site, one)
+    assert (now["stage"], now["state"]) == ("done", "failed")
+    assert now["message"]["reason"] == "A round with it alone failed too."
+    assert "upload it again" in now["message"]["remedy"]
+    assert now["training"]["round_id"] == str(step)
+    assert now["training"]["branch"] == "branch-0"
+
+
+async def test_a_cancelled_rounds_contributions_wait_and_the_round_is_not_listed_as_open(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    dataset, round_id = await a_dataset(mei), uuid4()
+    await handled(site, outside, queued(round_id, dataset), started(round_id))
+    await handled(site, outside, released(round_id, dataset), failed(round_id, will_retry=False))
+    assert (await view(site, dataset))["state"] == "passed"
+    assert (await site.http.get("/api/v1/queue")).json()["rounds"] == []
 
 
 async def test_a_resumed_round_continues_the_curve(site: Site, mei: Member, outside: Outside) -> None:

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +167,22 @@ def test_runs_as_a_normal_user(machine: Machine, copied_programs: Path, uid: int
     assert len({one.uids().effective for one in processes}) == 1
     assert machine.run("down").returncode == 0
     eventually(lambda: gone(processes), "every process has ended")
+
+
+def test_the_operators_command_finds_registry_and_token(machine: Machine) -> None:
+    machine.variables = {"POTLUCK_ONEMACHINE_SERVICES": '["registry"]'}
+
+    def operate(*command: str) -> subprocess.CompletedProcess[str]:
+        arguments = machine.command("operate", "--state", str(machine.state), "--", *command)
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+    assert operate("rounds").returncode == 3
+    machine.up()
+    assert operate().stdout == "running\n0 datasets wait\n"
+    assert operate("pause", "--reason", "maintenance").returncode == 0
+    assert operate("status").stdout.startswith("paused: maintenance\n")
+    refused = operate("cancel")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "refused: no round waits or trains: there is nothing to cancel\n",
+    )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import grpc
 import pytest
-from contracts.artifacts import ModelManifest, PublishedManifest
+from contracts.artifacts import FrameErrors, HeldOutFrames, ModelManifest, PublishedManifest
 from contracts.base import BlobRef
 from contracts.events import ModelPublished, ModelWithheld, TrainingFinished
 from contracts.fleet.v1 import fleet_pb2 as fleet
@@ -267,3 +267,45 @@ async def test_a_candidate_without_numbers_for_a_branch_is_withheld(bench: Bench
     event = await last(bench, ModelWithheld)
     assert {rule.rule for rule in event.rules if not rule.passed} == {"learned", "standard"}
     assert all("water" in rule.sentence for rule in event.rules if not rule.passed)
+
+
+def told(errors: tuple[float, float], frames: int = 4) -> FrameErrors:
+    return FrameErrors(energy_mev_per_atom=(errors[0],) * frames, force_mev_per_angstrom=(errors[1],) * frames)
+
+
+async def with_single_frames(bench: Bench, lease: fleet.Lease, numbers: dict[str, Numbers], factor: float) -> BlobRef:
+    """A candidate that tells the errors of four frames a branch, `factor` times what its RMSE values say."""
+    described = await bench.blobs.get_model((await bench.candidate(lease, numbers)).key, ModelManifest)
+    branches = []
+    for branch in described.branches:
+        one = numbers[branch.name]
+        after = (factor * one.after[0], factor * one.after[1])
+        frames = HeldOutFrames(
+            atoms=(8,) * 4, after=told(after), before=told(one.before or one.after), baseline=told(one.baseline)
+        )
+        branches.append(branch.model_copy(update={"held_out_frames": frames}))
+    changed = described.model_copy(update={"branches": tuple(branches)})
+    return await bench.blobs.put_model(f"rounds/{lease.round_id}/{lease.fence}/manifest.json", changed)
+
+
+async def test_intervals_are_stored_with_the_rules_and_can_be_asked_for(bench: Bench) -> None:
+    await bench.publish("Si", "Water")
+    await bench.planned("SiC")
+    lease = await bench.lease()
+    numbers = better(lease.spec.branches)
+    wrong = await with_single_frames(bench, lease, numbers, 0.5)
+    code, details = await refused(bench.submit(lease, wrong))
+    assert code is INVALID_ARGUMENT
+    assert "the RMSE of held_out_frames.after is 10 meV/atom and 200 meV/Å, the manifest says 20 and 400" in details
+    assert (await bench.submit(lease, await with_single_frames(bench, lease, numbers, 1))).published
+    (newest,) = (await bench.queries.ListRounds(registry.ListRoundsRequest(page_size=1))).rounds
+    for rules in (newest.rules, (await model(bench)).rules):
+        asked = {rule.rule: rule for rule in rules}
+        assert asked["learned"].numbers["sic.force_rmse_rise_percent_low"] == pytest.approx(-50)
+        assert asked["remembered"].numbers["si.force_rmse_rise_percent_high"] == pytest.approx(0)
+        # E = ½ (20/100 + 400/1000)
+        assert asked["standard"].numbers["score_candidate_low"] == pytest.approx(0.3)
+        assert "likely" in asked["standard"].sentence
+    published = (await bench.events())[-1]
+    assert isinstance(published, ModelPublished)
+    assert published.rules[0].numbers["sic.force_rmse_rise_percent_high"] == pytest.approx(-50)

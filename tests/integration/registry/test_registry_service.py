@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import grpc
@@ -15,6 +16,8 @@ from contracts.envelope import Attributes, to_headers
 from contracts.events import DatasetMetricPassed, TrainingQueued
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub
+from contracts.operator.v1 import operator_pb2 as pb
+from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub
 from contracts.registry.v1 import registry_pb2 as registry
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTER_STREAM, EVENT_STREAM
@@ -33,6 +36,9 @@ from registry.app import build
 from registry.settings import RegistrySettings
 from registry_bench import TOKEN, refused
 from registry_examples import dataset_manifest, metric_passed, policy
+
+if TYPE_CHECKING:
+    from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 QUERY_TOKEN = SecretStr("query-token-of-the-tests")
@@ -210,6 +216,43 @@ async def test_a_restarted_service_plans_what_waits(settings: RegistrySettings, 
             return await count(again, "rounds") == 1
 
         await eventually(planned)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0"])
+def test_operators_need_a_token_or_are_on_this_machine(settings: RegistrySettings, address: str) -> None:
+    values = settings.model_dump() | {"address": address, "operator_token": None}
+    assert not RegistrySettings.model_validate(values).offers_operations
+    assert RegistrySettings.model_validate(values | {"open_operator": True}).offers_operations
+    guarded = values | {"operator_token": "secret"}
+    assert RegistrySettings.model_validate(guarded | {"address": "0.0.0.0:7000"}).offers_operations
+    with pytest.raises(ValidationError, match="set one of operator_token and open_operator"):
+        RegistrySettings.model_validate(guarded | {"open_operator": True})
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:7000", "[::]:7000", "registry.example:7000", "192.0.2.1:7000"])
+def test_operators_are_never_anonymous_where_others_can_call(settings: RegistrySettings, address: str) -> None:
+    values = settings.model_dump() | {"address": address, "operator_token": None, "open_operator": True}
+    with pytest.raises(ValidationError, match="open_operator=true is for a loopback address"):
+        RegistrySettings.model_validate(values)
+
+
+async def test_operators_have_a_token_of_their_own(settings: RegistrySettings) -> None:
+    operator_token = SecretStr("operator-token-of-the-tests")
+    told = RegistrySettings.model_validate(settings.model_dump() | {"operator_token": operator_token})
+    async with running("registry", told, build):
+        for token, code in ((TOKEN, False), (QUERY_TOKEN, False), (None, False), (operator_token, True)):
+            async with channel(told.address, token) as connection:
+                stub: OperatorServiceAsyncStub = OperatorServiceStub(connection)
+                if code:
+                    assert not (await stub.GetLine(pb.GetLineRequest())).paused
+                else:
+                    assert (await refused(stub.GetLine(pb.GetLineRequest())))[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_without_a_token_nobody_steers(service: Foundation[RegistrySettings], settings: RegistrySettings) -> None:
+    async with channel(settings.address, TOKEN) as connection:
+        stub: OperatorServiceAsyncStub = OperatorServiceStub(connection)
+        assert (await refused(stub.Pause(pb.PauseRequest())))[0] is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_queries_are_guarded_or_open_by_choice(settings: RegistrySettings) -> None:

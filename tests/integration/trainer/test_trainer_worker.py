@@ -5,11 +5,14 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+from contracts.artifacts import BranchManifest
 from contracts.fleet.v1 import fleet_pb2 as pb
 from crystals import crystals
 from dpa.checkpoint import branches
 from kit.blobs import Blobs
+from registry.publication import check_frames
 from trainer_fleet import FakeFleet, WorkerProcess, candidate, children, message, serving, stored_branch, until
 
 STEPS = 60
@@ -93,10 +96,8 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     for branch in grown.branches:
         assert len(branch.held_out_max_force_errors_ev_per_angstrom) == 5
         assert branch.baseline_force_rmse_mev_per_angstrom > 0
+        check_single_frames(branch)
     assert set(grown.frozen) == {"silicon", "germanium", "carbide"}
-    release = tmp_path / "release.pt"
-    await blobs.get_file(grown.release, release)
-    assert branches(release) == ["silicon", "germanium", "carbide"]
 
 
 async def test_a_killed_worker_leaves_nothing_and_another_goes_on_from_its_checkpoint(
@@ -120,6 +121,94 @@ async def test_a_killed_worker_leaves_nothing_and_another_goes_on_from_its_check
     assert min(later) > reached.step
     assert max(later) == STEPS
     assert (await candidate(blobs, fleet.submissions[0])).verification.passed
+
+
+def check_single_frames(branch: BranchManifest) -> None:
+    """The errors of single frames make up the RMSE values, after and for the baseline."""
+    frames = branch.held_out_frames
+    assert frames is not None
+    assert frames.atoms == (8,) * 5
+    assert frames.before is not None
+    atoms = np.array(frames.atoms)
+    for errors, energy, force in (
+        (frames.after, branch.held_out.energy_rmse_mev_per_atom, branch.held_out.force_rmse_mev_per_angstrom),
+        (frames.baseline, branch.baseline_energy_rmse_mev_per_atom, branch.baseline_force_rmse_mev_per_angstrom),
+    ):
+        assert np.sqrt(np.mean(np.square(errors.energy_mev_per_atom))) == pytest.approx(energy, rel=1e-5)
+        squares = atoms * np.square(errors.force_mev_per_angstrom)
+        assert np.sqrt(np.sum(squares) / np.sum(atoms)) == pytest.approx(force, rel=1e-5)
+
+
+async def test_a_pause_saves_a_checkpoint_and_hands_the_lease_back_and_the_round_goes_on_later(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    fleet.offer(await first_round(blobs, tmp_path, steps=100_000))
+    async with serving(fleet) as port, worker(tmp_path, port):
+        await until("progress", lambda: fleet.reports)
+        fleet.paused = True
+        await until("the hand-back", lambda: fleet.hand_backs)
+        assert (fleet.hand_backs[0].fence, fleet.hand_backs[0].reason) == (1, "growth is paused")
+        reached = fleet.checkpoints[-1].checkpoint.step
+        assert reached >= fleet.reports[-1].step
+        fleet.paused = False
+        await until("another lease", lambda: len(fleet.leases) == 2)
+        assert fleet.leases[1].resume_from.step == reached
+        await until("progress after it", lambda: fleet.reports[-1].step > reached)
+    assert not fleet.failures
+
+
+@pytest.mark.timeout(600)
+async def test_a_withdrawn_datasets_branch_is_removed_only_if_the_round_says_so(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    spec = await first_round(blobs, tmp_path, steps=20)
+    fleet.offer(spec)
+    async with serving(fleet) as port, worker(tmp_path, port):
+        await until("the first submission", lambda: fleet.submissions or fleet.failures, seconds=240)
+        first = await candidate(blobs, fleet.submissions[0])
+        parent = message(await blobs.put_model(f"models/1.0/{'0' * 64}/manifest-full.json", first))
+        germanium = pb.RoundBranch()
+        germanium.CopyFrom(spec.branches[1])
+        germanium.is_new = False
+        # Silicon is neither trained nor left out: somebody has made a mistake.
+        fleet.offer(pb.RoundSpec(preset="smoke", total_steps=20, parent_manifest=parent, branches=[germanium]))
+        await until("the failure", lambda: fleet.failures)
+        assert (fleet.failures[0].rule, fleet.failures[0].retryable) == ("parent-unusable", False)
+        assert "the parent has branches silicon, germanium; the round expects germanium" in fleet.failures[0].reason
+        added = await stored_branch(
+            blobs, tmp_path, "carbide", crystals("Si", "C", 12, 7), crystals("Si", "C", 5, 8), weight=0.5
+        )
+        fleet.offer(
+            pb.RoundSpec(
+                preset="smoke",
+                total_steps=20,
+                parent_manifest=parent,
+                parent_version="1.0",
+                left_out_branches=["silicon"],
+                branches=[germanium, added],
+            )
+        )
+        await until("the second submission", lambda: len(fleet.submissions) > 1 or len(fleet.failures) > 1, seconds=240)
+        assert len(fleet.failures) == 1, fleet.failures
+        without = await candidate(blobs, fleet.submissions[1])
+
+    assert without.verification.passed, without.verification.sentence
+    assert [branch.name for branch in without.branches] == ["germanium", "carbide"]
+    release = tmp_path / "release.pt"
+    await blobs.get_file(without.release, release)
+    assert branches(release) == ["germanium", "carbide"]
+    for branch in without.branches:
+        check_single_frames(branch)
+        check_frames(branch, without)  # as the registry does, before the first step too
+    # Exactly as before: the parent was measured on the same frames when it still had both branches.
+    was, now = first.branches[1].held_out_frames, without.branches[0].held_out_frames
+    assert was is not None
+    assert now is not None
+    assert now.before is not None
+    assert now.before.force_mev_per_angstrom == pytest.approx(was.after.force_mev_per_angstrom, rel=1e-4)
+    assert first.branches[1].held_out.force_rmse_mev_per_angstrom == pytest.approx(
+        without.parent_held_out[0].force_rmse_mev_per_angstrom, rel=1e-5
+    )
 
 
 async def test_sigterm_saves_a_checkpoint_and_hands_the_lease_back(

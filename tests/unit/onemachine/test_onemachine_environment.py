@@ -70,7 +70,8 @@ def test_both_ends_of_the_registry_know_the_same_tokens(tmp_path: Path) -> None:
     assert registry["POTLUCK_REGISTRY_FLEET_TOKEN"] == trainer["POTLUCK_TRAINER_FLEET_TOKEN"]
     assert registry["POTLUCK_REGISTRY_QUERY_TOKEN"] == metric["POTLUCK_METRIC_REGISTRY_TOKEN"]
     assert registry["POTLUCK_REGISTRY_ADDRESS"] == metric["POTLUCK_METRIC_REGISTRY_ADDRESS"]
-    assert registry["POTLUCK_REGISTRY_FLEET_TOKEN"] != registry["POTLUCK_REGISTRY_QUERY_TOKEN"]
+    tokens = [registry[f"POTLUCK_REGISTRY_{whose}_TOKEN"] for whose in ("FLEET", "QUERY", "OPERATOR")]
+    assert len(set(tokens)) == 3
 
 
 @pytest.mark.parametrize(

@@ -7,51 +7,90 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.domain import Member, RoundPlan
-from registry.planning import branch_names, is_due, plan_round, sampling_weights, seed_of, slug
+from registry.domain import DatasetState, Member, RoundPlan, WaitingList
+from registry.planning import branch_names, is_due, plan_round, sampling_weights, seed_of, slug, total_steps
+from registry.policy import GrowthPolicy
 from registry_examples import branch, member, policy
 
-POLICY = policy()  # 10 s of quiet, two datasets for the first round, three a round
+POLICY = policy(gather_max_seconds=60)  # 10 s of quiet, two datasets for the first round, three a round
 FRAMES = st.lists(st.integers(1, 10**7), max_size=60)
 
 
 @pytest.mark.parametrize(
-    ("waiting", "quiet", "first", "due"),
+    ("waiting", "quiet", "waited", "first", "due"),
     [
-        (0, 1000, False, False),
-        (1, 9.9, False, False),
-        (1, 10, False, True),
-        (1, 1000, True, False),
-        (2, 10, True, True),
-        (2, 9.9, True, False),
-        (3, 0, False, True),  # a full batch does not wait for quiet
+        (0, 1000, 1000, False, False),
+        (1, 9.9, 9.9, False, False),
+        (1, 10, 10, False, True),
+        (1, 1000, 1000, True, False),
+        (2, 10, 10, True, True),
+        (2, 9.9, 9.9, True, False),
+        (3, 0, 5, False, True),  # a full batch does not wait for quiet
+        (2, 1, 59.9, False, False),
+        (2, 1, 60, False, True),  # nor does who has waited long
+        (1, 1, 60, True, False),
     ],
 )
-def test_when_a_round_is_due(waiting: int, quiet: float, first: bool, due: bool) -> None:
-    assert is_due(waiting, quiet, first, POLICY) is due
+def test_when_a_round_is_due(waiting: int, quiet: float, waited: float, first: bool, due: bool) -> None:
+    members = tuple(member() for _ in range(waiting))
+    assert is_due(WaitingList(members, quiet, waited), first, POLICY) is due
+
+
+def weights(
+    old: list[int], new: list[int], policy: GrowthPolicy = POLICY, **set_by_operator: float
+) -> tuple[list[float], list[float]]:
+    """Of datasets with so many training frames; the operator set the weight of old 'o0', 'o1', … or new 'n0', …"""
+    groups = [
+        [
+            replace(member(train_frames=count), relative_weight=set_by_operator.get(f"{kind}{index}"))
+            for index, count in enumerate(frames)
+        ]
+        for kind, frames in (("o", old), ("n", new))
+    ]
+    return sampling_weights(groups[0], groups[1], policy)
 
 
 def test_weights_by_hand() -> None:
     # √100 : √400 = 1 : 2, sharing half; the new ones √900 : √100 = 3 : 1, sharing the other half
-    old, new = sampling_weights([100, 400], [900, 100])
+    old, new = weights([100, 400], [900, 100])
     assert old == pytest.approx([1 / 6, 1 / 3])
     assert new == pytest.approx([3 / 8, 1 / 8])
 
 
 def test_without_old_branches_the_new_take_all() -> None:
-    old, new = sampling_weights([], [36, 64])
+    old, new = weights([], [36, 64])
     assert old == []
     assert new == pytest.approx([6 / 14, 8 / 14])
 
 
+def test_an_operators_weight_stands_in_place_of_the_root_of_the_frames() -> None:
+    # 40 instead of √100 = 10, beside √400 = 20
+    old, new = weights([100, 400], [900, 100], o0=40, n1=90)
+    assert old == pytest.approx([1 / 3, 1 / 6])
+    assert new == pytest.approx([1 / 8, 3 / 8])
+
+
+def test_exponent_and_share_are_the_policys() -> None:
+    old, new = weights([100, 300], [1], policy(weight_exponent=1, new_datasets_share=0.2))
+    assert old == pytest.approx([0.2, 0.6])
+    assert new == pytest.approx([0.2])
+
+
+def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
+    generous = policy(growth_round_steps=90, steps_per_further_dataset=30, growth_round_max_steps=140)
+    assert [total_steps(False, new, generous) for new in (1, 2, 3)] == [90, 120, 140]
+    assert total_steps(True, 3, generous) == 100
+    assert total_steps(False, 3, policy(growth_round_steps=90, growth_round_max_steps=10)) == 90
+
+
 @given(FRAMES, FRAMES.filter(bool))
 def test_weights_sum_to_one_and_new_branches_take_half(old: list[int], new: list[int]) -> None:
-    old_weights, new_weights = sampling_weights(old, new)
+    old_weights, new_weights = weights(old, new)
     assert sum(old_weights) + sum(new_weights) == pytest.approx(1)
     assert sum(new_weights) == pytest.approx(0.5 if old else 1)
     assert all(weight > 0 for weight in (*old_weights, *new_weights))
-    for frames, weights in ((old, old_weights), (new, new_weights)):
-        ordered = [weight for _, weight in sorted(zip(frames, weights, strict=True))]
+    for frames, shares in ((old, old_weights), (new, new_weights)):
+        ordered = [weight for _, weight in sorted(zip(frames, shares, strict=True))]
         assert ordered == sorted(ordered)
 
 
@@ -133,3 +172,31 @@ def test_the_same_data_on_the_same_parent_is_trained_with_the_same_seed() -> Non
         == ["si", "si-2", "water"]
     )
     assert len({seed_of(1, None), seed_of(1, "1.0"), seed_of(2, None)}) == 3
+
+
+def withdrawn(title: str) -> Member:
+    return replace(member(title, 400), state=DatasetState.WITHDRAWN)
+
+
+def test_a_round_leaves_withdrawn_datasets_out_and_does_not_give_their_names_again() -> None:
+    old = [
+        branch("si", of=withdrawn("Si"), weight=0.4),
+        branch("water", of=member("Water", 400), weight=0.6),
+    ]
+    planned = plan_round(uuid4(), "1.3", old, [member("Si", 400)], POLICY, lambda: "0" * 8)
+    assert [(one.name, one.is_new) for one in planned.branches] == [("water", False), ("si-2", True)]
+    assert [one.weight for one in planned.branches] == pytest.approx([0.5, 0.5])
+    assert planned.parent_version == "1.3"
+
+
+def test_a_parent_of_withdrawn_datasets_alone_is_none() -> None:
+    planned = plan_round(uuid4(), "1.3", [branch("si", of=withdrawn("Si"))], [member("GaN")], POLICY, lambda: "0" * 8)
+    assert planned.parent_version is None
+    assert [(one.name, one.weight) for one in planned.branches] == [("gan", 1.0)]
+    assert planned.total_steps == POLICY.first_round_steps
+
+
+def test_an_inquiry_says_itself_how_many_a_round_takes() -> None:
+    waiting = [member(f"D{number}") for number in range(5)]
+    assert len(plan_round(uuid4(), None, [], waiting, POLICY, lambda: "0" * 8).branches) == 3
+    assert len(plan_round(uuid4(), None, [], waiting, POLICY, lambda: "0" * 8, most=5).branches) == 5

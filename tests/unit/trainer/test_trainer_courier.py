@@ -13,7 +13,7 @@ from trainer import courier
 from trainer.courier import Courier
 from trainer.domain import Checkpoint, Lease, LeaseLost, RegistryAway, Report
 
-LEASE = Lease(uuid4(), 3, 1, 30, "smoke", 100, 1, None, None, (), None, None)
+LEASE = Lease(uuid4(), 3, 1, 30, "smoke", 100, 1, None, None, (), (), None, None)
 
 
 @dataclass

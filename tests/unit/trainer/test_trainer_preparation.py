@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from contracts.artifacts import FrameErrors, HeldOutFrames
 from contracts.base import BlobRef, BranchError, DatasetRef
 from crystals import crystals
 from frames.store import read
@@ -43,7 +44,7 @@ async def leased(blobs: Blobs, folder: Path) -> Lease:
         energy_shift_ev={},
         weight=1,
     )
-    return Lease(uuid4(), 2, 3, 30, "smoke", 40, 2**31 - 2, None, None, (branch,), None, None)
+    return Lease(uuid4(), 2, 3, 30, "smoke", 40, 2**31 - 2, None, None, (branch,), ("withdrawn",), None, None)
 
 
 def _ref(blob: object) -> BlobRef:
@@ -59,6 +60,7 @@ async def test_a_work_folder_holds_the_frames_without_those_that_the_metric_fail
     work = Work.model_validate_json((folder / WORK_FILE).read_text())
     assert work.branches[0].left_out_train == (1, 4)
     assert work.branches[0].elements == ("C", "Si")
+    assert work.left_out_branches == ("withdrawn",)
     assert work.seed == 0  # 2³¹ − 2 and two attempts before: seeds stay below 2³¹
     monkeypatch.chdir(folder)
     loaded = load(work.branches[0], 100)
@@ -110,12 +112,15 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
     manifest = dataset_manifest(
         lease.branches[0].dataset, None, await blobs.put_bytes("x", b""), [], crystals("Si", "C", 1, 1)
     )
+    errors = FrameErrors(energy_mev_per_atom=(4.0,), force_mev_per_angstrom=(200.0,))
+    frames = HeldOutFrames(atoms=(8,), after=errors, baseline=errors)
     measured = BranchOutcome(
         name="carbide",
         held_out=BranchError(branch="carbide", energy_rmse_mev_per_atom=4, force_rmse_mev_per_angstrom=200),
         max_force_errors_ev_per_angstrom=(0.5, 0.7),
         baseline_energy_rmse_mev_per_atom=50,
         baseline_force_rmse_mev_per_angstrom=900,
+        held_out_frames=frames,
         sample=Path("s"),
         predictions=Path("p"),
     )
@@ -134,6 +139,7 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
     (described,) = branch_manifests(lease, outcome, {"carbide": manifest})
     assert described.held_out.dataset == described.dataset == lease.branches[0].dataset
     assert described.held_out_max_force_errors_ev_per_angstrom == (0.5, 0.7)
+    assert described.held_out_frames == frames
     assert described.elements == ("C", "Si")
 
 

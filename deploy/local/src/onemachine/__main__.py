@@ -1,4 +1,4 @@
-"""`python -m onemachine up|status|down|demo`."""
+"""`python -m onemachine up|status|down|operate|demo`."""
 
 import argparse
 import sys
@@ -20,8 +20,10 @@ def _arguments() -> argparse.ArgumentParser:
     status = verbs.add_parser("status", help="tell what runs")
     down = verbs.add_parser("down", help="stop what `up` started, and wait for it")
     demo = verbs.add_parser("demo", help="run the main job from a fresh state, through the public API")
-    for verb in (up, status, down, demo):
+    operate = verbs.add_parser("operate", help="steer growth; `python -m registry --help` lists the commands")
+    for verb in (up, status, down, operate, demo):
         verb.add_argument("--state", type=Path, help="state folder (default .potluck)")
+    operate.add_argument("command", nargs=argparse.REMAINDER, help="of `python -m registry` (default: status)")
     up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
     up.add_argument("--port", type=int, help="port of the site (default 8000)")
     up.add_argument("--free-ports", action="store_true", default=None, help="find a free port for the site")
@@ -37,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = given.pop("verb")
     if verb == "demo":
         return demo(given)
+    command = [word for word in given.pop("command", []) if word != "--"]
     try:
         settings = OneMachineSettings(**given)
         if verb == "up":
             return commands.up(settings)
+        if verb == "operate":
+            return commands.operate(settings.state, command)
         return commands.status(settings.state) if verb == "status" else commands.down(settings.state)
     except ValidationError as error:
         for problem in error.errors():

@@ -1,14 +1,19 @@
-"""`up`, `status` and `down`. Each returns the exit code."""
+"""`up`, `status`, `down` and `operate`. Each returns the exit code."""
 
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from onemachine import report
-from onemachine.installation import Installation
+from onemachine.installation import Installation, inherited
 from onemachine.lock import StateLock
+from onemachine.ports import Ports
+from onemachine.secrets import Secrets
 from onemachine.settings import OneMachineSettings
 from onemachine.supervisor import Supervisor
 
@@ -84,3 +89,16 @@ def down(state: Path) -> int:
         return 0
     print(f"supervisor {holder.pid} did not stop within {STOP_TIMEOUT_SECONDS:.0f} s; its logs: {state / 'logs'}")
     return NOT_READY
+
+
+def operate(state: Path, arguments: Sequence[str]) -> int:
+    """The registry's own command (`python -m registry …`), told where it runs and with its operators' token."""
+    if StateLock(state).holder() is None:
+        print(f"not running (state folder {state.absolute()})")
+        return NOT_RUNNING
+    own = {
+        "POTLUCK_REGISTRY_ADDRESS": f"127.0.0.1:{Ports(state / 'ports.json').known('registry')}",
+        "POTLUCK_REGISTRY_OPERATOR_TOKEN": Secrets(state / "secrets").get("registry-operator"),
+    }
+    command = [sys.executable, "-m", "registry", *(arguments or ("status",))]
+    return subprocess.run(command, env=inherited(os.environ, "registry", own), check=False).returncode

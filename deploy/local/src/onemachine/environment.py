@@ -81,6 +81,7 @@ def _registry(told: Telling) -> dict[str, str]:
         "growth_policy": str(told.settings.policy.absolute()),
         "fleet_token": told.secret("registry-fleet"),
         "query_token": told.secret("registry-query"),
+        "operator_token": told.secret("registry-operator"),
     }
 
 

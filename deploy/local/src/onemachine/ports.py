@@ -58,6 +58,10 @@ class Ports:
         self._file = file
         self._ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
 
+    def known(self, name: str) -> int:
+        """The port of that name, where its program may listen by now. Raises KeyError before it was chosen."""
+        return self._ports[name]
+
     def get(self, name: str) -> int:
         """The port of that name. Call before the program that listens there starts."""
         port = self._ports.get(name)

@@ -13,12 +13,13 @@ from contracts.events.dataset import (
     MetricRerunRequested,
     NumberCompared,
 )
-from contracts.events.model import ModelFile, ModelPublished, ModelWithheld, TrainedDataset
+from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
     TrainingProgress,
     TrainingQueued,
+    TrainingReleased,
     TrainingStarted,
 )
 
@@ -37,8 +38,10 @@ EVENTS: tuple[type[Event], ...] = (
     TrainingProgress,
     TrainingFinished,
     TrainingFailed,
+    TrainingReleased,
     ModelPublished,
     ModelWithheld,
+    ModelRetired,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -68,6 +71,7 @@ __all__ = [
     "MetricRerunRequested",
     "ModelFile",
     "ModelPublished",
+    "ModelRetired",
     "ModelWithheld",
     "NumberCompared",
     "TrainedDataset",
@@ -75,6 +79,7 @@ __all__ = [
     "TrainingFinished",
     "TrainingProgress",
     "TrainingQueued",
+    "TrainingReleased",
     "TrainingStarted",
     "parse",
 ]

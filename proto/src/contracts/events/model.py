@@ -52,6 +52,18 @@ class ModelPublished(Event):
         return f"model/{self.version}"
 
 
+class ModelRetired(Event):
+    """A version is no longer offered: no alias points to it; by its number it can still be read."""
+
+    nats_subject: ClassVar[str] = "potluck.model.retired"
+
+    version: str
+    reason: str
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
 class ModelWithheld(Event):
     """The candidate did not meet the growth policy; the rule and its numbers say why."""
 

@@ -1,6 +1,6 @@
 """What happens to a round of training. The registry says it: a worker's word counts with its fence only."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -64,12 +64,23 @@ class TrainingFinished(TrainingEvent):
     wall_seconds: float = Field(ge=0)
 
 
+class TrainingReleased(TrainingEvent):
+    """Some of the round's new datasets are no longer its business, whatever became of the round."""
+
+    nats_subject: ClassVar[str] = "potluck.training.released"
+
+    datasets: tuple[DatasetRef, ...]
+    outcome: Literal["waits", "failed"] = Field(description="waits: for another round; failed: set aside for good")
+    rule: Literal["cancelled", "rerun", "bisecting", "isolated"]
+    reason: str = Field(description="for the contributor, in words")
+
+
 class TrainingFailed(TrainingEvent):
     """An attempt ended without a candidate."""
 
     nats_subject: ClassVar[str] = "potluck.training.failed"
 
     attempt: int = Field(ge=1)
-    rule: str = Field(description="stable id, e.g. 'lease-lost', 'not-finite', 'out-of-memory', 'crashed'")
+    rule: str = Field(description="stable id, e.g. 'lease-lost', 'not-finite', 'out-of-memory', 'cancelled'")
     reason: str
     will_retry: bool

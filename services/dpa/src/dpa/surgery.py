@@ -1,4 +1,4 @@
-"""Give new datasets their own branches in a checkpoint with shared fitting net and case embedding.
+"""Give new datasets their own branches in a checkpoint with shared fitting net and case embedding, or take them away.
 
 deepmd-kit 3.2.0's `--finetune` does not: a RANDOM branch gets an all-zero case vector, and `finetune_head`
 copies the parent's one-hot, so that both branches are the same network. Here a new branch starts as a copy
@@ -53,12 +53,45 @@ def add_branches(checkpoint: Checkpoint, new: Iterable[NewBranch], head_room: in
     checkpoint["optimizer"] = {"state": {}, "param_groups": []}
 
 
+def remove_branches(checkpoint: Checkpoint, names: Iterable[str]) -> None:
+    """Remove branches in place; what the others predict does not change. Their case vectors are free again.
+
+    What only they had learned goes with them: biases, and the case's rows of the shared net. What the shared
+    weights have learned of their data stays. The optimizer's state is dropped. Raises CannotGrow.
+    """
+    declared = parameters(checkpoint)["model_dict"]
+    gone = set(names)
+    if unknown := sorted(gone - set(declared)):
+        raise CannotGrow(f"the model has no branch {', '.join(unknown)} to remove; it has {', '.join(declared)}")
+    if gone == set(declared):
+        raise CannotGrow("without these branches nothing of the model would be left: start a new one")
+    for name in gone:
+        _remove(checkpoint, name)
+    if gone:
+        checkpoint["optimizer"] = {"state": {}, "param_groups": []}
+
+
 def case_dimension(checkpoint: Checkpoint) -> int:
     """How many branches its case embedding has room for; 0 without one."""
     state = checkpoint["model"]
     first = next(iter(parameters(checkpoint)["model_dict"]))
     vector = state.get(f"model.{first}.{_FITTING}case_embd")
     return 0 if vector is None else int(vector.numel())
+
+
+def _remove(checkpoint: Checkpoint, name: str) -> None:
+    state = checkpoint["model"]
+    declared = parameters(checkpoint)["model_dict"]
+    if case_dimension(checkpoint):
+        vector = state[_case_key(name)]
+        for keys in _case_matrices(state, declared).values():
+            matrix = state[keys[0]]
+            # The other branches multiply this row by zero.
+            matrix[matrix.shape[0] - vector.numel() + int(vector.argmax())] = 0
+    for prefix in (f"model.{name}.", f"loss.{name}."):
+        for key in [key for key in state if key.startswith(prefix)]:
+            del state[key]
+    del declared[name]
 
 
 def _add(checkpoint: Checkpoint, new: NewBranch, room: int) -> None:

@@ -23,6 +23,8 @@ REMEDIES = {
     "not-sound": "Look at the frames that failed, correct or leave them out, and upload the dataset again.",
     "withheld": "Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed.",
     "failed": "Nothing to do: your dataset is safe. We look into the training on our side.",
+    "waits": "Nothing to do: your dataset keeps its place and is trained in another round.",
+    "isolated": "Look at the frames with the largest errors, their units and level of theory, then upload it again.",
 }
 
 
@@ -126,7 +128,9 @@ def rerun_view(row: Row) -> views.RerunView:
 
 def dataset_view(row: Row, beside: Around) -> views.DatasetView:
     """Of a row of the query `entries`."""
-    around = row["round"] or {}
+    # What was let go by its round waits for another: the old one's curve and numbers would mislead.
+    let_go = (row["released"] or {}).get("outcome") == "waits"
+    around = {} if let_go or not (row["round"] or {}).get("queued") else row["round"]
     yours = beside.reader_id is not None and row["owner_id"] == beside.reader_id
     reads = row["state"] == "uploaded" and row["reading"] is not None and not row["held_up"]
     return views.DatasetView(
@@ -194,10 +198,18 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
                 reason=" ".join(rule["sentence"] for rule in broken) or "The growth policy did not hold.",
                 remedy=REMEDIES["withheld"],
             )
+        case "passed" if row["released"]:
+            return _released(row["released"], REMEDIES["waits"])
+        case "failed" if row["released"]:
+            return _released(row["released"], REMEDIES["isolated"])
         case "failed":
             failed = around["failed"]
             return views.Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
     return None
+
+
+def _released(event: Mapping[str, Any], remedy: str) -> views.Message:
+    return views.Message(rule=event["rule"], reason=event["reason"], remedy=remedy)
 
 
 def _sentence(metric: Mapping[str, Any]) -> str:

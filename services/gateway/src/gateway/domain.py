@@ -39,6 +39,8 @@ class Facts:
     checking: bool = False
     outcome: Literal["passed", "covered", "not-sound"] | None = None
     round: RoundFacts | None = None
+    released: Literal["waits", "failed"] | None = None
+    """What became of it apart from its latest round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def round_stage(facts: RoundFacts) -> RoundStage:
 
 def standing(facts: Facts) -> Standing:
     """Derived from all facts together, so that neither repetition nor order of events can take it back."""
+    if facts.released is not None:
+        return _standing_in_round("waiting" if facts.released == "waits" else "failed")
     if facts.round is not None:
         return _standing_in_round(round_stage(facts.round))
     if facts.outcome == "passed":

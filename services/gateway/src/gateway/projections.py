@@ -23,6 +23,7 @@ from contracts.events import (
     TrainingFinished,
     TrainingProgress,
     TrainingQueued,
+    TrainingReleased,
     TrainingStarted,
 )
 from contracts.topology import DEAD_LETTER_PREFIX
@@ -49,6 +50,7 @@ RoundEvent = (
     | TrainingStarted
     | TrainingProgress
     | TrainingFailed
+    | TrainingReleased
     | TrainingFinished
     | ModelPublished
     | ModelWithheld
@@ -91,6 +93,7 @@ class Projector:
                     | TrainingStarted()
                     | TrainingProgress()
                     | TrainingFailed()
+                    | TrainingReleased()
                     | TrainingFinished()
                     | ModelPublished()
                     | ModelWithheld()
@@ -205,6 +208,9 @@ class Projector:
                 point_step = event.step
             case TrainingFailed():
                 await self._tables.set_failed(connection, event.round_id, event.attempt, event)
+            case TrainingReleased():
+                for ref in event.datasets:
+                    await self._tables.set_released(connection, event, ref)
             case TrainingFinished():
                 await self._tables.set_ending(connection, "finished", event.round_id, event)
             case ModelPublished():

@@ -151,11 +151,11 @@ select d.dataset_id, d.version, d.name, d.authors, d.licence, d.private, d.descr
        d.archive_key, d.archive_size, d.archive_sha256, d.owner_id,
        c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.metric, c.pictures, c.tables,
        c.report, c.position, d.declared,
-       r.round_id, r.branch, r.round
+       r.round_id, r.branch, r.round, r.released
 from datasets d
 join contributions c using (dataset_id, version)
 left join lateral (
-    select rounds.round_id, branch, to_jsonb(rounds) as round
+    select rounds.round_id, branch, to_jsonb(rounds) as round, released
     from round_datasets join rounds using (round_id)
     where round_datasets.dataset_id = d.dataset_id and round_datasets.version = d.version
     order by queued_at desc limit 1
@@ -260,10 +260,11 @@ where dataset_id = %(dataset_id)s and version = %(version)s and (metric_at is nu
 
 -- name: facts
 select c.validated is not null as validated, c.rejected is not null as rejected,
-       c.metric_started is not null as checking, c.metric ->> 'outcome' as outcome, r.round
+       c.metric_started is not null as checking, c.metric ->> 'outcome' as outcome, r.round,
+       r.released ->> 'outcome' as released
 from contributions c
 left join lateral (
-    select to_jsonb(rounds) as round from round_datasets join rounds using (round_id)
+    select to_jsonb(rounds) as round, released from round_datasets join rounds using (round_id)
     where round_datasets.dataset_id = c.dataset_id and round_datasets.version = c.version
     order by queued_at desc limit 1
 ) r on true
@@ -313,7 +314,14 @@ update rounds set queued = %(event)s, queued_at = %(at)s where round_id = %(roun
 
 -- name: add_round_dataset
 insert into round_datasets (round_id, dataset_id, version, branch)
-values (%(round_id)s, %(dataset_id)s, %(version)s, %(branch)s) on conflict do nothing;
+values (%(round_id)s, %(dataset_id)s, %(version)s, %(branch)s)
+on conflict (round_id, dataset_id, version) do update set branch = excluded.branch;
+
+-- name: set_released
+-- The fact may come before that of the round's planning, which then adds the branch.
+insert into round_datasets (round_id, dataset_id, version, branch, released)
+values (%(round_id)s, %(dataset_id)s, %(version)s, '', %(event)s)
+on conflict (round_id, dataset_id, version) do update set released = excluded.released;
 
 -- name: set_started
 update rounds set attempt = %(attempt)s, worker = %(worker)s, resumed_from = %(resumed_from)s

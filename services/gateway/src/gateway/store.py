@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
-from contracts.events import MetricRerunFinished, TrainingProgress, TrainingStarted
+from contracts.events import MetricRerunFinished, TrainingProgress, TrainingReleased, TrainingStarted
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
@@ -280,6 +280,7 @@ class Projections:
             checking=row["checking"],
             outcome=row["outcome"],
             round=round_facts(row["round"]) if row["round"] else None,
+            released=row["released"],
         )
 
     async def set_standing(self, c: Connection, ref: DatasetRef, standing: Standing, at: datetime | None) -> None:
@@ -320,6 +321,16 @@ class Projections:
             dataset_id=ref.dataset_id,
             version=ref.version,
             branch=branch,
+        )
+
+    async def set_released(self, c: Connection, event: TrainingReleased, ref: DatasetRef) -> None:
+        await self._q.execute(
+            c,
+            "set_released",
+            round_id=event.round_id,
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            event=Jsonb(event.model_dump(mode="json", exclude={"datasets"})),
         )
 
     async def set_started(self, c: Connection, event: TrainingStarted) -> None:

@@ -1,9 +1,14 @@
-"""`python -m registry`."""
+"""`python -m registry` runs the service; with a command it speaks to one that runs."""
+
+import sys
 
 from kit.service import run
 
 from registry.app import build
+from registry.command import main
 from registry.settings import RegistrySettings
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(main(sys.argv[1:]))
     run("registry", RegistrySettings(), build)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc
+from contracts.operator.v1 import operator_pb2, operator_pb2_grpc
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit.logs import get_logger
 from kit.rpc import ServiceEntry, serve
@@ -11,6 +12,7 @@ from kit.service import Foundation
 
 from registry.growth import Growth
 from registry.handlers import Handlers
+from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
@@ -44,6 +46,14 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             settings.query_token,
         ),
     ]
+    if settings.offers_operations:
+        operators = ServiceEntry(
+            operator_pb2_grpc.add_OperatorServiceServicer_to_server,
+            OperatorServicer(base.database, store),
+            operator_pb2.DESCRIPTOR.services_by_name["OperatorService"].full_name,
+            settings.operator_token,
+        )
+        entries.append(operators)
     async with serve(settings.address, entries) as port:
         log.info("grpc-serving", port=port)
         timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)

@@ -10,7 +10,7 @@ from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
 from contracts.events import ModelFile
 
 LATEST = "latest"
-"""The alias that every publication moves."""
+"""The alias that every publication moves, and from which the next round grows."""
 
 
 class RegistryError(Exception):
@@ -23,6 +23,14 @@ class UnknownRound(RegistryError):
 
 class UnknownModel(RegistryError):
     """There is no model with that version or alias."""
+
+
+class UnknownDataset(RegistryError):
+    """No such dataset has passed the metric."""
+
+
+class NotInThisState(RegistryError):
+    """What is asked for cannot be done now; the text says what must happen first."""
 
 
 class StaleFence(RegistryError):
@@ -41,10 +49,13 @@ class DatasetState(StrEnum):
     """Where a dataset that passed the metric stands."""
 
     WAITING = "waiting"
+    RESERVED = "reserved"
+    """An inquiry holds it for one of its rounds."""
     TRAINING = "training"
     PUBLISHED = "published"
     WITHHELD = "withheld"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class RoundState(StrEnum):
@@ -55,6 +66,15 @@ class RoundState(StrEnum):
     PUBLISHED = "published"
     WITHHELD = "withheld"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AliasMoveKind(StrEnum):
+    """Why an alias points elsewhere."""
+
+    PUBLICATION = "publication"
+    MOVE = "move"
+    ROLLBACK = "rollback"
 
 
 @total_ordering
@@ -104,6 +124,25 @@ class Member:
     nearest_branch: str | None
     energy_shift_ev: dict[str, float]
     traceparent: str | None
+    state: DatasetState = DatasetState.WAITING
+    reason: str | None = None
+    relative_weight: float | None = None
+    """Set by an operator in place of √train_frames."""
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.state is DatasetState.WITHDRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingList:
+    """Who waits, in the order of arrival."""
+
+    members: tuple[Member, ...]
+    quiet_seconds: float
+    """Since the newest arrival."""
+    waited_seconds: float
+    """Since the oldest arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +214,20 @@ class Lease:
     round: Round
     branches: tuple[Branch, ...]
     parent_manifest: BlobRef | None
+    left_out_branches: tuple[str, ...]
+    """Of the parent, in its order: their datasets were withdrawn."""
     resume_from: StoredCheckpoint | None
     ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The answer to a heartbeat."""
+
+    ttl_seconds: float
+    cancelled: bool = False
+    hand_back: bool = False
+    """Growth is paused: save a checkpoint and leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +257,27 @@ class Model:
     branches: tuple[ModelBranch, ...]
     aliases: tuple[str, ...]
     published_at: datetime
+    retired_at: datetime | None = None
+    retired_reason: str | None = None
+    withdrawn_ancestral_datasets: int = 0
+    """Withdrawn datasets that trained an ancestor and not this version."""
+
+    @property
+    def withdrawn_datasets(self) -> int:
+        """Datasets that trained this version and were withdrawn since."""
+        return sum(one.branch.member.withdrawn for one in self.branches)
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """A row of an alias's history."""
+
+    sequence: int
+    alias: str
+    version: str
+    kind: AliasMoveKind
+    reason: str
+    moved_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +286,8 @@ class RoundSummary:
 
     round: Round
     new_datasets: int
+    rules: tuple[RuleResult, ...]
+    """What the policy found; empty before a candidate was judged."""
 
 
 @dataclass(frozen=True, slots=True)

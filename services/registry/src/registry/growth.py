@@ -5,6 +5,7 @@ files of what will be published to their final places), `decide` (fence again, a
 A crash between the last two leaves copies that the repeated submission finds again, byte for byte.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,10 @@ from kit.queries import Connection
 from pydantic import ValidationError
 
 from registry import ports
+from registry.announcing import announce
 from registry.domain import (
     LATEST,
+    AliasMoveKind,
     Branch,
     DatasetState,
     Decision,
@@ -34,6 +37,7 @@ from registry.domain import (
     settled,
     stale,
 )
+from registry.inquiry_steps import ended_with_model, ended_without_model
 from registry.policy import GrowthPolicy, Verdict, judge
 from registry.publication import (
     check_candidate,
@@ -44,7 +48,7 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
-from registry.service import announce, known_round, with_datasets
+from registry.service import known_round, with_datasets
 
 log = get_logger(__name__)
 
@@ -94,7 +98,8 @@ class Growth:
         check_candidate(manifest, submission.round, submission.branches)
         old = [branch.name for branch in submission.branches if not branch.is_new]
         new = [branch.name for branch in submission.branches if branch.is_new]
-        verdict = judge(manifest, old, new, self._policy)
+        # Thousands of draws of thousands of frames: heartbeats must be answered meanwhile.
+        verdict = await asyncio.to_thread(judge, manifest, old, new, self._policy)
         model = None
         if verdict.passed and verdict.standard_score is not None:
             model = await self._place(submission, manifest, verdict, verdict.standard_score)
@@ -122,7 +127,9 @@ class Growth:
         await self._store.add_model(conn, model)
         await self._store.end_round(conn, round_, RoundState.PUBLISHED, rules=model.rules, model_version=model.version)
         await self._store.set_new_datasets(conn, round_.round_id, DatasetState.PUBLISHED)
-        await self._store.move_alias(conn, LATEST, model.version, f"published by round {round_.round_id}")
+        reason = f"published by round {round_.round_id}"
+        await self._store.move_alias(conn, LATEST, model.version, AliasMoveKind.PUBLICATION, reason)
+        await ended_with_model(self._store, conn, round_)
         await announce(conn, round_, model_published(model, wall_seconds))
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
@@ -130,7 +137,7 @@ class Growth:
     async def _withhold(self, conn: Connection, round_: Round, verdict: Verdict) -> Decision:
         reason = " ".join(rule.sentence for rule in verdict.rules if not rule.passed)
         await self._store.end_round(conn, round_, RoundState.WITHHELD, reason=reason, rules=verdict.rules)
-        await self._store.set_new_datasets(conn, round_.round_id, DatasetState.WITHHELD, reason)
+        await ended_without_model(self._store, conn, round_, DatasetState.WITHHELD, reason)
         withheld = ModelWithheld(round_id=round_.round_id, parent=round_.parent_version, rules=verdict.rules)
         await announce(conn, round_, withheld)
         log.info("model-withheld", round=str(round_.round_id), reason=reason)

@@ -7,21 +7,25 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from registry.domain import Branch, Member, RoundPlan
+from registry.domain import Branch, Member, RoundPlan, WaitingList
 from registry.policy import GrowthPolicy
 
 NAME_LENGTH = 40
-NEW_SHARE = 0.5
 
 
-def is_due(waiting: int, quiet_seconds: float, first: bool, policy: GrowthPolicy) -> bool:
-    """Whether to plan now, when no round is open. `quiet_seconds`: time since the last arrival; `first`: no model yet.
+def is_due(waiting: WaitingList, first: bool, policy: GrowthPolicy) -> bool:
+    """Whether to plan now, when no round is open. `first`: no model yet.
 
-    A full batch does not wait for quiet: a steady stream of arrivals must not put a round off for ever.
+    Neither a full batch nor who has waited long waits for quiet: a steady stream must not put a round off for ever.
     """
-    if waiting == 0 or (first and waiting < policy.first_round_min_datasets):
+    count = len(waiting.members)
+    if count == 0 or (first and count < policy.first_round_min_datasets):
         return False
-    return quiet_seconds >= policy.gather_seconds or waiting >= batch_size(first, policy)
+    return (
+        waiting.quiet_seconds >= policy.gather_seconds
+        or waiting.waited_seconds >= policy.gather_max_seconds
+        or count >= batch_size(first, policy)
+    )
 
 
 def batch_size(first: bool, policy: GrowthPolicy) -> int:
@@ -36,19 +40,24 @@ def plan_round(
     waiting: Sequence[Member],
     policy: GrowthPolicy,
     private_tag: Callable[[], str],
+    most: int | None = None,
 ) -> RoundPlan:
     """The next round: the parent's branches, in their order, and a batch of `waiting`, those that came first.
 
-    New branches stand in the order of their names, so that the order of arrival does not change the candidate.
+    `most`: how many new datasets it takes; none: as the policy says.
+
+    Branches of withdrawn datasets are left out; a parent that has no others is none. New branches stand in the
+    order of their names, so that the order of arrival does not change the candidate.
 
     `private_tag` draws eight hex digits that say nothing about a private dataset, not even to who knows its id.
     """
+    taken = [branch.name for branch in old]
+    old = [branch for branch in old if not branch.member.withdrawn]
+    parent_version = parent_version if old else None
     first = parent_version is None
-    batch = list(waiting)[: batch_size(first, policy)]
-    names = branch_names(batch, [branch.name for branch in old], private_tag)
-    old_weights, new_weights = sampling_weights(
-        [branch.member.train_frames for branch in old], [member.train_frames for member in batch]
-    )
+    batch = list(waiting)[: most or batch_size(first, policy)]
+    names = branch_names(batch, taken, private_tag)
+    old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
     kept = [Branch(branch.name, branch.member, False, weight) for branch, weight in zip(old, old_weights, strict=True)]
     added = [Branch(name, member, True, weight) for name, member, weight in zip(names, batch, new_weights, strict=True)]
     added.sort(key=lambda branch: branch.name)
@@ -56,26 +65,37 @@ def plan_round(
         round_id=round_id,
         parent_version=parent_version,
         preset=policy.preset,
-        total_steps=policy.first_round_steps if first else policy.growth_round_steps,
+        total_steps=total_steps(first, len(batch), policy),
         seed=seed_of(policy.seed, parent_version),
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
     )
 
 
-def sampling_weights(old: Sequence[int], new: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Probability of each branch from its training frames: √frames within a group; new ones together take half.
+def total_steps(first: bool, new: int, policy: GrowthPolicy) -> int:
+    """The round's budget: what a round takes, more for every new dataset beyond the first, up to the limit."""
+    if first:
+        return policy.first_round_steps
+    steps = policy.growth_round_steps + (new - 1) * policy.steps_per_further_dataset
+    return max(policy.growth_round_steps, min(steps, policy.growth_round_max_steps))
 
+
+def sampling_weights(
+    old: Sequence[Member], new: Sequence[Member], policy: GrowthPolicy
+) -> tuple[list[float], list[float]]:
+    """Probability of each branch: by its weight within a group; the new ones together take the policy's share.
+
+    A dataset's weight is its training frames to the policy's power (√frames), unless an operator has set it.
     Without old branches the new ones take all.
     """
-    share = NEW_SHARE if old else 1.0
-    return _shared(old, 1 - share), _shared(new, share)
+    share = policy.new_datasets_share if old else 1.0
+    return _shared(old, 1 - share, policy), _shared(new, share, policy)
 
 
-def _shared(frames: Sequence[int], share: float) -> list[float]:
-    roots = [math.sqrt(count) for count in frames]
-    total = math.fsum(roots)
-    return [share * root / total for root in roots]
+def _shared(members: Sequence[Member], share: float, policy: GrowthPolicy) -> list[float]:
+    weights = [one.relative_weight or one.train_frames**policy.weight_exponent for one in members]
+    total = math.fsum(weights)
+    return [share * weight / total for weight in weights]
 
 
 def branch_names(members: Sequence[Member], taken: Sequence[str], private_tag: Callable[[], str]) -> list[str]:

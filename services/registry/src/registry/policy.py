@@ -2,7 +2,8 @@
 
 Formulas: a branch's error is its held-out RMSE. M_E and M_F are the geometric means over branches of
 RMSE / RMSE of a composition-only baseline (least-squares energies per element, all forces zero); the score is
-E = ½(M_E + M_F): 0 is DFT, 1 the baseline. A number that is missing makes its rule fail.
+E = ½(M_E + M_F): 0 is DFT, 1 the baseline. A number that is missing makes its rule fail. The numbers themselves
+decide; their confidence intervals (`bootstrap`) say how much that is worth.
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 from contracts.artifacts import BranchManifest, ModelManifest
 from contracts.base import BranchError, RuleResult
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from registry.bootstrap import Evidence, Interval, Sampling
 
 SCORE_OF_THE_BASELINE = 1.0
 TOLERANCE = 1e-9  # relative: exactly 5 % must count as 5 % whatever the last bit says
@@ -28,9 +31,24 @@ class GrowthPolicy(BaseModel):
     preset: str = Field(min_length=1, description="training recipe: a file of deploy/presets without its suffix")
     first_round_min_datasets: int = Field(ge=1, description="datasets that must wait before the first model is trained")
     gather_seconds: float = Field(ge=0, description="quiet time after the last arrival before a round is planned")
+    gather_max_seconds: float = Field(
+        default=600, ge=0, description="nobody waits longer than this for others to calm down"
+    )
     max_datasets_per_round: int = Field(ge=1, description="new datasets in one round at most; the others wait")
     first_round_steps: int = Field(ge=1, description="training steps of the first model")
     growth_round_steps: int = Field(ge=1, description="training steps of every later round")
+    steps_per_further_dataset: int = Field(
+        default=0, ge=0, description="steps on top for each new dataset of a later round beyond its first"
+    )
+    growth_round_max_steps: int = Field(
+        default=1_000_000, ge=1, description="what those on top may lead to; never less than growth_round_steps"
+    )
+    weight_exponent: float = Field(
+        default=0.5, ge=0, le=1, description="a dataset is drawn by its training frames to this power, unless it is set"
+    )
+    new_datasets_share: float = Field(
+        default=0.5, gt=0, lt=1, description="part of all draws that the new datasets share; old ones have the rest"
+    )
     seed: int = Field(description="of random numbers: the same data on the same parent gives the same candidate")
     lease_ttl_seconds: float = Field(gt=0, description="a worker that is silent for longer loses its round")
     max_attempts: int = Field(
@@ -45,6 +63,13 @@ class GrowthPolicy(BaseModel):
     remembered_max_rise: float = Field(
         ge=0, description="no old branch's held-out force RMSE rises by more than this fraction"
     )
+
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="of the intervals shown with the numbers")
+    bootstrap_draws: int = Field(default=1000, ge=1, description="draws of held-out frames behind an interval")
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.seed, self.bootstrap_draws, self.confidence)
 
     @classmethod
     def load(cls, path: Path) -> "GrowthPolicy":
@@ -76,6 +101,8 @@ class Change:
     branch: str
     before: float
     after: float
+    interval: Interval | None = None
+    """Of the relative change."""
 
     @property
     def rise(self) -> float:
@@ -85,27 +112,29 @@ class Change:
         return self.after / self.before - 1
 
     def __str__(self) -> str:
-        percent = f" ({100 * self.rise:+.1f} %)" if math.isfinite(self.rise) else ""
+        percent = f" ({100 * self.rise:+.1f} %{_within(self.interval)})" if math.isfinite(self.rise) else ""
         return f"{self.branch} from {self.before:.1f} to {self.after:.1f} meV/Å{percent}"
 
 
 def judge(manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy) -> Verdict:
     """Apply the policy to a candidate. `old` and `new` are the branches that the round asked for."""
-    standard, score = judge_standard(manifest, old, new, policy)
+    evidence = Evidence(manifest.branches, policy.sampling)
+    standard, score = judge_standard(manifest, old, new, policy, evidence)
     rules = (
-        judge_learned(manifest, new, policy),
+        judge_learned(manifest, new, policy, evidence),
         standard,
-        judge_remembered(manifest, old, policy),
+        judge_remembered(manifest, old, policy, evidence),
         judge_loads(manifest.verification),
     )
     return Verdict(rules, score)
 
 
-def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPolicy) -> RuleResult:
+def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPolicy, evidence: Evidence) -> RuleResult:
     """learned: each new dataset's held-out force RMSE fell from zero-shot; the first model starts from zero forces."""
     branches = {branch.name: branch for branch in manifest.branches}
     after = {name: branch.held_out.force_rmse_mev_per_angstrom for name, branch in branches.items()}
-    if manifest.parent_version is None:
+    first = manifest.parent_version is None
+    if first:
         before = {name: branch.baseline_force_rmse_mev_per_angstrom for name, branch in branches.items()}
         start = "all forces zero"
     else:
@@ -115,7 +144,7 @@ def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPol
         return _no_numbers("learned", absent, "new")
     asked = f"at least {100 * policy.learned_min_reduction:g} % below {start} was asked"
     allowed = 1 - policy.learned_min_reduction
-    changes = [Change(name, before[name], after[name]) for name in new]
+    changes = [Change(name, before[name], after[name], evidence.force_rise(name, from_baseline=first)) for name in new]
     failed = [one for one in changes if one.before == 0 or one.after > one.before * allowed * (1 + TOLERANCE)]
     if failed:
         sentence = f"Not every new dataset was learned: held-out force error went {_listed(failed)}; {asked}."
@@ -124,7 +153,9 @@ def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPol
     return RuleResult(rule="learned", passed=not failed, sentence=sentence, numbers=_numbers(changes))
 
 
-def judge_remembered(manifest: ModelManifest, old: Sequence[str], policy: GrowthPolicy) -> RuleResult:
+def judge_remembered(
+    manifest: ModelManifest, old: Sequence[str], policy: GrowthPolicy, evidence: Evidence
+) -> RuleResult:
     """remembered: no old branch's held-out force RMSE rose by more than the policy allows."""
     if not old:
         sentence = "There was nothing to forget: this is the first model."
@@ -134,7 +165,7 @@ def judge_remembered(manifest: ModelManifest, old: Sequence[str], policy: Growth
     if absent := _absent(old, before, after):
         return _no_numbers("remembered", absent, "old")
     asked = f"at most {100 * policy.remembered_max_rise:g} % more is allowed"
-    changes = [Change(name, before[name], after[name]) for name in old]
+    changes = [Change(name, before[name], after[name], evidence.force_rise(name)) for name in old]
     limit = (1 + policy.remembered_max_rise) * (1 + TOLERANCE)
     failed = [one for one in changes if one.after > one.before * limit]
     if failed:
@@ -146,7 +177,7 @@ def judge_remembered(manifest: ModelManifest, old: Sequence[str], policy: Growth
 
 
 def judge_standard(
-    manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy
+    manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy, evidence: Evidence
 ) -> tuple[RuleResult, float | None]:
     """standard: the score E on held-out frames of the same branches, candidate against parent. Returns E of all too."""
     branches = {branch.name: branch for branch in manifest.branches}
@@ -156,19 +187,24 @@ def judge_standard(
     if absent or not branches:
         return _no_numbers("standard", absent, "old or new"), None
     everything = score((branches[name].held_out, branches[name]) for name in (*old, *new))
+    interval = evidence.score((*old, *new))
     if not old:
         passed = everything < SCORE_OF_THE_BASELINE
         sentence = (
-            f"The standard score is {everything:.3f}; the first model must be better than "
+            f"The standard score is {everything:.3f}{_between(interval)}; the first model must be better than "
             f"{SCORE_OF_THE_BASELINE:g}, the composition-only baseline."
         )
         numbers = {"score_candidate": everything, "score_baseline": SCORE_OF_THE_BASELINE}
+        numbers |= _bounds("score_candidate", interval)
         return RuleResult(rule="standard", passed=passed, sentence=sentence, numbers=numbers), everything
     candidate = score((branches[name].held_out, branches[name]) for name in old)
     before = score((parent[name], branches[name]) for name in old)
     limit = before * (1 + policy.standard_max_worsening)
+    rise = evidence.score_rise(old)
+    percent = f", {100 * (candidate / before - 1):+.1f} %{_within(rise)}" if before > 0 else ""
     sentence = (
-        f"On the branches that both have, the standard score went from {before:.4f} to {candidate:.4f} (0 is DFT); "
+        f"On the branches that both have, the standard score went from {before:.4f} to {candidate:.4f}"
+        f" (0 is DFT{percent}); "
         f"at most {limit:.4f}, {100 * policy.standard_max_worsening:g} % more, is allowed."
     )
     numbers = {
@@ -176,6 +212,9 @@ def judge_standard(
         "score_candidate": candidate,
         "score_allowed": limit,
         "score_candidate_all_branches": everything,
+        **_bounds("score_candidate", evidence.score(old)),
+        **_bounds("score_rise_percent", rise, 100),
+        **_bounds("score_candidate_all_branches", interval),
     }
     passed = candidate <= limit * (1 + TOLERANCE)
     return RuleResult(rule="standard", passed=passed, sentence=sentence, numbers=numbers), everything
@@ -229,7 +268,22 @@ def _numbers(changes: Sequence[Change]) -> dict[str, float]:
     for one in changes:
         numbers[f"{one.branch}.force_rmse_before_mev_per_angstrom"] = one.before
         numbers[f"{one.branch}.force_rmse_after_mev_per_angstrom"] = one.after
+        numbers |= _bounds(f"{one.branch}.force_rmse_rise_percent", one.interval, 100)
     return numbers
+
+
+def _bounds(name: str, interval: Interval | None, factor: float = 1) -> dict[str, float]:
+    if interval is None:
+        return {}
+    return {f"{name}_low": factor * interval.low, f"{name}_high": factor * interval.high}
+
+
+def _within(interval: Interval | None) -> str:
+    return f", likely {100 * interval.low:+.1f} to {100 * interval.high:+.1f}" if interval else ""
+
+
+def _between(interval: Interval | None) -> str:
+    return f" (likely {interval.low:.3f} to {interval.high:.3f})" if interval else ""
 
 
 def _listed(changes: Sequence[Change]) -> str:

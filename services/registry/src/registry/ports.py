@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from contracts.base import RuleResult
+from contracts.base import DatasetRef, RuleResult
 from contracts.events import DatasetMetricPassed
 from kit.queries import Connection
 
 from registry.domain import (
+    AliasMove,
+    AliasMoveKind,
     Branch,
     DatasetState,
     Member,
@@ -17,11 +19,13 @@ from registry.domain import (
     RoundPlan,
     RoundState,
     StoredCheckpoint,
+    WaitingList,
 )
+from registry.inquiries import Inquiry
 
 
 class Rounds(Protocol):
-    """Of every use case: a round, what it trains on, its fence and its end."""
+    """Of every use case: a round, what it trains on, its fence, its end, and the inquiry that it may serve."""
 
     async def round(self, conn: Connection, round_id: UUID) -> Round | None: ...
 
@@ -44,6 +48,14 @@ class Rounds(Protocol):
         self, conn: Connection, round_id: UUID, state: DatasetState, reason: str | None = None
     ) -> None: ...
 
+    async def newest_inquiry(self, conn: Connection) -> Inquiry | None: ...
+
+    async def save_inquiry(self, conn: Connection, inquiry: Inquiry) -> None: ...
+
+    async def end_inquiry(self, conn: Connection, inquiry_id: UUID, outcome: str) -> None: ...
+
+    async def members(self, conn: Connection, arrivals: Sequence[int]) -> list[Member]: ...
+
 
 class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
@@ -52,11 +64,13 @@ class Plans(Rounds, Protocol):
         self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
     ) -> bool: ...
 
-    async def waiting(self, conn: Connection) -> tuple[list[Member], float]: ...
+    async def waiting(self, conn: Connection) -> WaitingList: ...
 
     async def lock_planning(self, conn: Connection) -> None: ...
 
     async def has_open_round(self, conn: Connection) -> bool: ...
+
+    async def pause_reason(self, conn: Connection) -> str | None: ...
 
     async def add_round(self, conn: Connection, plan: RoundPlan) -> None: ...
 
@@ -90,7 +104,57 @@ class Models(Rounds, Protocol):
 
     async def add_model(self, conn: Connection, model: Model) -> None: ...
 
-    async def move_alias(self, conn: Connection, alias: str, version: str, reason: str) -> None: ...
+    async def move_alias(
+        self, conn: Connection, alias: str, version: str, kind: AliasMoveKind, reason: str
+    ) -> None: ...
+
+
+class Line(Rounds, Protocol):
+    """Of operators who steer rounds and datasets."""
+
+    async def lock_planning(self, conn: Connection) -> None: ...
+
+    async def open_round(self, conn: Connection) -> Round | None: ...
+
+    async def pause(self, conn: Connection, reason: str) -> None: ...
+
+    async def resume(self, conn: Connection) -> bool: ...
+
+    async def dataset(self, conn: Connection, ref: DatasetRef) -> Member | None: ...
+
+    async def set_state(
+        self, conn: Connection, arrivals: Sequence[int], state: DatasetState, reason: str | None = None
+    ) -> None: ...
+
+    async def withdraw(self, conn: Connection, ref: DatasetRef, reason: str) -> None: ...
+
+    async def set_relative_weight(self, conn: Connection, ref: DatasetRef, weight: float | None) -> None: ...
+
+    async def trained_versions(self, conn: Connection, ref: DatasetRef) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
+
+    async def add_inquiry(self, conn: Connection, inquiry: Inquiry) -> None: ...
+
+
+class Versions(Protocol):
+    """Of operators who say which version is offered."""
+
+    async def lock_planning(self, conn: Connection) -> None: ...
+
+    async def open_round(self, conn: Connection) -> Round | None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
+
+    async def move_alias(
+        self, conn: Connection, alias: str, version: str, kind: AliasMoveKind, reason: str
+    ) -> None: ...
+
+    async def alias_moves(self, conn: Connection, alias: str, before: int | None, limit: int) -> list[AliasMove]: ...
+
+    async def retire(self, conn: Connection, version: str, reason: str) -> bool: ...
+
+    async def pointing(self, conn: Connection, version: str) -> list[str]: ...
+
+    async def retired_versions(self, conn: Connection) -> set[str]: ...
 
 
 class Spent(Protocol):

@@ -6,6 +6,7 @@ the two places where that is kept.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isclose
 from pathlib import PurePosixPath
 
 from contracts import keys
@@ -14,7 +15,11 @@ from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.events import ModelFile, ModelPublished, TrainedDataset
 from frames.errors import conformal_threshold
 
+from registry.bootstrap import rmse
 from registry.domain import Branch, InvalidRequest, Model, ModelBranch, Round
+
+# Errors of single frames travel with six digits.
+FRAMES_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,43 @@ def check_candidate(manifest: ModelManifest, round_: Round, branches: Sequence[B
     for branch in manifest.branches:
         if branch.dataset != known[branch.name]:
             raise InvalidRequest(f"branch {branch.name!r} learns dataset {known[branch.name]}, not {branch.dataset}")
+        check_frames(branch, manifest)
     for blob in (manifest.checkpoint, manifest.release, manifest.recipe, *manifest.frozen.values()):
         check_belongs(blob, round_)
+
+
+def check_frames(branch: BranchManifest, manifest: ModelManifest) -> None:
+    """Raises InvalidRequest when the errors of single frames are not those that the RMSE values are made of."""
+    frames = branch.held_out_frames
+    if frames is None:
+        return
+    start = {error.branch: error for error in (*manifest.zero_shot, *manifest.parent_held_out)}.get(branch.name)
+    told = {
+        "after": (frames.after, _errors(branch.held_out)),
+        "before": (frames.before, _errors(start)),
+        "baseline": (
+            frames.baseline,
+            (branch.baseline_energy_rmse_mev_per_atom, branch.baseline_force_rmse_mev_per_angstrom),
+        ),
+    }
+    for which, (errors, stated) in told.items():
+        if errors is None or stated is None:
+            continue
+        counts = {len(frames.atoms), len(errors.energy_mev_per_atom), len(errors.force_mev_per_angstrom)}
+        if len(counts) > 1 or min(frames.atoms, default=0) < 1:
+            raise InvalidRequest(
+                f"branch {branch.name!r}: held_out_frames.{which} must have one error a frame, each of one atom or more"
+            )
+        found = rmse(errors, frames.atoms)
+        if not all(isclose(*pair, rel_tol=FRAMES_TOLERANCE, abs_tol=1e-6) for pair in zip(found, stated, strict=True)):
+            raise InvalidRequest(
+                f"branch {branch.name!r}: the RMSE of held_out_frames.{which} is {found[0]:g} meV/atom and "
+                f"{found[1]:g} meV/Å, the manifest says {stated[0]:g} and {stated[1]:g}"
+            )
+
+
+def _errors(error: BranchError | None) -> tuple[float, float] | None:
+    return None if error is None else (error.energy_rmse_mev_per_atom, error.force_rmse_mev_per_angstrom)
 
 
 def check_belongs(blob: BlobRef, round_: Round) -> None:

@@ -14,9 +14,14 @@ select pg_advisory_xact_lock(hashtext('plan:' || current_schema()))
 -- A row when a round waits or trains.
 select 1 as open from rounds where state in ('waiting', 'training')
 
+-- name: open_round
+-- The round that waits or trains, locked: neither its worker nor a sweeper writes until the transaction ends.
+select * from rounds where state in ('waiting', 'training') for update
+
 -- name: waiting_datasets
--- The waiting list in the order of arrival, with the seconds since the newest arrival.
-select datasets.*, extract(epoch from now() - max(arrived_at) over ())::double precision as quiet_seconds
+-- The waiting list in the order of arrival, with the seconds since the newest and the oldest arrival.
+select datasets.*, extract(epoch from now() - max(arrived_at) over ())::double precision as quiet_seconds,
+       extract(epoch from now() - min(arrived_at) over ())::double precision as waited_seconds
 from datasets
 where state = 'waiting'
 order by arrival
@@ -32,12 +37,13 @@ insert into round_branches (round_id, position, name, dataset_id, dataset_versio
 values (%(round_id)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(is_new)s, %(weight)s)
 
 -- name: set_new_datasets
--- Move the new datasets of a round to a state, with its reason.
+-- Move the new datasets of a round to a state, with its reason. Withdrawn ones stay withdrawn.
 update datasets
 set state = %(state)s, reason = %(reason)s
 from round_branches
 where round_branches.round_id = %(round_id)s
   and round_branches.is_new
+  and datasets.state <> 'withdrawn'
   and (datasets.dataset_id, datasets.version) = (round_branches.dataset_id, round_branches.dataset_version)
 
 -- name: round_branches
@@ -56,14 +62,15 @@ select * from rounds where round_id = %(round_id)s
 
 -- name: lease_round
 -- Give the waiting round to a worker under the next fence; it starts where the newest checkpoint is.
--- An empty list of presets means any.
+-- An empty list of presets means any. Nothing is leased while growth is paused.
 update rounds
 set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null,
     step = coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0),
     lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
 where round_id = (
     select round_id from rounds
-    where state = 'waiting' and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
+    where state = 'waiting' and not exists (select from line where paused_at is not null)
+      and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
     order by sequence
     limit 1
     for update skip locked
@@ -159,11 +166,18 @@ where round_id = %(round_id)s and name = %(branch)s
 
 -- name: move_alias
 -- Let an alias point to a version from now on; earlier rows are its history.
-insert into alias_moves (alias, version, reason) values (%(alias)s, %(version)s, %(reason)s)
+insert into alias_moves (alias, version, kind, reason) values (%(alias)s, %(version)s, %(kind)s, %(reason)s)
 
 -- name: resolve_alias
--- Where an alias points.
-select version from alias_moves where alias = %(alias)s order by seq desc limit 1
+-- Where an alias points; never to a retired version.
+select version
+from (select version from alias_moves where alias = %(alias)s order by seq desc limit 1) as newest
+join models using (version)
+where retired_at is null
+
+-- name: alias_moves
+-- An alias's history before a row, newest first.
+select * from alias_moves where alias = %(alias)s and seq < %(before)s order by seq desc limit %(limit)s
 
 -- name: aliases
 -- Every alias with the version that it points to.
@@ -193,6 +207,24 @@ with recursive line as (
 )
 select * from line order by depth
 
+-- name: withdrawn_ancestral
+-- Withdrawn datasets that trained an ancestor of a version and not the version itself.
+with recursive line as (
+    select version, parent_version, round_id from models where version = %(version)s
+    union all
+    select models.version, models.parent_version, models.round_id from models
+    join line on models.version = line.parent_version
+)
+select count(distinct (datasets.dataset_id, datasets.version)) as count
+from line
+join round_branches using (round_id)
+join datasets on (datasets.dataset_id, datasets.version)
+               = (round_branches.dataset_id, round_branches.dataset_version)
+where datasets.state = 'withdrawn'
+  and (datasets.dataset_id, datasets.version) not in (
+      select own.dataset_id, own.dataset_version from models join round_branches as own using (round_id)
+      where models.version = %(version)s)
+
 -- name: rounds
 -- Rounds before a given one with the number of their new datasets, newest first.
 select rounds.*, (select count(*) from round_branches
@@ -201,3 +233,94 @@ from rounds
 where sequence < %(sequence)s
 order by sequence desc
 limit %(limit)s
+
+-- Operators ---------------------------------------------------------------------------------------------------------
+
+-- name: line
+-- Whether growth is paused, and why.
+select * from line
+
+-- name: pause
+-- Plan and lease nothing from now on; a later reason replaces an earlier one.
+update line set paused_at = coalesce(paused_at, now()), reason = %(reason)s
+
+-- name: resume
+-- Plan and lease again.
+update line set paused_at = null, reason = null where paused_at is not null
+
+-- name: dataset
+-- One dataset that passed.
+select * from datasets where dataset_id = %(dataset_id)s and version = %(version)s for update
+
+-- name: datasets_by_arrival
+-- Datasets by their place in the order of arrival.
+select * from datasets where arrival = any(%(arrivals)s) order by arrival
+
+-- name: set_dataset_state
+-- Move datasets to a state, but withdrawn ones.
+update datasets set state = %(state)s, reason = %(reason)s
+where arrival = any(%(arrivals)s) and state <> 'withdrawn'
+
+-- name: withdraw
+-- Take a dataset out of all rounds to come.
+update datasets set state = 'withdrawn', reason = %(reason)s
+where dataset_id = %(dataset_id)s and version = %(version)s
+
+-- name: set_relative_weight
+-- How often a dataset is drawn; null: by its training frames.
+update datasets set relative_weight = %(weight)s where dataset_id = %(dataset_id)s and version = %(version)s
+
+-- name: trained_versions
+-- Versions that trained on a dataset (depth 0), and those that grew from them without it, oldest first.
+with recursive affected as (
+    select models.version, models.major, models.minor, true as trained
+    from models join round_branches using (round_id)
+    where dataset_id = %(dataset_id)s and dataset_version = %(version)s
+    union
+    select models.version, models.major, models.minor, exists (
+        select from round_branches
+        where round_branches.round_id = models.round_id
+          and dataset_id = %(dataset_id)s and dataset_version = %(version)s)
+    from models join affected on models.parent_version = affected.version
+)
+select distinct version, major, minor, trained from affected order by major, minor
+
+-- name: insert_inquiry
+-- A search begins.
+insert into inquiries (inquiry_id, kind, round_id) values (%(inquiry_id)s, %(kind)s, %(round_id)s)
+
+-- name: upsert_group
+-- A group of a search as it stands.
+insert into inquiry_groups (inquiry_id, number, members, state, sibling, suspected, round_id)
+values (%(inquiry_id)s, %(number)s, %(members)s, %(state)s, %(sibling)s, %(suspected)s, %(round_id)s)
+on conflict (inquiry_id, number) do update
+set members = excluded.members, state = excluded.state, suspected = excluded.suspected, round_id = excluded.round_id
+
+-- name: end_inquiry
+-- A search has ended.
+update inquiries set ended_at = now(), outcome = %(outcome)s where inquiry_id = %(inquiry_id)s
+
+-- name: newest_inquiry
+-- The search that goes on, or else the last one.
+select * from inquiries order by sequence desc limit 1
+
+-- name: inquiry_groups
+-- The groups of a search.
+select * from inquiry_groups where inquiry_id = %(inquiry_id)s order by number
+
+-- name: inquiry_of_round
+-- The search that asked for a round.
+select inquiry_id from inquiry_groups where round_id = %(round_id)s limit 1
+
+-- name: retire
+-- A version is no longer offered.
+update models set retired_at = now(), retired_reason = %(reason)s where version = %(version)s and retired_at is null
+
+-- name: pointing
+-- Aliases that point to a version now.
+select alias from (select distinct on (alias) alias, version from alias_moves order by alias, seq desc) as newest
+where version = %(version)s order by alias
+
+-- name: retired_versions
+-- Versions that no alias may point to.
+select version from models where retired_at is not null

@@ -19,9 +19,11 @@ from pydantic import ValidationError
 from registry.domain import (
     Decision,
     InvalidRequest,
+    NotInThisState,
     NotStored,
     RegistryError,
     StaleFence,
+    UnknownDataset,
     UnknownModel,
     UnknownRound,
 )
@@ -35,6 +37,7 @@ from registry.wire import (
     progress_of,
     round_id_of,
     sequence_token_of,
+    to_alias_move,
     to_duration,
     to_lease,
     to_model,
@@ -44,11 +47,13 @@ from registry.wire import (
 
 log = get_logger(__name__)
 
-# FAILED_PRECONDITION means one thing to a worker: a successor owns the round, drop it.
+# FAILED_PRECONDITION means one thing to a worker: a successor owns the round, drop it. To an operator: not now.
 STATUS: dict[type[RegistryError], grpc.StatusCode] = {
     UnknownRound: grpc.StatusCode.NOT_FOUND,
     UnknownModel: grpc.StatusCode.NOT_FOUND,
+    UnknownDataset: grpc.StatusCode.NOT_FOUND,
     StaleFence: grpc.StatusCode.FAILED_PRECONDITION,
+    NotInThisState: grpc.StatusCode.FAILED_PRECONDITION,
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotStored: grpc.StatusCode.INVALID_ARGUMENT,
 }
@@ -102,8 +107,10 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def Heartbeat(self, request: fleet.HeartbeatRequest, context: Context) -> fleet.HeartbeatResponse:
         async with self._transaction(context) as conn:
-            ttl = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence)
-        return fleet.HeartbeatResponse(ttl=to_duration(ttl))
+            beat = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence)
+        return fleet.HeartbeatResponse(
+            ttl=to_duration(beat.ttl_seconds), cancelled=beat.cancelled, hand_back=beat.hand_back
+        )
 
     async def Report(self, request: fleet.ReportRequest, context: Context) -> fleet.ReportResponse:
         async with self._transaction(context) as conn:
@@ -202,4 +209,19 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         return registry.ListRoundsResponse(
             rounds=[to_round(summary) for summary in shown],
             next_page_token=str(shown[-1].round.sequence) if len(rounds) > size else "",
+        )
+
+    async def ListAliasMoves(
+        self, request: registry.ListAliasMovesRequest, context: Context
+    ) -> registry.ListAliasMovesResponse:
+        async with self._transaction(context) as conn:
+            if not request.alias:
+                raise InvalidRequest("alias is empty; ask for 'latest' or 'stable'")
+            size = page_size_of(request.page_size)
+            before = sequence_token_of(request.page_token)
+            moves = await self._store.alias_moves(conn, request.alias, before, size + 1)
+        shown = moves[:size]
+        return registry.ListAliasMovesResponse(
+            moves=[to_alias_move(move) for move in shown],
+            next_page_token=str(shown[-1].sequence) if len(moves) > size else "",
         )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from contracts.base import BranchError
-from contracts.envelope import Event
 from contracts.events import (
     DatasetMetricPassed,
     TrainingFailed,
@@ -18,17 +17,19 @@ from contracts.events import (
     TrainingStarted,
 )
 from kit.logs import get_logger
-from kit.outbox import emit
 from kit.queries import Connection
-from kit.telemetry import remote_parent
 
 from registry import ports
+from registry.announcing import announce
 from registry.domain import (
     LATEST,
+    Beat,
     Branch,
     DatasetState,
     InvalidRequest,
     Lease,
+    Member,
+    Model,
     Round,
     RoundPlan,
     RoundState,
@@ -38,6 +39,7 @@ from registry.domain import (
     settled,
     stale,
 )
+from registry.inquiry_steps import ended_without_model, next_step, planned
 from registry.planning import is_due, plan_round
 from registry.policy import GrowthPolicy
 from registry.publication import check_belongs
@@ -46,6 +48,7 @@ log = get_logger(__name__)
 
 LEASE_LOST = "lease-lost"
 HANDED_BACK = "handed-back"
+PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,6 @@ class Progress:
     branches: tuple[BranchError, ...]
     frames_per_second: float
     eta_seconds: float
-
-
-async def announce(conn: Connection, round_: Round | RoundPlan, *events: Event) -> None:
-    """Put events into the outbox, in the trace of the upload that caused the round, whoever calls."""
-    with remote_parent(round_.traceparent):
-        for event in events:
-            await emit(conn, event)
 
 
 async def hold(store: ports.Rounds, conn: Connection, round_id: UUID, fence: int, policy: GrowthPolicy) -> Round:
@@ -115,24 +111,39 @@ class Rounds:
             log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
-        """Plan a round when datasets wait, none is open and arrivals have calmed down."""
+        """Plan a round when none is open, growth is not paused, and an inquiry asks for one or enough datasets wait."""
         await self._store.lock_planning(conn)
-        if await self._store.has_open_round(conn):
+        if await self._store.has_open_round(conn) or await self._store.pause_reason(conn) is not None:
             return None
-        waiting, quiet_seconds = await self._store.waiting(conn)
-        if not waiting:
+        step = await next_step(self._store, conn)
+        if step is not None:
+            plan = await self._plan(conn, await self._parent(conn), step.members, most=len(step.members))
+            await planned(self._store, conn, step, plan)
+            return plan
+        waiting = await self._store.waiting(conn)
+        if not waiting.members:
             return None
+        parent = await self._parent(conn)
+        first = parent is None or all(one.branch.member.withdrawn for one in parent.branches)
+        if not is_due(waiting, first, self._policy):
+            return None
+        return await self._plan(conn, parent, waiting.members)
+
+    async def _parent(self, conn: Connection) -> Model | None:
         version = await self._store.resolve(conn, LATEST)
-        parent = None if version is None else await self._store.model(conn, version)
-        if not is_due(len(waiting), quiet_seconds, parent is None, self._policy):
-            return None
+        return None if version is None else await self._store.model(conn, version)
+
+    async def _plan(
+        self, conn: Connection, parent: Model | None, members: Sequence[Member], most: int | None = None
+    ) -> RoundPlan:
         plan = plan_round(
             round_id=uuid4(),
             parent_version=parent.version if parent else None,
             old=[one.branch for one in parent.branches] if parent else [],
-            waiting=waiting,
+            waiting=members,
             policy=self._policy,
             private_tag=lambda: secrets.token_hex(4),
+            most=most,
         )
         await self._store.add_round(conn, plan)
         await self._store.set_new_datasets(conn, plan.round_id, DatasetState.TRAINING)
@@ -163,23 +174,31 @@ class Rounds:
         )
         await announce(conn, round_, started)
         log.info("round-leased", round=str(round_.round_id), fence=round_.fence, worker=worker)
+        branches = await self._store.branches(conn, round_.round_id)
+        kept = {branch.name for branch in branches if not branch.is_new}
         return Lease(
             round=round_,
-            branches=await self._store.branches(conn, round_.round_id),
+            branches=branches,
             parent_manifest=parent.manifest if parent else None,
+            left_out_branches=tuple(
+                one.branch.name for one in (parent.branches if parent else ()) if one.branch.name not in kept
+            ),
             resume_from=await self._store.newest_checkpoint(conn, round_.round_id),
             ttl_seconds=ttl,
         )
 
-    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int) -> float:
-        """Renew the lease; its time to live in seconds."""
-        held = await self._store.hold(conn, round_id, fence, self._policy.lease_ttl_seconds)
-        if held is None:
-            round_ = await known_round(self._store, conn, round_id)
-            # A beat may cross the answer to this worker's own submission: that is not a lost lease.
-            if settled(round_, fence) is None:
-                raise stale(round_, fence)
-        return self._policy.lease_ttl_seconds
+    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int) -> Beat:
+        """Renew the lease, and tell the worker when it must stop."""
+        ttl = self._policy.lease_ttl_seconds
+        if await self._store.hold(conn, round_id, fence, ttl) is not None:
+            return Beat(ttl, hand_back=await self._store.pause_reason(conn) is not None)
+        round_ = await known_round(self._store, conn, round_id)
+        if round_.state is RoundState.CANCELLED and round_.fence == fence:
+            return Beat(ttl, cancelled=True)
+        # A beat may cross the answer to this worker's own submission: that is not a lost lease.
+        if settled(round_, fence) is None:
+            raise stale(round_, fence)
+        return Beat(ttl)
 
     async def report(self, conn: Connection, round_id: UUID, fence: int, progress: Progress) -> None:
         """Tell how training goes. A report that is repeated for the same step is told once."""
@@ -212,9 +231,12 @@ class Rounds:
     async def hand_back(self, conn: Connection, round_id: UUID, fence: int, reason: str) -> None:
         """The worker leaves in good order: the round waits again, and no failure is counted."""
         round_ = await hold(self._store, conn, round_id, fence, self._policy)
-        reason = reason or "the worker was asked to stop"
+        rule, reason = HANDED_BACK, reason or "the worker was asked to stop"
+        paused = await self._store.pause_reason(conn)
+        if paused is not None:
+            rule, reason = PAUSED, f"growth is paused ({paused}); the round goes on from its newest checkpoint later"
         await self._store.offer_again(conn, round_id, round_.failures, reason)
-        ended = TrainingFailed(round_id=round_id, attempt=fence, rule=HANDED_BACK, reason=reason, will_retry=True)
+        ended = TrainingFailed(round_id=round_id, attempt=fence, rule=rule, reason=reason, will_retry=True)
         await announce(conn, round_, ended)
         log.info("round-handed-back", round=str(round_id), fence=fence, reason=reason)
 
@@ -241,7 +263,7 @@ class Rounds:
             await self._store.offer_again(conn, round_.round_id, failures, reason)
         else:
             await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason, failures=failures)
-            await self._store.set_new_datasets(conn, round_.round_id, DatasetState.FAILED, reason)
+            await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
         event = TrainingFailed(
             round_id=round_.round_id, attempt=round_.fence, rule=rule, reason=reason, will_retry=will_retry
         )

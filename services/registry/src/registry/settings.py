@@ -1,5 +1,6 @@
 """What the registry is told at start."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
 from kit.settings import ServiceSettings, service_config
@@ -16,6 +17,10 @@ class RegistrySettings(ServiceSettings):
     fleet_token: SecretStr = Field(min_length=1, description="bearer token that every trainer presents")
     query_token: SecretStr | None = Field(default=None, description="bearer token for queries")
     open_queries: bool = Field(default=False, description="answer queries without a token")
+    operator_token: SecretStr | None = Field(
+        default=None, min_length=1, description="bearer token of operators; none: nobody steers growth from outside"
+    )
+    open_operator: bool = Field(default=False, description="let anyone on this machine steer growth; loopback only")
     check_seconds: float = Field(default=1.0, gt=0, description="pause between looks at leases and waiting list")
 
     @model_validator(mode="after")
@@ -23,3 +28,24 @@ class RegistrySettings(ServiceSettings):
         if self.open_queries == (self.query_token is not None):
             raise ValueError("set exactly one of query_token and open_queries=true")
         return self
+
+    @model_validator(mode="after")
+    def _operators_are_known_or_here(self) -> "RegistrySettings":
+        if self.open_operator and self.operator_token is not None:
+            raise ValueError("set one of operator_token and open_operator=true, or neither")
+        if self.open_operator and not is_loopback(self.address):
+            raise ValueError(f"open_operator=true is for a loopback address, not {self.address}: set operator_token")
+        return self
+
+    @property
+    def offers_operations(self) -> bool:
+        return self.open_operator or self.operator_token is not None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `host:port` can be reached from this machine alone."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

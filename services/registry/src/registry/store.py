@@ -1,37 +1,51 @@
-"""The registry's tables: the only place that runs SQL. Every method runs inside its caller's transaction."""
+"""The registry's tables: with `operator_store` the only place that runs SQL.
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+Every method runs inside its caller's transaction.
+"""
+
+from collections.abc import Sequence
 from uuid import UUID
 
-from contracts.base import BlobRef, Credit, DatasetRef, Frozen, RuleResult
-from contracts.events import DatasetMetricPassed, ModelFile
+from contracts.base import BlobRef, RuleResult
+from contracts.events import DatasetMetricPassed
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
 from registry.domain import (
+    AliasMove,
+    AliasMoveKind,
     Branch,
     DatasetState,
-    Member,
     Model,
-    ModelBranch,
     Round,
     RoundPlan,
     RoundState,
     RoundSummary,
     StoredCheckpoint,
     Version,
+    WaitingList,
+)
+from registry.operator_store import OperatorStore
+from registry.rows import (
+    alias_move_of,
+    branch_of,
+    json_list,
+    json_of,
+    maybe_round,
+    member_of,
+    model_of,
+    summary_of,
 )
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store:
+class Store(OperatorStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
-        self._queries = Queries.load("registry")
+        super().__init__(Queries.load("registry"))
 
     # Datasets
 
@@ -48,8 +62,8 @@ class Store:
             authors=list(event.credit.authors),
             licence=event.credit.licence,
             private=event.credit.private,
-            manifest=_json(event.dataset_manifest),
-            metric_report=_json(event.report),
+            manifest=json_of(event.dataset_manifest),
+            metric_report=json_of(event.report),
             train_frames=train_frames,
             nearest_branch=event.nearest_branch,
             energy_shift_ev=Jsonb(event.energy_shift_ev),
@@ -57,10 +71,11 @@ class Store:
         )
         return added == 1
 
-    async def waiting(self, conn: Connection) -> tuple[list[Member], float]:
-        """The waiting list in the order of arrival, and the seconds since the newest arrival."""
+    async def waiting(self, conn: Connection) -> WaitingList:
+        """Who waits, in the order of arrival."""
         rows = await self._queries.all(conn, "waiting_datasets")
-        return [_member(row) for row in rows], rows[0]["quiet_seconds"] if rows else 0.0
+        first = rows[0] if rows else {"quiet_seconds": 0.0, "waited_seconds": 0.0}
+        return WaitingList(tuple(map(member_of, rows)), first["quiet_seconds"], first["waited_seconds"])
 
     async def set_new_datasets(
         self, conn: Connection, round_id: UUID, state: DatasetState, reason: str | None = None
@@ -71,11 +86,15 @@ class Store:
     # Rounds
 
     async def lock_planning(self, conn: Connection) -> None:
-        """Wait until no other replica plans."""
+        """Wait until no other replica plans, and no operator steers."""
         await self._queries.execute(conn, "lock_planning")
 
     async def has_open_round(self, conn: Connection) -> bool:
         return await self._queries.one(conn, "has_open_round") is not None
+
+    async def open_round(self, conn: Connection) -> Round | None:
+        """The round that waits or trains, locked."""
+        return maybe_round(await self._queries.one(conn, "open_round"))
 
     async def add_round(self, conn: Connection, plan: RoundPlan) -> None:
         """Store a planned round with its branches."""
@@ -103,18 +122,18 @@ class Store:
             )
 
     async def round(self, conn: Connection, round_id: UUID) -> Round | None:
-        return _maybe_round(await self._queries.one(conn, "round", round_id=round_id))
+        return maybe_round(await self._queries.one(conn, "round", round_id=round_id))
 
     async def branches(self, conn: Connection, round_id: UUID) -> tuple[Branch, ...]:
         """What a round trains on, in the order of the model."""
         rows = await self._queries.all(conn, "round_branches", round_id=round_id)
-        return tuple(_branch(row) for row in rows)
+        return tuple(branch_of(row) for row in rows)
 
     async def rounds(self, conn: Connection, before: int | None, limit: int) -> list[RoundSummary]:
         """Rounds whose sequence is below `before`, newest first."""
         sequence = BEYOND_EVERY_SEQUENCE if before is None else before
         rows = await self._queries.all(conn, "rounds", sequence=sequence, limit=limit)
-        return [RoundSummary(_round(row), row["new_datasets"]) for row in rows]
+        return [summary_of(row) for row in rows]
 
     # Leases
 
@@ -123,16 +142,16 @@ class Store:
         row = await self._queries.one(
             conn, "lease_round", worker=worker, presets=list(presets), ttl_seconds=ttl_seconds
         )
-        return _maybe_round(row)
+        return maybe_round(row)
 
     async def hold(self, conn: Connection, round_id: UUID, fence: int, ttl_seconds: float) -> Round | None:
         """Renew the lease and lock the round; none when `fence` does not hold it (any more)."""
         row = await self._queries.one(conn, "hold_round", round_id=round_id, fence=fence, ttl_seconds=ttl_seconds)
-        return _maybe_round(row)
+        return maybe_round(row)
 
     async def take_lost(self, conn: Connection) -> Round | None:
         """A round whose lease has expired, locked; none when there is none or another replica has it."""
-        return _maybe_round(await self._queries.one(conn, "take_lost_round"))
+        return maybe_round(await self._queries.one(conn, "take_lost_round"))
 
     async def set_step(self, conn: Connection, round_id: UUID, step: int) -> None:
         await self._queries.execute(conn, "set_step", round_id=round_id, step=step)
@@ -158,7 +177,7 @@ class Store:
             round_id=round_.round_id,
             state=state,
             reason=reason,
-            rules=None if rules is None else _json_list(rules),
+            rules=None if rules is None else json_list(rules),
             model_version=model_version,
             failures=round_.failures if failures is None else failures,
         )
@@ -172,7 +191,7 @@ class Store:
             round_id=round_id,
             step=checkpoint.step,
             fence=fence,
-            blob=_json(checkpoint.blob),
+            blob=json_of(checkpoint.blob),
         )
 
     async def stored_checkpoint(self, conn: Connection, round_id: UUID, fence: int) -> bool:
@@ -212,9 +231,9 @@ class Store:
             parent_version=model.parent_version,
             round_id=model.round_id,
             preset=model.preset,
-            manifest=_json(model.manifest),
-            files=_json_list(model.files),
-            rules=_json_list(model.rules),
+            manifest=json_of(model.manifest),
+            files=json_list(model.files),
+            rules=json_list(model.rules),
             standard_score=model.standard_score,
             contributors=list(model.contributors),
             published_at=model.published_at,
@@ -229,11 +248,20 @@ class Store:
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
             )
 
-    async def move_alias(self, conn: Connection, alias: str, version: str, reason: str) -> None:
-        await self._queries.execute(conn, "move_alias", alias=alias, version=version, reason=reason)
+    async def move_alias(self, conn: Connection, alias: str, version: str, kind: AliasMoveKind, reason: str) -> None:
+        await self._queries.execute(conn, "move_alias", alias=alias, version=version, kind=kind, reason=reason)
+
+    async def alias_moves(self, conn: Connection, alias: str, before: int | None, limit: int) -> list[AliasMove]:
+        """The alias's history, newest first, of rows before a sequence number."""
+        beyond = BEYOND_EVERY_SEQUENCE if before is None else before
+        rows = await self._queries.all(conn, "alias_moves", alias=alias, before=beyond, limit=limit)
+        return [alias_move_of(row) for row in rows]
 
     async def resolve(self, conn: Connection, version_or_alias: str) -> str | None:
-        """The version that an alias points to; a version as it is, whether it exists or not; none otherwise."""
+        """The version that an alias points to; a version as it is, whether it exists or not; none otherwise.
+
+        Of an alias, never a retired version.
+        """
         row = await self._queries.one(conn, "resolve_alias", alias=version_or_alias)
         if row is not None:
             return str(row["version"])
@@ -268,66 +296,6 @@ class Store:
         for row in rows:
             branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
             pointing = tuple(one["alias"] for one in aliases if one["version"] == row["version"])
-            models.append(_model(row, branches, pointing))
+            ancestral = await self._queries.one(conn, "withdrawn_ancestral", version=row["version"])
+            models.append(model_of(row, branches, pointing, ancestral["count"] if ancestral else 0))
         return models
-
-
-def _json(value: Frozen) -> Jsonb:
-    return Jsonb(value.model_dump(mode="json"))
-
-
-def _json_list(values: Iterable[Frozen]) -> Jsonb:
-    return Jsonb([value.model_dump(mode="json") for value in values])
-
-
-def _member(row: Row) -> Member:
-    return Member(
-        ref=DatasetRef(dataset_id=row["dataset_id"], version=row["version"]),
-        credit=Credit(
-            title=row["title"], authors=tuple(row["authors"]), licence=row["licence"], private=row["private"]
-        ),
-        arrival=row["arrival"],
-        manifest=BlobRef.model_validate(row["manifest"]),
-        metric_report=BlobRef.model_validate(row["metric_report"]),
-        train_frames=row["train_frames"],
-        nearest_branch=row["nearest_branch"],
-        energy_shift_ev=row["energy_shift_ev"],
-        traceparent=row["traceparent"],
-    )
-
-
-def _branch(row: Row) -> Branch:
-    return Branch(name=row["name"], member=_member(row), is_new=row["is_new"], weight=row["weight"])
-
-
-def _maybe_round(row: Row | None) -> Round | None:
-    return None if row is None else _round(row)
-
-
-def _round(row: Row) -> Round:
-    plain: dict[str, Any] = {field: row[field] for field in Round.__dataclass_fields__ if field != "state"}
-    return Round(state=RoundState(row["state"]), **plain)
-
-
-def _model(row: Row, branches: Sequence[Row], aliases: tuple[str, ...]) -> Model:
-    return Model(
-        version=row["version"],
-        parent_version=row["parent_version"],
-        round_id=row["round_id"],
-        preset=row["preset"],
-        manifest=BlobRef.model_validate(row["manifest"]),
-        files=tuple(ModelFile.model_validate(one) for one in row["files"]),
-        rules=tuple(RuleResult.model_validate(one) for one in row["rules"]),
-        standard_score=row["standard_score"],
-        contributors=tuple(row["contributors"]),
-        branches=tuple(
-            ModelBranch(
-                branch=_branch(one),
-                energy_rmse_mev_per_atom=one["energy_rmse_mev_per_atom"],
-                force_rmse_mev_per_angstrom=one["force_rmse_mev_per_angstrom"],
-            )
-            for one in branches
-        ),
-        aliases=aliases,
-        published_at=row["published_at"],
-    )

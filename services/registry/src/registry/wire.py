@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 
 from registry.domain import (
+    AliasMove,
     Branch,
     InvalidRequest,
     Lease,
@@ -33,6 +34,7 @@ STATES = {
     RoundState.PUBLISHED: registry.ROUND_STATE_PUBLISHED,
     RoundState.WITHHELD: registry.ROUND_STATE_WITHHELD,
     RoundState.FAILED: registry.ROUND_STATE_FAILED,
+    RoundState.CANCELLED: registry.ROUND_STATE_CANCELLED,
 }
 
 
@@ -108,6 +110,7 @@ def to_lease(lease: Lease) -> fleet.Lease:
             parent_manifest=to_blob(lease.parent_manifest) if lease.parent_manifest else None,
             parent_version=round_.parent_version or "",
             branches=[_to_round_branch(branch) for branch in lease.branches],
+            left_out_branches=lease.left_out_branches,
         ),
         resume_from=fleet.StoredCheckpoint(blob=to_blob(resume.blob), step=resume.step) if resume else None,
         traceparent=round_.traceparent or "",
@@ -149,12 +152,17 @@ def to_model(model: Model) -> registry.Model:
         rules=_to_rules(model.rules),
         standard_score=model.standard_score,
         aliases=model.aliases,
+        retired=to_timestamp(model.retired_at),
+        retired_reason=model.retired_reason or "",
+        withdrawn_datasets=model.withdrawn_datasets,
+        withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
     )
 
 
 def _to_datasets(model: Model) -> list[registry.TrainedDataset]:
     messages = []
-    for row in map(trained_dataset, model.branches):
+    for one in model.branches:
+        row = trained_dataset(one)
         message = registry.TrainedDataset(
             title=row.title or "",
             authors=row.authors,
@@ -163,6 +171,7 @@ def _to_datasets(model: Model) -> list[registry.TrainedDataset]:
             is_new=row.new,
             energy_rmse_mev_per_atom=row.energy_rmse_mev_per_atom,
             force_rmse_mev_per_angstrom=row.force_rmse_mev_per_angstrom,
+            withdrawn=one.branch.member.withdrawn,
         )
         if row.dataset is not None:
             message.dataset_id = str(row.dataset.dataset_id)
@@ -195,6 +204,13 @@ def to_round(summary: RoundSummary) -> registry.Round:
         ended=to_timestamp(round_.ended_at),
         step=round_.step,
         total_steps=round_.total_steps,
+        rules=_to_rules(summary.rules),
+    )
+
+
+def to_alias_move(move: AliasMove) -> registry.AliasMove:
+    return registry.AliasMove(
+        alias=move.alias, version=move.version, kind=move.kind, reason=move.reason, moved=to_timestamp(move.moved_at)
     )
 
 

@@ -42,6 +42,8 @@ class Lease:
     parent_manifest: BlobRef | None
     parent_version: str | None
     branches: tuple[LeasedBranch, ...]
+    left_out_branches: tuple[str, ...]
+    """Of the parent: their datasets were withdrawn."""
     resume_from: Checkpoint | None
     traceparent: str | None
 
@@ -51,6 +53,15 @@ class NoWork:
     """No round waits; ask again later."""
 
     retry_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The registry's answer to a heartbeat."""
+
+    ttl_seconds: float
+    hand_back: bool
+    """Growth is paused: save a checkpoint and give the round back."""
 
 
 @dataclass(frozen=True, slots=True)

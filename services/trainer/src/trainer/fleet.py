@@ -11,6 +11,7 @@ from contracts.fleet.v1 import fleet_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
 from trainer.domain import (
+    Beat,
     Checkpoint,
     Lease,
     LeasedBranch,
@@ -49,13 +50,13 @@ class Fleet:
             return NoWork(_seconds(response.retry_after))
         return _lease(response.lease)
 
-    async def heartbeat(self, lease: Lease) -> float:
-        """Renew; returns the new time to live, in seconds. A cancelled round counts as lost."""
+    async def heartbeat(self, lease: Lease) -> Beat:
+        """Renew. A cancelled round counts as lost."""
         request = pb.HeartbeatRequest(round_id=str(lease.round_id), fence=lease.fence)
         response = await self._call(self._stub.Heartbeat, request)
         if response.cancelled:
             raise LeaseLost("the round was cancelled")
-        return _seconds(response.ttl)
+        return Beat(_seconds(response.ttl), response.hand_back)
 
     async def report(self, lease: Lease, report: Report) -> None:
         request = pb.ReportRequest(
@@ -125,6 +126,7 @@ def _lease(lease: pb.Lease) -> Lease:
         parent_manifest=_ref(spec.parent_manifest) if spec.HasField("parent_manifest") else None,
         parent_version=spec.parent_version or None,
         branches=tuple(_branch(branch) for branch in spec.branches),
+        left_out_branches=tuple(spec.left_out_branches),
         resume_from=Checkpoint(_ref(resume.blob), resume.step) if lease.HasField("resume_from") else None,
         traceparent=lease.traceparent or None,
     )

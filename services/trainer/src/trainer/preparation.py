@@ -49,6 +49,7 @@ class Preparation:
                 parent=PARENT_FILE if lease.parent_manifest else None,
                 resume_from=RESUME_FILE if lease.resume_from else None,
                 branches=tuple(branches),
+                left_out_branches=lease.left_out_branches,
             )
         except PresetError as error:
             raise AttemptFailed("preset-unknown", str(error), retryable=False) from error

@@ -27,8 +27,12 @@ tracer = trace.get_tracer("trainer")
 VERIFY_AHEAD = 0.8
 
 
+SHUTTING_DOWN = "the worker is shutting down"
+PAUSED = "growth is paused"
+
+
 class StoppedOnRequest(Exception):
-    """The worker was told to stop; what was reached is stored."""
+    """The worker was told to leave the round; what was reached is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class RoundRun:
         self._lease = lease
         self._folder = folder
         self._stop = stop
+        self._leave: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._courier = Courier(tools.fleet, tools.blobs, lease, tools.report_seconds)
 
     async def run(self) -> Verdict | None:
@@ -59,6 +64,7 @@ class RoundRun:
         Raises LeaseLost, RegistryRefused; nothing of the attempt goes on running.
         """
         companions = [asyncio.create_task(self._beat()), asyncio.create_task(self._courier.run())]
+        listener = asyncio.create_task(self._leave_on_stop())
         attempt = asyncio.create_task(self._attempt())
         try:
             await asyncio.wait({attempt, *companions}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,17 +73,18 @@ class RoundRun:
                     companion.result()
             return await attempt
         finally:
-            for task in (attempt, *companions):
+            for task in (attempt, listener, *companions):
                 task.cancel()
-            await asyncio.gather(attempt, *companions, return_exceptions=True)
+            await asyncio.gather(attempt, listener, *companions, return_exceptions=True)
 
     async def _attempt(self) -> Verdict | None:
         lease, fleet = self._lease, self._tools.fleet
         try:
             return await self._candidate()
         except StoppedOnRequest:
-            log.info("round-handed-back", round=str(lease.round_id), fence=lease.fence)
-            await persistently("hand-back", partial(fleet.hand_back, lease, "the worker is shutting down"))
+            reason = self._leave.result() if self._leave.done() else SHUTTING_DOWN
+            log.info("round-handed-back", round=str(lease.round_id), fence=lease.fence, reason=reason)
+            await persistently("hand-back", partial(fleet.hand_back, lease, reason))
         except AttemptFailed as error:
             log.warning("attempt-failed", round=str(lease.round_id), rule=error.rule, reason=str(error))
             fail = partial(fleet.fail, lease, error.rule, str(error), retryable=error.retryable)
@@ -116,8 +123,7 @@ class RoundRun:
                             return
             finally:
                 stopper.cancel()
-            if self._stop.is_set():
-                raise StoppedOnRequest
+            self._check_stop()
             raise AttemptFailed("crashed", engine.last_words(), retryable=True)
         finally:
             await engine.kill()
@@ -144,7 +150,7 @@ class RoundRun:
         return False
 
     async def _stop_engine(self, engine: Child) -> None:
-        await self._stop.wait()
+        await asyncio.shield(self._leave)
         engine.terminate()
         await asyncio.sleep(self._tools.stop_seconds)
         log.warning("engine-does-not-stop", pid=engine.pid)
@@ -178,13 +184,25 @@ class RoundRun:
         while True:
             await asyncio.sleep(ttl / 3)
             try:
-                ttl = await self._tools.fleet.heartbeat(self._lease) or ttl
+                beat = await self._tools.fleet.heartbeat(self._lease)
             except RegistryAway as error:
                 # Training goes on: if the lease runs out meanwhile, the fence says so once it is back.
                 log.warning("heartbeat-unanswered", error=str(error))
+            else:
+                ttl = beat.ttl_seconds or ttl
+                if beat.hand_back:
+                    self._give_up(PAUSED)
+
+    async def _leave_on_stop(self) -> None:
+        await self._stop.wait()
+        self._give_up(SHUTTING_DOWN)
+
+    def _give_up(self, reason: str) -> None:
+        if not self._leave.done():
+            self._leave.set_result(reason)
 
     def _check_stop(self) -> None:
-        if self._stop.is_set():
+        if self._leave.done():
             raise StoppedOnRequest
 
 

@@ -70,6 +70,7 @@ def branch_manifests(
             held_out_max_force_errors_ev_per_angstrom=measured[branch.name].max_force_errors_ev_per_angstrom,
             baseline_energy_rmse_mev_per_atom=measured[branch.name].baseline_energy_rmse_mev_per_atom,
             baseline_force_rmse_mev_per_angstrom=measured[branch.name].baseline_force_rmse_mev_per_angstrom,
+            held_out_frames=measured[branch.name].held_out_frames,
         )
         for branch in lease.branches
     )

@@ -6,6 +6,7 @@ The worker never imports deepmd; the engine never speaks to the registry or to o
 from pathlib import Path
 from typing import Annotated, Literal
 
+from contracts.artifacts import HeldOutFrames
 from contracts.base import BranchError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -47,6 +48,9 @@ class Work(_Message):
     parent: Path | None = Field(description="the parent's training checkpoint; none: the first model")
     resume_from: Path | None = Field(description="checkpoint of an earlier attempt")
     branches: tuple[WorkBranch, ...] = Field(min_length=1)
+    left_out_branches: tuple[BranchName, ...] = Field(
+        default=(), description="branches of the parent that are removed: their datasets were withdrawn"
+    )
 
 
 class Ready(_Message):
@@ -123,6 +127,7 @@ class BranchOutcome(_Message):
     max_force_errors_ev_per_angstrom: tuple[float, ...]
     baseline_energy_rmse_mev_per_atom: float
     baseline_force_rmse_mev_per_angstrom: float
+    held_out_frames: HeldOutFrames
     sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
     predictions: Path = Field(description="the trainer's own predictions of them (.npz)")
 

@@ -186,6 +186,7 @@ class RoundSpec(_message.Message):
     PARENT_MANIFEST_FIELD_NUMBER: _builtins.int
     PARENT_VERSION_FIELD_NUMBER: _builtins.int
     BRANCHES_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_BRANCHES_FIELD_NUMBER: _builtins.int
     preset: _builtins.str
     total_steps: _builtins.int
     seed: _builtins.int
@@ -196,6 +197,10 @@ class RoundSpec(_message.Message):
 
     @_builtins.property
     def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundBranch]: ...
+    @_builtins.property
+    def left_out_branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Branches of the parent that this round leaves out, in the parent's order: their datasets were withdrawn."""
+
     def __init__(
         self,
         *,
@@ -205,10 +210,11 @@ class RoundSpec(_message.Message):
         parent_manifest: Global___Blob | None = ...,
         parent_version: _builtins.str = ...,
         branches: _abc.Iterable[Global___RoundBranch] | None = ...,
+        left_out_branches: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parent_manifest", b"parent_manifest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "parent_manifest", b"parent_manifest", "parent_version", b"parent_version", "preset", b"preset", "seed", b"seed", "total_steps", b"total_steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "left_out_branches", b"left_out_branches", "parent_manifest", b"parent_manifest", "parent_version", b"parent_version", "preset", b"preset", "seed", b"seed", "total_steps", b"total_steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,8 +343,11 @@ class HeartbeatResponse(_message.Message):
 
     TTL_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
+    HAND_BACK_FIELD_NUMBER: _builtins.int
     cancelled: _builtins.bool
     """The round was cancelled: stop, do not submit."""
+    hand_back: _builtins.bool
+    """Growth is paused: save a checkpoint and hand the lease back. The round is offered again later."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration: ...
     def __init__(
@@ -346,10 +355,11 @@ class HeartbeatResponse(_message.Message):
         *,
         ttl: _duration_pb2.Duration | None = ...,
         cancelled: _builtins.bool = ...,
+        hand_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "hand_back", b"hand_back", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$contracts/registry/v1/registry.proto\x12\x15\x63ontracts.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0fGetModelRequest\x12\x18\n\x10version_or_alias\x18\x01 \x01(\t\"?\n\x10GetModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.contracts.registry.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x11GetLineageRequest\x12\x18\n\x10version_or_alias\x18\x01 \x01(\t\"B\n\x12GetLineageResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Model\":\n\x11ListRoundsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListRoundsResponse\x12,\n\x06rounds\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Round\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf7\x02\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eparent_version\x18\x02 \x01(\t\x12-\n\tpublished\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x31\n\x08manifest\x18\x05 \x01(\x0b\x32\x1f.contracts.registry.v1.Artifact\x12/\n\x05\x66iles\x18\x06 \x03(\x0b\x32 .contracts.registry.v1.ModelFile\x12\x37\n\x08\x64\x61tasets\x18\x07 \x03(\x0b\x32%.contracts.registry.v1.TrainedDataset\x12\x14\n\x0c\x63ontributors\x18\x08 \x03(\t\x12*\n\x05rules\x18\t \x03(\x0b\x32\x1b.contracts.registry.v1.Rule\x12\x16\n\x0estandard_score\x18\n \x01(\x01\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\"5\n\x08\x41rtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"j\n\tModelFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x03 \x01(\t\x12\x31\n\x08\x61rtifact\x18\x04 \x01(\x0b\x32\x1f.contracts.registry.v1.Artifact\"\xd4\x01\n\x0eTrainedDataset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x02 \x01(\r\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12\x0e\n\x06\x62ranch\x18\x05 \x01(\t\x12\x0e\n\x06weight\x18\x06 \x01(\x01\x12\x0e\n\x06is_new\x18\x07 \x01(\x08\x12 \n\x18\x65nergy_rmse_mev_per_atom\x18\x08 \x01(\x01\x12#\n\x1b\x66orce_rmse_mev_per_angstrom\x18\t \x01(\x01\"\xa1\x01\n\x04Rule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12\x39\n\x07numbers\x18\x04 \x03(\x0b\x32(.contracts.registry.v1.Rule.NumbersEntry\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x9c\x02\n\x05Round\x12\x10\n\x08round_id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.contracts.registry.v1.RoundState\x12\x16\n\x0eparent_version\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cnew_datasets\x18\x05 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12+\n\x07planned\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04step\x18\t \x01(\r\x12\x13\n\x0btotal_steps\x18\n \x01(\r*\xa9\x01\n\nRoundState\x12\x1b\n\x17ROUND_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ROUND_STATE_WAITING\x10\x01\x12\x18\n\x14ROUND_STATE_TRAINING\x10\x02\x12\x19\n\x15ROUND_STATE_PUBLISHED\x10\x03\x12\x18\n\x14ROUND_STATE_WITHHELD\x10\x04\x12\x16\n\x12ROUND_STATE_FAILED\x10\x05\x32\x97\x03\n\x0fRegistryService\x12[\n\x08GetModel\x12&.contracts.registry.v1.GetModelRequest\x1a\'.contracts.registry.v1.GetModelResponse\x12\x61\n\nListModels\x12(.contracts.registry.v1.ListModelsRequest\x1a).contracts.registry.v1.ListModelsResponse\x12\x61\n\nGetLineage\x12(.contracts.registry.v1.GetLineageRequest\x1a).contracts.registry.v1.GetLineageResponse\x12\x61\n\nListRounds\x12(.contracts.registry.v1.ListRoundsRequest\x1a).contracts.registry.v1.ListRoundsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$contracts/registry/v1/registry.proto\x12\x15\x63ontracts.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0fGetModelRequest\x12\x18\n\x10version_or_alias\x18\x01 \x01(\t\"?\n\x10GetModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.contracts.registry.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x11GetLineageRequest\x12\x18\n\x10version_or_alias\x18\x01 \x01(\t\"B\n\x12GetLineageResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Model\"M\n\x15ListAliasMovesRequest\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x16ListAliasMovesResponse\x12/\n\x05moves\x18\x01 \x03(\x0b\x32 .contracts.registry.v1.AliasMove\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"t\n\tAliasMove\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\x05moved\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListRoundsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListRoundsResponse\x12,\n\x06rounds\x18\x01 \x03(\x0b\x32\x1c.contracts.registry.v1.Round\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfe\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eparent_version\x18\x02 \x01(\t\x12-\n\tpublished\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06preset\x18\x04 \x01(\t\x12\x31\n\x08manifest\x18\x05 \x01(\x0b\x32\x1f.contracts.registry.v1.Artifact\x12/\n\x05\x66iles\x18\x06 \x03(\x0b\x32 .contracts.registry.v1.ModelFile\x12\x37\n\x08\x64\x61tasets\x18\x07 \x03(\x0b\x32%.contracts.registry.v1.TrainedDataset\x12\x14\n\x0c\x63ontributors\x18\x08 \x03(\t\x12*\n\x05rules\x18\t \x03(\x0b\x32\x1b.contracts.registry.v1.Rule\x12\x16\n\x0estandard_score\x18\n \x01(\x01\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\x12+\n\x07retired\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eretired_reason\x18\r \x01(\t\x12\x1a\n\x12withdrawn_datasets\x18\x0e \x01(\r\x12$\n\x1cwithdrawn_ancestral_datasets\x18\x0f \x01(\r\"5\n\x08\x41rtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"j\n\tModelFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x03 \x01(\t\x12\x31\n\x08\x61rtifact\x18\x04 \x01(\x0b\x32\x1f.contracts.registry.v1.Artifact\"\xe7\x01\n\x0eTrainedDataset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x17\n\x0f\x64\x61taset_version\x18\x02 \x01(\r\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12\x0e\n\x06\x62ranch\x18\x05 \x01(\t\x12\x0e\n\x06weight\x18\x06 \x01(\x01\x12\x0e\n\x06is_new\x18\x07 \x01(\x08\x12 \n\x18\x65nergy_rmse_mev_per_atom\x18\x08 \x01(\x01\x12#\n\x1b\x66orce_rmse_mev_per_angstrom\x18\t \x01(\x01\x12\x11\n\twithdrawn\x18\n \x01(\x08\"\xa1\x01\n\x04Rule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12\x39\n\x07numbers\x18\x04 \x03(\x0b\x32(.contracts.registry.v1.Rule.NumbersEntry\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xc8\x02\n\x05Round\x12\x10\n\x08round_id\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.contracts.registry.v1.RoundState\x12\x16\n\x0eparent_version\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cnew_datasets\x18\x05 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12+\n\x07planned\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04step\x18\t \x01(\r\x12\x13\n\x0btotal_steps\x18\n \x01(\r\x12*\n\x05rules\x18\x0b \x03(\x0b\x32\x1b.contracts.registry.v1.Rule*\xc4\x01\n\nRoundState\x12\x1b\n\x17ROUND_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ROUND_STATE_WAITING\x10\x01\x12\x18\n\x14ROUND_STATE_TRAINING\x10\x02\x12\x19\n\x15ROUND_STATE_PUBLISHED\x10\x03\x12\x18\n\x14ROUND_STATE_WITHHELD\x10\x04\x12\x16\n\x12ROUND_STATE_FAILED\x10\x05\x12\x19\n\x15ROUND_STATE_CANCELLED\x10\x06\x32\x86\x04\n\x0fRegistryService\x12[\n\x08GetModel\x12&.contracts.registry.v1.GetModelRequest\x1a\'.contracts.registry.v1.GetModelResponse\x12\x61\n\nListModels\x12(.contracts.registry.v1.ListModelsRequest\x1a).contracts.registry.v1.ListModelsResponse\x12\x61\n\nGetLineage\x12(.contracts.registry.v1.GetLineageRequest\x1a).contracts.registry.v1.GetLineageResponse\x12\x61\n\nListRounds\x12(.contracts.registry.v1.ListRoundsRequest\x1a).contracts.registry.v1.ListRoundsResponse\x12m\n\x0eListAliasMoves\x12,.contracts.registry.v1.ListAliasMovesRequest\x1a-.contracts.registry.v1.ListAliasMovesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RULE_NUMBERSENTRY']._loaded_options = None
   _globals['_RULE_NUMBERSENTRY']._serialized_options = b'8\001'
-  _globals['_ROUNDSTATE']._serialized_start=1835
-  _globals['_ROUNDSTATE']._serialized_end=2004
+  _globals['_ROUNDSTATE']._serialized_start=2330
+  _globals['_ROUNDSTATE']._serialized_end=2526
   _globals['_GETMODELREQUEST']._serialized_start=96
   _globals['_GETMODELREQUEST']._serialized_end=139
   _globals['_GETMODELRESPONSE']._serialized_start=141
@@ -48,24 +48,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLINEAGEREQUEST']._serialized_end=404
   _globals['_GETLINEAGERESPONSE']._serialized_start=406
   _globals['_GETLINEAGERESPONSE']._serialized_end=472
-  _globals['_LISTROUNDSREQUEST']._serialized_start=474
-  _globals['_LISTROUNDSREQUEST']._serialized_end=532
-  _globals['_LISTROUNDSRESPONSE']._serialized_start=534
-  _globals['_LISTROUNDSRESPONSE']._serialized_end=625
-  _globals['_MODEL']._serialized_start=628
-  _globals['_MODEL']._serialized_end=1003
-  _globals['_ARTIFACT']._serialized_start=1005
-  _globals['_ARTIFACT']._serialized_end=1058
-  _globals['_MODELFILE']._serialized_start=1060
-  _globals['_MODELFILE']._serialized_end=1166
-  _globals['_TRAINEDDATASET']._serialized_start=1169
-  _globals['_TRAINEDDATASET']._serialized_end=1381
-  _globals['_RULE']._serialized_start=1384
-  _globals['_RULE']._serialized_end=1545
-  _globals['_RULE_NUMBERSENTRY']._serialized_start=1499
-  _globals['_RULE_NUMBERSENTRY']._serialized_end=1545
-  _globals['_ROUND']._serialized_start=1548
-  _globals['_ROUND']._serialized_end=1832
-  _globals['_REGISTRYSERVICE']._serialized_start=2007
-  _globals['_REGISTRYSERVICE']._serialized_end=2414
+  _globals['_LISTALIASMOVESREQUEST']._serialized_start=474
+  _globals['_LISTALIASMOVESREQUEST']._serialized_end=551
+  _globals['_LISTALIASMOVESRESPONSE']._serialized_start=553
+  _globals['_LISTALIASMOVESRESPONSE']._serialized_end=651
+  _globals['_ALIASMOVE']._serialized_start=653
+  _globals['_ALIASMOVE']._serialized_end=769
+  _globals['_LISTROUNDSREQUEST']._serialized_start=771
+  _globals['_LISTROUNDSREQUEST']._serialized_end=829
+  _globals['_LISTROUNDSRESPONSE']._serialized_start=831
+  _globals['_LISTROUNDSRESPONSE']._serialized_end=922
+  _globals['_MODEL']._serialized_start=925
+  _globals['_MODEL']._serialized_end=1435
+  _globals['_ARTIFACT']._serialized_start=1437
+  _globals['_ARTIFACT']._serialized_end=1490
+  _globals['_MODELFILE']._serialized_start=1492
+  _globals['_MODELFILE']._serialized_end=1598
+  _globals['_TRAINEDDATASET']._serialized_start=1601
+  _globals['_TRAINEDDATASET']._serialized_end=1832
+  _globals['_RULE']._serialized_start=1835
+  _globals['_RULE']._serialized_end=1996
+  _globals['_RULE_NUMBERSENTRY']._serialized_start=1950
+  _globals['_RULE_NUMBERSENTRY']._serialized_end=1996
+  _globals['_ROUND']._serialized_start=1999
+  _globals['_ROUND']._serialized_end=2327
+  _globals['_REGISTRYSERVICE']._serialized_start=2529
+  _globals['_REGISTRYSERVICE']._serialized_end=3047
 # @@protoc_insertion_point(module_scope)

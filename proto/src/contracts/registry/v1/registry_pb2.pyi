@@ -32,6 +32,7 @@ class _RoundStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoundState
     ROUND_STATE_PUBLISHED: _RoundState.ValueType  # 3
     ROUND_STATE_WITHHELD: _RoundState.ValueType  # 4
     ROUND_STATE_FAILED: _RoundState.ValueType  # 5
+    ROUND_STATE_CANCELLED: _RoundState.ValueType  # 6
 
 class RoundState(_RoundState, metaclass=_RoundStateEnumTypeWrapper): ...
 
@@ -41,6 +42,7 @@ ROUND_STATE_TRAINING: RoundState.ValueType  # 2
 ROUND_STATE_PUBLISHED: RoundState.ValueType  # 3
 ROUND_STATE_WITHHELD: RoundState.ValueType  # 4
 ROUND_STATE_FAILED: RoundState.ValueType  # 5
+ROUND_STATE_CANCELLED: RoundState.ValueType  # 6
 Global___RoundState: _TypeAlias = RoundState  # noqa: Y015
 
 @_typing.final
@@ -168,6 +170,90 @@ class GetLineageResponse(_message.Message):
 Global___GetLineageResponse: _TypeAlias = GetLineageResponse  # noqa: Y015
 
 @_typing.final
+class ListAliasMovesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    page_size: _builtins.int
+    """At most 200; 0 means 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAliasMovesRequest: _TypeAlias = ListAliasMovesRequest  # noqa: Y015
+
+@_typing.final
+class ListAliasMovesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___AliasMove]: ...
+    def __init__(
+        self,
+        *,
+        moves: _abc.Iterable[Global___AliasMove] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAliasMovesResponse: _TypeAlias = ListAliasMovesResponse  # noqa: Y015
+
+@_typing.final
+class AliasMove(_message.Message):
+    """AliasMove is a row of an alias's history, which only grows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    version: _builtins.str
+    kind: _builtins.str
+    """publication, move, rollback"""
+    reason: _builtins.str
+    @_builtins.property
+    def moved(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        version: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        moved: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "kind", b"kind", "moved", b"moved", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AliasMove: _TypeAlias = AliasMove  # noqa: Y015
+
+@_typing.final
 class ListRoundsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -229,11 +315,20 @@ class Model(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     STANDARD_SCORE_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
+    RETIRED_FIELD_NUMBER: _builtins.int
+    RETIRED_REASON_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_DATASETS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_ANCESTRAL_DATASETS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     parent_version: _builtins.str
     preset: _builtins.str
     standard_score: _builtins.float
     """0 is DFT, 1 a composition-only baseline."""
+    retired_reason: _builtins.str
+    withdrawn_datasets: _builtins.int
+    """Datasets that trained it and were withdrawn since."""
+    withdrawn_ancestral_datasets: _builtins.int
+    """Withdrawn datasets that trained one of its ancestors, but not this version."""
     @_builtins.property
     def published(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -250,6 +345,10 @@ class Model(_message.Message):
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]: ...
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def retired(self) -> _timestamp_pb2.Timestamp:
+        """Absent while it is in use. No alias points to a retired version."""
+
     def __init__(
         self,
         *,
@@ -264,10 +363,14 @@ class Model(_message.Message):
         rules: _abc.Iterable[Global___Rule] | None = ...,
         standard_score: _builtins.float = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
+        retired: _timestamp_pb2.Timestamp | None = ...,
+        retired_reason: _builtins.str = ...,
+        withdrawn_datasets: _builtins.int = ...,
+        withdrawn_ancestral_datasets: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "published", b"published"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "published", b"published", "retired", b"retired"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "contributors", b"contributors", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "rules", b"rules", "standard_score", b"standard_score", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "contributors", b"contributors", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "retired", b"retired", "retired_reason", b"retired_reason", "rules", b"rules", "standard_score", b"standard_score", "version", b"version", "withdrawn_ancestral_datasets", b"withdrawn_ancestral_datasets", "withdrawn_datasets", b"withdrawn_datasets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +443,7 @@ class TrainedDataset(_message.Message):
     IS_NEW_FIELD_NUMBER: _builtins.int
     ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
     FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     dataset_id: _builtins.str
     """Empty for a private one, as are version, title and authors."""
     dataset_version: _builtins.int
@@ -349,6 +453,8 @@ class TrainedDataset(_message.Message):
     is_new: _builtins.bool
     energy_rmse_mev_per_atom: _builtins.float
     force_rmse_mev_per_angstrom: _builtins.float
+    withdrawn: _builtins.bool
+    """Its owner took it back after this version was published."""
     @_builtins.property
     def authors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -363,10 +469,11 @@ class TrainedDataset(_message.Message):
         is_new: _builtins.bool = ...,
         energy_rmse_mev_per_atom: _builtins.float = ...,
         force_rmse_mev_per_angstrom: _builtins.float = ...,
+        withdrawn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authors", b"authors", "branch", b"branch", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "energy_rmse_mev_per_atom", b"energy_rmse_mev_per_atom", "force_rmse_mev_per_angstrom", b"force_rmse_mev_per_angstrom", "is_new", b"is_new", "title", b"title", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authors", b"authors", "branch", b"branch", "dataset_id", b"dataset_id", "dataset_version", b"dataset_version", "energy_rmse_mev_per_atom", b"energy_rmse_mev_per_atom", "force_rmse_mev_per_angstrom", b"force_rmse_mev_per_angstrom", "is_new", b"is_new", "title", b"title", "weight", b"weight", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,6 +542,7 @@ class Round(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_STEPS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     state: Global___RoundState.ValueType
     parent_version: _builtins.str
@@ -447,6 +555,10 @@ class Round(_message.Message):
     def planned(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """What the growth policy found, with numbers and confidence intervals; empty before a candidate was judged."""
+
     def __init__(
         self,
         *,
@@ -460,10 +572,11 @@ class Round(_message.Message):
         ended: _timestamp_pb2.Timestamp | None = ...,
         step: _builtins.int = ...,
         total_steps: _builtins.int = ...,
+        rules: _abc.Iterable[Global___Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "planned", b"planned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ended", b"ended", "model_version", b"model_version", "new_datasets", b"new_datasets", "parent_version", b"parent_version", "planned", b"planned", "round_id", b"round_id", "state", b"state", "step", b"step", "total_steps", b"total_steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ended", b"ended", "model_version", b"model_version", "new_datasets", b"new_datasets", "parent_version", b"parent_version", "planned", b"planned", "round_id", b"round_id", "rules", b"rules", "state", b"state", "step", b"step", "total_steps", b"total_steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,11 @@ class RegistryServiceStub:
                 request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsRequest.SerializeToString,
                 response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsResponse.FromString,
                 _registered_method=True)
+        self.ListAliasMoves = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/ListAliasMoves',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -89,6 +94,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAliasMoves(self, request, context):
+        """ListAliasMoves returns where an alias pointed and when, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ListRounds,
                     request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsRequest.FromString,
                     response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsResponse.SerializeToString,
+            ),
+            'ListAliasMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliasMoves,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class RegistryService:
             '/contracts.registry.v1.RegistryService/ListRounds',
             contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsRequest.SerializeToString,
             contracts_dot_registry_dot_v1_dot_registry__pb2.ListRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliasMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/ListAliasMoves',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.FromString,
             options,
             channel_credentials,
             insecure,

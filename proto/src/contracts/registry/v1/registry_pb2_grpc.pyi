@@ -41,6 +41,8 @@ class RegistryServiceStub:
     """GetLineage returns a version and its ancestors, newest first."""
     ListRounds: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRoundsRequest, _registry_pb2.ListRoundsResponse]
     """ListRounds returns what waits, trains and ended, newest first."""
+    ListAliasMoves: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListAliasMovesRequest, _registry_pb2.ListAliasMovesResponse]
+    """ListAliasMoves returns where an alias pointed and when, newest first."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -55,6 +57,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """GetLineage returns a version and its ancestors, newest first."""
     ListRounds: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRoundsRequest, _registry_pb2.ListRoundsResponse]  # type: ignore[assignment]
     """ListRounds returns what waits, trains and ended, newest first."""
+    ListAliasMoves: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListAliasMovesRequest, _registry_pb2.ListAliasMovesResponse]  # type: ignore[assignment]
+    """ListAliasMoves returns where an alias pointed and when, newest first."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed."""
@@ -90,5 +94,13 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListRoundsResponse, _abc.Awaitable[_registry_pb2.ListRoundsResponse]]:
         """ListRounds returns what waits, trains and ended, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListAliasMoves(
+        self,
+        request: _registry_pb2.ListAliasMovesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListAliasMovesResponse, _abc.Awaitable[_registry_pb2.ListAliasMovesResponse]]:
+        """ListAliasMoves returns where an alias pointed and when, newest first."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

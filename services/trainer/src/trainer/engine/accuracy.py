@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from contracts.artifacts import FrameErrors
 from contracts.base import BranchError
 from dpa.batches import Prediction
+from frames.baseline import Baseline
 from frames.errors import energy_rmse, force_rmse, max_force_error
-from frames.frame import Frame
+from frames.frame import FloatArray, Frame
 
 from trainer.child import AttemptFailed
 
@@ -20,6 +22,7 @@ class Accuracy:
 
     error: BranchError
     max_force_errors: tuple[float, ...]
+    frames: FrameErrors
 
 
 def measure(branch: str, prediction: Prediction, frames: Sequence[Frame]) -> Accuracy:
@@ -34,4 +37,28 @@ def measure(branch: str, prediction: Prediction, frames: Sequence[Frame]) -> Acc
     error = BranchError(
         branch=branch, energy_rmse_mev_per_atom=errors[0] * MILLI, force_rmse_mev_per_angstrom=errors[1] * MILLI
     )
-    return Accuracy(error, tuple(float(one) for one in max_force_error(prediction.forces, forces)))
+    largest = tuple(float(one) for one in max_force_error(prediction.forces, forces))
+    return Accuracy(error, largest, frame_errors(energy, prediction.forces, frames))
+
+
+def frame_errors(energy: FloatArray, forces: Sequence[FloatArray], frames: Sequence[Frame]) -> FrameErrors:
+    """energy [F]: predicted minus DFT, eV; forces: predicted, [n, 3] a frame, eV/Å."""
+    return FrameErrors(
+        energy_mev_per_atom=tuple(
+            _short(MILLI * abs(float(one)) / frame.natoms) for one, frame in zip(energy, frames, strict=True)
+        ),
+        force_mev_per_angstrom=tuple(
+            _short(MILLI * force_rmse([one], [frame.forces])) for one, frame in zip(forces, frames, strict=True)
+        ),
+    )
+
+
+def baseline_errors(baseline: Baseline, frames: Sequence[Frame]) -> FrameErrors:
+    """Of the composition-only baseline: energies by element, forces zero."""
+    energy = baseline.energies(frames) - np.array([frame.energy for frame in frames])
+    return frame_errors(energy, [np.zeros_like(frame.forces) for frame in frames], frames)
+
+
+def _short(value: float) -> float:
+    """Six digits: a manifest holds thousands of these."""
+    return float(f"{value:.6g}")

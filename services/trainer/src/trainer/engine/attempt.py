@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contracts.artifacts import HeldOutFrames
 from deepmd.pt.utils.env import DEVICE
 from dpa.checkpoint import load as load_checkpoint
 from dpa.checkpoint import step as step_of
@@ -19,7 +20,7 @@ from frames.frame import Frame
 from frames.store import write
 
 from trainer.child import AttemptFailed, Emit
-from trainer.engine.accuracy import MILLI, measure
+from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
 from trainer.engine.frames import BranchFrames, load, spaced
 from trainer.engine.growth import Grown, described, grow
 from trainer.engine.session import Session, Stop, build
@@ -100,12 +101,12 @@ class Attempt:
             )
 
     def _report_start(self, grown: Grown) -> None:
-        errors = {error.branch: error for error in (*grown.parent_held_out, *grown.zero_shot)}
+        before = grown.parent_held_out | grown.zero_shot
         self._emit(
             Progress(
                 step=0,
                 learning_rate=0,
-                branches=tuple(errors[branch.name] for branch in self._work.branches),
+                branches=tuple(before[branch.name].error for branch in self._work.branches),
                 frames_per_second=0,
                 eta_seconds=0,
             )
@@ -114,7 +115,8 @@ class Attempt:
     def _finish(
         self, session: Session, checkpoint: Path, frames: dict[str, BranchFrames], grown: Grown | None
     ) -> Outcome:
-        outcomes = tuple(self._measured(session, one) for one in frames.values())
+        before = grown.parent_held_out | grown.zero_shot if grown else {}
+        outcomes = tuple(self._measured(session, one, before.get(one.name)) for one in frames.values())
         release = Path(RELEASE_FILE)
         write_release(checkpoint, release)
         FROZEN_FOLDER.mkdir(exist_ok=True)
@@ -128,14 +130,14 @@ class Attempt:
             frozen=frozen,
             recipe=Path(RECIPE_FILE),
             branches=outcomes,
-            zero_shot=grown.zero_shot if grown else (),
-            parent_held_out=grown.parent_held_out if grown else (),
+            zero_shot=tuple(one.error for one in grown.zero_shot.values()) if grown else (),
+            parent_held_out=tuple(one.error for one in grown.parent_held_out.values()) if grown else (),
             steps=self._work.total_steps,
             wall_seconds=time.monotonic() - self._began,
             versions={name: version(name) for name in ("deepmd-kit", "torch", "numpy")},
         )
 
-    def _measured(self, session: Session, frames: BranchFrames) -> BranchOutcome:
+    def _measured(self, session: Session, frames: BranchFrames, before: Accuracy | None) -> BranchOutcome:
         prediction = session.predict(frames.name, frames.held_out)
         accuracy = measure(frames.name, prediction, frames.held_out)
         baseline = composition_only(frames.train_sample)
@@ -146,6 +148,12 @@ class Attempt:
             max_force_errors_ev_per_angstrom=accuracy.max_force_errors,
             baseline_energy_rmse_mev_per_atom=baseline.energy_rmse(frames.held_out) * MILLI,
             baseline_force_rmse_mev_per_angstrom=baseline.force_rmse(frames.held_out) * MILLI,
+            held_out_frames=HeldOutFrames(
+                atoms=tuple(frame.natoms for frame in frames.held_out),
+                after=accuracy.frames,
+                before=before.frames if before else None,
+                baseline=baseline_errors(baseline, frames.held_out),
+            ),
             sample=sample,
             predictions=predictions,
         )

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contracts.base import BranchError
 from dpa.checkpoint import Checkpoint, branches, load
 from dpa.predictor import Predictor
-from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches
 from frames.align import align_energies
 from frames.errors import force_rmse
 from frames.frame import SYMBOLS, Frame, element_counts
 
 from trainer.child import AttemptFailed
-from trainer.engine.accuracy import measure
+from trainer.engine.accuracy import Accuracy, measure
 from trainer.engine.frames import BranchFrames
 from trainer.work import Work, WorkBranch
 
@@ -28,34 +27,40 @@ class Grown:
 
     checkpoint: Path
     case_dimension: int
-    zero_shot: tuple[BranchError, ...]
-    parent_held_out: tuple[BranchError, ...]
+    zero_shot: dict[str, Accuracy]
+    """Of the new branches."""
+    parent_held_out: dict[str, Accuracy]
+    """Of the old ones."""
 
 
 def grow(work: Work, parent: Path, frames: dict[str, BranchFrames]) -> Grown:
     """Add the new branches, each a copy of its nearest with its energies aligned on its training frames.
 
+    Branches whose datasets were withdrawn are removed first.
     Raises AttemptFailed ('parent-unusable').
     """
     old = [branch.name for branch in work.branches if not branch.is_new]
     new = [branch for branch in work.branches if branch.is_new]
     try:
         have = branches(parent)
-        if have != old:
-            raise CannotGrow(f"the parent has branches {', '.join(have)}; the round expects {', '.join(old)}")
+        left_out = [name for name in have if name in work.left_out_branches]
+        if [name for name in have if name not in left_out] != old or len(left_out) != len(work.left_out_branches):
+            without = f" and leaves out {', '.join(work.left_out_branches)}" if work.left_out_branches else ""
+            raise CannotGrow(f"the parent has branches {', '.join(have)}; the round expects {', '.join(old)}{without}")
         wanted = [_aligned(branch, parent, old, frames[branch.name]) for branch in new]
         checkpoint = load(parent)
+        remove_branches(checkpoint, left_out)
         add_branches(checkpoint, wanted, work.preset.case_head_room)
     except ValueError as error:
         raise AttemptFailed("parent-unusable", f"the parent model cannot grow: {error}", retryable=False) from error
     grown = Path(GROWN_FILE)
     torch.save(checkpoint, grown)
-    before = {name: _error(grown, frames[name]) for name in frames}
+    before = {name: _accuracy(grown, frames[name]) for name in frames}
     return Grown(
         checkpoint=grown,
         case_dimension=case_dimension(checkpoint),
-        zero_shot=tuple(before[branch.name] for branch in new),
-        parent_held_out=tuple(before[name] for name in old),
+        zero_shot={branch.name: before[branch.name] for branch in new},
+        parent_held_out={name: before[name] for name in old},
     )
 
 
@@ -65,9 +70,9 @@ def described(checkpoint: Checkpoint) -> dict[str, object]:
     return next(iter(declared.values()))
 
 
-def _error(model: Path, frames: BranchFrames) -> BranchError:
+def _accuracy(model: Path, frames: BranchFrames) -> Accuracy:
     prediction = Predictor(model, frames.name).predict(frames.held_out)
-    return measure(frames.name, prediction, frames.held_out).error
+    return measure(frames.name, prediction, frames.held_out)
 
 
 def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: BranchFrames) -> NewBranch:

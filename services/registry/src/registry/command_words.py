@@ -1,0 +1,63 @@
+"""What the operator's command prints."""
+
+from collections.abc import Iterator, Sequence
+
+from contracts.operator.v1 import operator_pb2 as pb
+
+
+def line_lines(line: pb.GetLineResponse) -> list[str]:
+    """What is going on."""
+    lines = [f"paused: {line.pause_reason}" if line.paused else "running"]
+    if line.HasField("open_round"):
+        lines += round_lines(line.open_round)
+    if line.HasField("inquiry"):
+        lines += inquiry_lines(line.inquiry)
+    lines.append(f"{len(line.waiting)} datasets wait")
+    lines += [f"    {dataset_line(dataset)}" for dataset in line.waiting]
+    return lines
+
+
+def round_lines(round_: pb.Round) -> list[str]:
+    """A round with its new datasets and what the policy found."""
+    grows = f"grows {round_.parent_version}" if round_.parent_version else "the first model"
+    became = f" as {round_.model_version}" if round_.model_version else ""
+    by = f", {round_.worker}" if round_.worker else ""
+    head = f"{round_.round_id}  {round_.state}{became}  {grows}, step {round_.step} of {round_.total_steps}{by}"
+    return [head, *(f"    {line}" for line in _details(round_))]
+
+
+def _details(round_: pb.Round) -> Iterator[str]:
+    if round_.inquiry_id:
+        yield f"asked for by inquiry {round_.inquiry_id}"
+    if round_.reason:
+        yield round_.reason
+    for dataset in round_.new_datasets:
+        yield dataset_line(dataset)
+    for rule in round_.rules:
+        yield f"{'✓' if rule.passed else '✗'} {rule.rule}: {rule.sentence}"
+        for name, value in sorted(rule.numbers.items()):
+            yield f"    {name} = {value:.6g}"
+
+
+def dataset_line(dataset: pb.Dataset) -> str:
+    private = ", private" if dataset.private else ""
+    weight = f", weight {dataset.weight:g}" if dataset.weight else ""
+    return f"{ref(dataset.ref)}  {dataset.title}: {dataset.state}, {dataset.train_frames} frames{weight}{private}"
+
+
+def inquiry_lines(inquiry: pb.Inquiry) -> list[str]:
+    """A search and how far it has come."""
+    ended = f"ended: {inquiry.outcome}" if inquiry.outcome else "goes on"
+    lines = [f"{inquiry.kind} of round {inquiry.round_id} {ended}"]
+    for group in inquiry.groups:
+        known = " (holds what made the round fail)" if group.suspected else ""
+        lines.append(f"    {group.state}{known}: {', '.join(ref(dataset) for dataset in group.datasets)}")
+    return lines
+
+
+def ref(dataset: pb.DatasetRef) -> str:
+    return f"{dataset.dataset_id}/{dataset.version}"
+
+
+def versions(found: Sequence[str]) -> str:
+    return ", ".join(found) or "no version"

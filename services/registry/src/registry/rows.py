@@ -1,0 +1,128 @@
+"""Rows of the registry's tables ↔ frozen domain values."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from contracts.base import BlobRef, Credit, DatasetRef, Frozen, RuleResult
+from contracts.events import ModelFile
+from kit.queries import Row
+from psycopg.types.json import Jsonb
+
+from registry.domain import (
+    AliasMove,
+    AliasMoveKind,
+    Branch,
+    DatasetState,
+    Member,
+    Model,
+    ModelBranch,
+    Round,
+    RoundState,
+    RoundSummary,
+)
+from registry.inquiries import Group, GroupState, Inquiry, InquiryKind
+
+
+def json_of(value: Frozen) -> Jsonb:
+    return Jsonb(value.model_dump(mode="json"))
+
+
+def json_list(values: Iterable[Frozen]) -> Jsonb:
+    return Jsonb([value.model_dump(mode="json") for value in values])
+
+
+def member_of(row: Row) -> Member:
+    return Member(
+        ref=DatasetRef(dataset_id=row["dataset_id"], version=row["version"]),
+        credit=Credit(
+            title=row["title"], authors=tuple(row["authors"]), licence=row["licence"], private=row["private"]
+        ),
+        arrival=row["arrival"],
+        manifest=BlobRef.model_validate(row["manifest"]),
+        metric_report=BlobRef.model_validate(row["metric_report"]),
+        train_frames=row["train_frames"],
+        nearest_branch=row["nearest_branch"],
+        energy_shift_ev=row["energy_shift_ev"],
+        traceparent=row["traceparent"],
+        state=DatasetState(row["state"]),
+        reason=row["reason"],
+        relative_weight=row["relative_weight"],
+    )
+
+
+def branch_of(row: Row) -> Branch:
+    return Branch(name=row["name"], member=member_of(row), is_new=row["is_new"], weight=row["weight"])
+
+
+def maybe_round(row: Row | None) -> Round | None:
+    return None if row is None else round_of(row)
+
+
+def round_of(row: Row) -> Round:
+    plain: dict[str, Any] = {field: row[field] for field in Round.__dataclass_fields__ if field != "state"}
+    return Round(state=RoundState(row["state"]), **plain)
+
+
+def summary_of(row: Row) -> RoundSummary:
+    rules = tuple(RuleResult.model_validate(rule) for rule in row["rules"] or ())
+    return RoundSummary(round_of(row), row["new_datasets"], rules)
+
+
+def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdrawn_ancestral: int) -> Model:
+    return Model(
+        version=row["version"],
+        parent_version=row["parent_version"],
+        round_id=row["round_id"],
+        preset=row["preset"],
+        manifest=BlobRef.model_validate(row["manifest"]),
+        files=tuple(ModelFile.model_validate(one) for one in row["files"]),
+        rules=tuple(RuleResult.model_validate(one) for one in row["rules"]),
+        standard_score=row["standard_score"],
+        contributors=tuple(row["contributors"]),
+        branches=tuple(
+            ModelBranch(
+                branch=branch_of(one),
+                energy_rmse_mev_per_atom=one["energy_rmse_mev_per_atom"],
+                force_rmse_mev_per_angstrom=one["force_rmse_mev_per_angstrom"],
+            )
+            for one in branches
+        ),
+        aliases=aliases,
+        published_at=row["published_at"],
+        retired_at=row["retired_at"],
+        retired_reason=row["retired_reason"],
+        withdrawn_ancestral_datasets=withdrawn_ancestral,
+    )
+
+
+def alias_move_of(row: Row) -> AliasMove:
+    return AliasMove(
+        sequence=row["seq"],
+        alias=row["alias"],
+        version=row["version"],
+        kind=AliasMoveKind(row["kind"]),
+        reason=row["reason"],
+        moved_at=row["moved_at"],
+    )
+
+
+def group_of(row: Row) -> Group:
+    return Group(
+        number=row["number"],
+        members=tuple(row["members"]),
+        state=GroupState(row["state"]),
+        sibling=row["sibling"],
+        suspected=row["suspected"],
+        round_id=row["round_id"],
+    )
+
+
+def inquiry_of(row: Row, groups: Sequence[Row]) -> Inquiry:
+    return Inquiry(
+        inquiry_id=row["inquiry_id"],
+        kind=InquiryKind(row["kind"]),
+        round_id=row["round_id"],
+        groups=tuple(group_of(one) for one in groups),
+        ended_at=row["ended_at"],
+        outcome=row["outcome"],
+    )
