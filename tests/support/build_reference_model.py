@@ -110,7 +110,7 @@ async def _manifest(
         for name in BRANCHES
     )
     round_id = uuid5(NAMESPACE, "round")
-    lease = Lease(round_id, 1, 1, 1.0, PRESET, STEPS, SEED, None, None, branches, None, None)
+    lease = Lease(round_id, 1, 1, 1.0, PRESET, STEPS, SEED, None, None, branches, (), None, None)
     return ModelManifest(
         round_id=round_id,
         parent_version=None,
