@@ -180,7 +180,8 @@ def _what_was_read(dataset: Dataset) -> list[str]:
     for other in found.overlaps:
         lines.append(f"{other.frames:,} of the frames are in {other.name}, too")
     if found.standard_frames:
-        lines.append(f"{found.standard_frames:,} frames are kept for testing: another dataset keeps them for testing")
+        kept = f"{found.standard_frames:,} of the frames are never trained on"
+        lines.append(f"{kept}: another dataset keeps them for testing")
     if dataset.download and dataset.download.removed:
         count = len(dataset.download.removed)
         lines.append(f"{count} POTCAR {'files are' if count > 1 else 'file is'} left out of the download")

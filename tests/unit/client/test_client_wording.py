@@ -105,7 +105,7 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
     assert wording.details(dataset("validated", "check", ingest=found, download=cleaned)) == [
         "level of theory: cutoff_ev was declared as 400 eV, the files say 520 eV",
         "1,200 of the frames are in Silicon, too",
-        "3 frames are kept for testing: another dataset keeps them for testing",
+        "3 of the frames are never trained on: another dataset keeps them for testing",
         "2 POTCAR files are left out of the download",
     ]
 
