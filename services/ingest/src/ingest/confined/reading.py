@@ -1,6 +1,7 @@
 """Parses calculations with dpdata, one after another, into a spool and a report.
 
-Batches of calculations come on standard input, a line of JSON each, for as long as there are any. The report is
+Batches of calculations come on standard input, a line of JSON each, for as long as there are any; a line on standard
+output, whatever is in it, says that one is done. The report is
 one JSON object a line: {"begin": i} before calculation i, {"at": …} while it is long, {"end": i, …} after it. If
 this process dies, the parent knows at which calculation, and what was done before it stands.
 """
@@ -22,6 +23,7 @@ from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
 from ingest.confined.programs.spec import Theory
 
+_STANDARD_OUTPUT = 1
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
 _FLUSH_SECONDS = 0.05
@@ -38,6 +40,7 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
     parser = Parser(arguments, outputs)
     while line := sys.stdin.buffer.readline():
         parser.read(json.loads(line))
+        os.write(_STANDARD_OUTPUT, b"\n")
 
 
 class Parser:
