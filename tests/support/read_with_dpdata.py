@@ -24,9 +24,9 @@ def read(path: Path, format_: str) -> list[Any]:
 
 
 if __name__ == "__main__":
-    imported = time.perf_counter()
+    imported, imported_cpu = time.perf_counter(), time.process_time()
     systems = read(Path(sys.argv[1]), sys.argv[2])
-    done = time.perf_counter()
+    done, done_cpu = time.perf_counter(), time.process_time()
     arrays = {}
     for number, system in enumerate(systems):
         for name in ("cells", "coords", "energies", "forces", "virials", "atom_types"):
@@ -34,4 +34,5 @@ if __name__ == "__main__":
         arrays[f"{number}.atom_names"] = np.array(system.data["atom_names"])
     np.savez(sys.argv[3], **arrays)
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(json.dumps({"seconds": done - imported, "with_imports": done - BEGAN, "mib": mib}))
+    spent = {"seconds": done - imported, "with_imports": done - BEGAN, "cpu_seconds": done_cpu - imported_cpu}
+    print(json.dumps({**spent, "mib": mib}))
