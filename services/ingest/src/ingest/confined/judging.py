@@ -113,6 +113,11 @@ def determinant(cell: FloatArray) -> float:
     return float(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
 
 
+def all_finite(array: FloatArray) -> bool:
+    # The sum of squares is finite only where all numbers are, and takes a fifth of the time; it may also overflow.
+    return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
 def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -122,8 +127,7 @@ def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
     if array.size != size:
         reason = f"{what}: {array.size} numbers where {size} are expected"
         raise Unfit("wrong-shape", reason, "Check that the calculation ran to its end and the file is complete.")
-    # The sum of squares is finite where all numbers are, and takes a fifth of the time; it may also overflow.
-    if not isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+    if not all_finite(array):
         bad = int(size - np.isfinite(array).sum())
         remedy = "Leave this frame out, or repeat the calculation: it did not converge to numbers."
         raise Unfit("not-finite", f"{what}: {bad} of {size} numbers are NaN or infinite", remedy)

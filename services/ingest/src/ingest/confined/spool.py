@@ -12,6 +12,8 @@ import numpy as np
 from frames import hashing
 from frames.frame import SYMBOLS, FloatArray, Frame
 
+from ingest.confined.judging import all_finite
+
 _LENGTH = struct.Struct("<Q")
 _MAX_RECORD = 1 << 31
 _PIECE = 1 << 20
@@ -110,7 +112,7 @@ def _frame(record: dict[str, Any], source: str) -> Frame:
 
 
 def _array(data: bytes, rows: int) -> FloatArray:
-    array = np.frombuffer(data, "<f8").astype(np.float64).reshape(rows, 3)
-    if not np.isfinite(array).all():
+    array = np.frombuffer(data, "<f8").astype(np.float64, copy=False).reshape(rows, 3)
+    if not all_finite(array):
         raise ValueError("a number is not finite")
     return array
