@@ -1,4 +1,4 @@
-"""A tree or file through dpdata alone, serially, in a process of its own: `… path qe/pw/scf|extxyz output.npz`.
+"""A tree or file through dpdata alone, serially, in a process of its own: `… path qe/pw/scf|vasp/outcar|extxyz output.npz`.
 
 Prints seconds with and without imports; keeps what was read, a group of arrays a system.
 """
@@ -20,6 +20,8 @@ def read(path: Path, format_: str) -> list[Any]:
     if format_ == "qe/pw/scf":
         outputs = sorted(path.rglob("*.out"))
         return [dpdata.LabeledSystem([str(one.with_suffix(".in")), str(one)], fmt=format_) for one in outputs]
+    if format_ == "vasp/outcar":
+        return [dpdata.LabeledSystem(str(path), fmt=format_)]
     return list(dpdata.MultiSystems.from_file(str(path), fmt=format_).systems.values())
 
 
