@@ -1,4 +1,4 @@
-"""Large inputs for ingest, generated: pw.x single points after a real one, extended XYZ and OUTCARs of random numbers."""
+"""Large inputs for ingest, generated: pw.x single points after a real one, random extended XYZ and OUTCARs."""
 
 import re
 import tarfile

@@ -1,5 +1,6 @@
-"""A tree or file through dpdata alone, serially, in a process of its own: `… path qe/pw/scf|vasp/outcar|extxyz output.npz`.
+"""A tree or file through dpdata alone, serially, in a process of its own: `… path format output.npz`.
 
+`format`: qe/pw/scf, vasp/outcar or extxyz.
 Prints seconds with and without imports; keeps what was read, a group of arrays a system.
 """
 
