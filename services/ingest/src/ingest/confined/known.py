@@ -4,8 +4,8 @@ The list of formats itself comes from dpdata at run time (`confined.catalogue`);
 offered all the same, as one file a calculation.
 """
 
-import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from ingest.confined.programs import (
     abacus,
@@ -35,7 +35,14 @@ _PROGRAMS = (
 )  # fmt: skip
 FORMATS: dict[str, FormatSpec] = {spec.name: spec for program in _PROGRAMS for spec in program.FORMATS}
 
-_RULES = tuple((spec, spec.content) for spec in FORMATS.values() if spec.content is not None)
+# Formats of one program share a pattern, which is searched once; to hash it would take longer than to search it.
+_RULES = tuple(
+    (pattern, specs[0].words, specs)
+    for pattern, specs in (
+        (pattern, tuple(specs)) for pattern, specs in groupby(FORMATS.values(), key=lambda spec: spec.content)
+    )
+    if pattern is not None
+)
 # Programs say in their first lines who they are.
 _FIRST_BYTES = 1 << 11
 
@@ -45,26 +52,21 @@ EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 
 def content(path: str, text: bytes) -> str | None:
     """The format that `text`, the head of that file, speaks for; its first lines count most."""
-    spec = next(_fitting(text[:_FIRST_BYTES]), None)
-    if spec is not None and spec.only_if is None:
-        return spec.name
+    if len(text) > _FIRST_BYTES:
+        spec = next(_fitting(text[:_FIRST_BYTES]), None)
+        if spec is not None and spec.only_if is None:
+            return spec.name
     return next((one.name for one in _fitting(text) if one.only_if is None or one.only_if(path, text)), None)
 
 
 def _fitting(text: bytes) -> Iterator[FormatSpec]:
     """Formats whose patterns are in the text, in order."""
-    # Formats of one program share a pattern: it is searched once.
-    fits: dict[re.Pattern[bytes], bool] = {}
-    for spec, pattern in _RULES:
-        if pattern not in fits:
-            for word in spec.words:
-                if word in text:
-                    fits[pattern] = pattern.search(text) is not None
-                    break
-            else:
-                fits[pattern] = False
-        if fits[pattern]:
-            yield spec
+    for pattern, words, specs in _RULES:
+        for word in words:
+            if word in text:
+                if pattern.search(text):
+                    yield from specs
+                break
 
 
 def recognised(name: str) -> bool:

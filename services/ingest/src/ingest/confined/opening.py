@@ -47,7 +47,6 @@ class _Teller:
 
 def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
     """Calculations of the chosen format, and what else the content says."""
-    summary = tree.summary()
     chosen = next((one for one in catalogue if one.name == wanted), None)
     calculations = finding.find(tree, chosen) if chosen is not None else []
     detected = finding.detect(tree, catalogue, {} if chosen is None else {wanted: calculations})
@@ -60,5 +59,5 @@ def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> d
         "calculations": finding.as_json(tree, calculations),
         "detected": others,
         "detection": finding.detection(tree, format_name, calculations, detected),
-        "summary": summary,
+        "summary": "" if calculations else tree.summary(),
     }

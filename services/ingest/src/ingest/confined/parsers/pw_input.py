@@ -136,16 +136,15 @@ def parse(text: str) -> PwInput:
     rows: list[list[str]] | None = None
     cards: dict[str, Card] = {}
     for line in text.split("\n"):
-        words = line.split()
-        if not words:
+        start = line.lstrip()
+        if not start:
             continue
-        first = words[0]
-        if first[:_CARD_START].upper() in _CARD_STARTS and (card := _card(line)) is not None:
+        if start[:_CARD_START].upper() in _CARD_STARTS and (card := _card(line)) is not None:
             rows = cards.setdefault(card[0], Card(card[1], [])).rows
         elif rows is None:
             head.append(line)
-        elif first[0] not in "!#":
-            rows.append(words)
+        elif start[0] not in "!#":
+            rows.append(start.split())
     return PwInput(_system("\n".join(head)), cards)
 
 
