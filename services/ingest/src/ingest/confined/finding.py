@@ -40,9 +40,9 @@ class Tree:
         self.files: list[str] = []
         self.head = lru_cache(maxsize=_HEADS_KEPT)(self._head)
         self._content: dict[str, str | None] = {}
-        self._beyond = len(str(root)) + 1
+        self._beginning = f"{root}/"
         for whole, folders, names in os.walk(str(root)):
-            folder = whole[self._beyond :]
+            folder = whole[len(self._beginning) :]
             folders[:] = sorted(name for name in folders if not named(name, _JUNK))
             kept = sorted(name for name in names if not named(name, _JUNK))
             self.folders[folder] = {*kept, *folders}
@@ -50,10 +50,10 @@ class Tree:
 
     def whole(self, path: str) -> str:
         """The path on this machine."""
-        return f"{self.root}/{path}" if path else str(self.root)
+        return self._beginning + path
 
     def inside(self, path: Path) -> str:
-        return str(path)[self._beyond :]
+        return str(path)[len(self._beginning) :]
 
     def content(self, path: str) -> str | None:
         if path not in self._content:

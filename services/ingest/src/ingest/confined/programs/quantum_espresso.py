@@ -1,8 +1,9 @@
 """Quantum ESPRESSO: pw.x single points and relaxations, cp.x trajectories."""
 
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ingest.confined.programs.spec import (
     RYDBERG_EV,
@@ -45,7 +46,7 @@ def _pw_input(tree: Tree, output: str) -> str | None:
 
 def _guesses(output: str, names: set[str]) -> Iterator[str]:
     """Names in the same folder that the input may have, the most likely first."""
-    stem = PurePath(output).stem
+    stem = os.path.splitext(output)[0]  # noqa: PTH122 - see Tree
     for guess in (output.replace("out", "in"), f"{stem}.in", f"{stem}.pwi", f"{stem}.inp", stem):
         if guess in names:
             yield guess

@@ -4,6 +4,7 @@ Nothing heavy is imported here or in the programs' modules: the child that opens
 """
 
 import mmap
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -139,9 +140,12 @@ class FormatSpec:
 
 def head(path: str | Path) -> bytes:
     """The first 64 KiB; of text that is marked as UTF-16 or so, in UTF-8."""
-    # A Path for each of a million files takes seconds.
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        start = file.read(HEAD_BYTES)
+    # Half the time of a file object: there may be a million files.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        start = os.read(descriptor, HEAD_BYTES)
+    finally:
+        os.close(descriptor)
     encoding = marked(start)
     return start.decode(encoding, "replace").encode() if encoding else start
 
