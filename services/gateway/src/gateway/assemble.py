@@ -21,6 +21,7 @@ REMEDIES = {
         "other compositions, temperatures, pressures, surfaces or defects."
     ),
     "not-sound": "Look at the frames that failed, correct or leave them out, and upload the dataset again.",
+    "labels": "Correct the labels, and upload the dataset again.",
     "withheld": "Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed.",
     "failed": "Nothing to do: your dataset is safe. We look into the training on our side.",
     "waits": "Nothing to do: your dataset keeps its place and is trained in another round.",
@@ -189,8 +190,12 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
                 set_aside=tuple(SetAside.model_validate(one) for one in rejected["set_aside"]),
             )
         case "not-passed":
-            outcome = row["verdict"]
-            return views.Message(rule=outcome, reason=_sentence(row["metric"]), remedy=REMEDIES[outcome])
+            outcome, metric = row["verdict"], row["metric"]
+            # Labels that are wrong as a whole fail no single frame: there is none to look at.
+            as_whole = outcome == "not-sound" and not metric.get("failed_frames")
+            return views.Message(
+                rule=outcome, reason=_sentence(metric), remedy=REMEDIES["labels" if as_whole else outcome]
+            )
         case "withheld":
             broken = [rule for rule in around["withheld"]["rules"] if not rule["passed"]]
             return views.Message(
