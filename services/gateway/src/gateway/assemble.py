@@ -191,11 +191,7 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
             )
         case "not-passed":
             outcome, metric = row["verdict"], row["metric"]
-            # Labels that are wrong as a whole fail no single frame: there is none to look at.
-            as_whole = outcome == "not-sound" and not metric.get("failed_frames")
-            return views.Message(
-                rule=outcome, reason=_sentence(metric), remedy=REMEDIES["labels" if as_whole else outcome]
-            )
+            return views.Message(rule=outcome, reason=_sentence(metric), remedy=remedy_of(outcome, metric))
         case "withheld":
             broken = [rule for rule in around["withheld"]["rules"] if not rule["passed"]]
             return views.Message(
@@ -211,6 +207,13 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
             failed = around["failed"]
             return views.Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
     return None
+
+
+def remedy_of(outcome: str, metric: Mapping[str, Any]) -> str:
+    """Where the labels are wrong as a whole, no frame failed, or few, and looking at those would not help."""
+    numbers = metric["sound"]["numbers"]
+    few = numbers.get("failed_fraction", 1.0) <= numbers.get("at_most_failed_fraction", 0.0)
+    return REMEDIES["labels" if few and outcome == "not-sound" else outcome]
 
 
 def _released(event: Mapping[str, Any], remedy: str) -> views.Message:
