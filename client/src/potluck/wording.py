@@ -41,7 +41,9 @@ def headline(dataset: Dataset) -> str:
         case "checking":
             return f"{read(dataset)}; the model is asked what it knows of them{verdict_in(dataset)}"
         case "passed":
-            return f"passed: {sentence or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
+            return (
+                f"passed: {sentence.rstrip('. ') or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
+            )
         case "training":
             return training(dataset)
         case "published":

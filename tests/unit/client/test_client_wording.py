@@ -42,7 +42,7 @@ def test_a_row_of_a_table_is_short() -> None:
     assert wording.brief(known) == "not passed: covered (96% of the frames are known)"
     waiting = dataset("passed", "queue", metric=Metric(coverage=0.0, sentence=reasons))
     assert wording.brief(waiting) == "passed; waits for a round of training"
-    assert reasons in wording.headline(waiting)
+    assert wording.headline(waiting) == f"passed: {reasons.strip('. ')}; waits for a round of training"
 
 
 def test_the_place_in_the_queue_is_told_when_somebody_is_before() -> None:

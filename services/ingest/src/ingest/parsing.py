@@ -99,6 +99,8 @@ class Parsing:
                     group.create_task(self._parser())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+        # The last numbers stand on the page while the dataset is written.
+        self._tell()
 
     async def _parser(self) -> None:
         while self._shares.waiting:
@@ -151,8 +153,10 @@ class Parsing:
         self._frames += sum(one.frames for one in ended)
         self._set_aside += sum(one.set_aside for one in ended)
         self._bytes += sum(one.size for one in ended)
-        if time.monotonic() - self._told < _TELL_SECONDS:
-            return
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            self._tell()
+
+    def _tell(self) -> None:
         self._told = time.monotonic()
         self.meter.parsing(
             self._parsed,

@@ -27,6 +27,8 @@ _MAX_DEPTH = 64
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
 _NEVER_OPENED = (".7z", ".rar")
+_FOLLOW = "Leave the link out, or pack what it leads to: `tar czhf data.tar.gz folder` follows links."
+_LEAVE_OUT = "Look at this file: if it is no result of a calculation, leave it out and upload the archive again."
 _REPACK = "Pack the folder with your calculations again, e.g. with `tar czf data.tar.gz folder`, and upload it."
 _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile,
@@ -272,7 +274,7 @@ class Extraction:
                 f"expands to more than {self.limits.max_ratio:g} times its size, while unpacking {shown}:"
                 " that is what decompression bombs do"
             )
-            raise Refused("archive-bomb", reason)
+            raise Refused("archive-bomb", reason, _LEAVE_OUT)
         if self.written > self.limits.max_bytes:
             reason = f"unpacks to more than {self.limits.max_bytes / 1e9:.1f} GB, while unpacking {shown}"
             remedy = "Leave out what is not needed (wave functions, densities), or upload several datasets."
@@ -283,7 +285,7 @@ class Extraction:
         for name, to in links:
             target = os.path.normpath(PurePosixPath(name).parent / to)
             if to.startswith("/") or target.startswith(".."):
-                raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}")
+                raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}", _FOLLOW)
             source, link = root / target, root / name
             if source.is_file() and not link.exists():
                 self._make_folder(str(link.parent), shown + name)
