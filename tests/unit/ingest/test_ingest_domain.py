@@ -39,6 +39,8 @@ def test_half_may_fail_but_not_more() -> None:
 def test_frames_count_as_well_as_calculations() -> None:
     bad = calculation(0, frames=4, bad=6)
     assert bad.set_aside == 6
+    # A trajectory that breaks off keeps its frames.
+    judge([calculation(0, frames=9, failed=True)], [], [], 0.5)
     with pytest.raises(Rejected, match="6 of 10 frames failed"):
         judge([bad], [], [note(bad.path, 3, "not-finite", "forces: NaN", "Leave it out.")], 0.5)
 

@@ -84,6 +84,28 @@ def test_known_data_is_covered_and_told_what_would_pass() -> None:
     assert [one.split for one in result.verdicts].count("held-out") == 2
 
 
+def test_what_the_model_was_trained_on_is_covered_however_badly_it_is_predicted() -> None:
+    frames = [replace(one, known=index < 18) for index, one in enumerate(dataset(20))]
+    tagged = [("train", index, one) for index, one in enumerate(frames)]
+    found = survey(tagged, LIMITS)  # type: ignore[arg-type]
+    badly = [predicted(frames, 0.9)]
+    result = judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1, known_trained=True)
+    assert (result.outcome, result.coverage) == ("covered", 0.9)
+    assert "datasets that trained it hold 18 of these frames" in result.new.sentence
+    # Frames in datasets that trained nothing are judged by the model's errors.
+    assert judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1).outcome == "passed"
+
+
+def test_labels_and_frames_that_are_both_wrong_are_both_named() -> None:
+    frames = dataset(20, net_force=30.0, bad=4)
+    turned = predicted([replace(one, forces=-one.forces) for one in frames], 0.05)
+    sentence = judged(frames, MODEL, [turned]).sound.sentence
+    assert "4 frames of 20 (20 %) fail a check" in sentence
+    assert "nothing else has to change" not in sentence
+    alone = judged(dataset(20), MODEL, [predicted([replace(one, forces=-one.forces) for one in dataset(20)], 0.05)])
+    assert "nothing else has to change" in alone.sound.sentence
+
+
 def test_coverage_of_exactly_the_bound_is_not_new() -> None:
     frames = dataset(20)
     prediction = predicted(frames, 0.2)

@@ -171,7 +171,8 @@ def judge(
     """
     set_aside = (*notes, *listed)
     frames = sum(one.frames for one in calculations)
-    failed = sum(one.failed for one in calculations)
+    # A trajectory that breaks off has lost its end, not itself.
+    failed = sum(one.failed and not one.frames for one in calculations)
     if frames == 0:
         if not listed:
             raise Rejected("nothing-readable", "no frame could be read", "Check the files.", set_aside)

@@ -74,13 +74,23 @@ class BranchJudgement:
 
 
 def judge_branch(
-    branch: KnownBranch, frames: Sequence[Frame], prediction: Prediction, known_elements: AbstractSet[str]
+    branch: KnownBranch,
+    frames: Sequence[Frame],
+    prediction: Prediction,
+    known_elements: AbstractSet[str],
+    trained: NDArray[np.bool_] | None = None,
 ) -> BranchJudgement:
-    """`known_elements` are those that any branch of the model has seen: a frame with another is never covered."""
+    """`known_elements` are those that any branch of the model has seen: a frame with another is never covered.
+
+    trained  bool [F]: the model was trained on this structure already; such a frame brings nothing, however large
+             the error that was left. None: on no frame.
+    """
     reference = [frame.forces for frame in frames]
     errors = max_force_error(prediction.forces, reference)
     known = np.array([set(frame.symbols) <= known_elements for frame in frames], dtype=np.bool_)
     covered = known & (errors <= branch.threshold_ev_per_angstrom)
+    if trained is not None:
+        covered |= trained
     counts, natoms, energies = _labels(frames)
     alignment = align_energies(counts, prediction.energy - energies)
     return BranchJudgement(

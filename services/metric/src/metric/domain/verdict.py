@@ -24,6 +24,7 @@ _REMEDIES = {
     checks.SCF_CONVERGED: "run the calculations on until the self-consistency converges, or leave them out",
 }
 _LABEL_REMEDY = "Correct this and upload it again; nothing else has to change."
+_LABEL_REMEDY_AMONG_OTHERS = "Correct this too, and upload it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Judged:
 
     with_new_elements  of the judged frames, how many hold an element that the model has never seen
     distrusted         something speaks against the labels
+    trained            of the judged frames, how many are in datasets that trained the model
     """
 
     model_version: str | None
@@ -41,6 +43,7 @@ class Judged:
     new_elements: tuple[str, ...]
     with_new_elements: int
     distrusted: bool
+    trained: int = 0
 
 
 def sound(survey: Survey, against: Sequence[RuleResult], limits: Limits) -> RuleResult:
@@ -55,22 +58,25 @@ def sound(survey: Survey, against: Sequence[RuleResult], limits: Limits) -> Rule
         "at_most_failed_fraction": limits.max_failed_fraction,
     }
     if against:
-        told = " ".join(one.sentence for one in against)
-        return RuleResult(
-            rule="sound", passed=False, sentence=f"{told} {_LABEL_REMEDY}", numbers=numbers | against[0].numbers
-        )
+        told = [one.sentence for one in against]
+        told += [_LABEL_REMEDY] if few else [_LABEL_REMEDY_AMONG_OTHERS, _many_fail(survey, limits)]
+        return RuleResult(rule="sound", passed=False, sentence=" ".join(told), numbers=numbers | against[0].numbers)
     if few:
         kept = "Every frame passes" if failed == 0 else f"{counted(failed, 'frame')} of {total:,} set aside"
         sentence = f"{kept}; up to {percent(limits.max_failed_fraction)} may fail a check."
         return RuleResult(rule="sound", passed=True, sentence=sentence, numbers=numbers)
+    return RuleResult(rule="sound", passed=False, sentence=_many_fail(survey, limits), numbers=numbers)
+
+
+def _many_fail(survey: Survey, limits: Limits) -> str:
+    total, failed = len(survey.frames), survey.failed
     causes = survey.failures().most_common()
     named = listed([f"{counted(count, 'frame')} by {rule}" for rule, count in causes])
     remedies = "; ".join(_REMEDIES[rule] for rule, _ in causes)
-    sentence = (
-        f"{counted(failed, 'frame')} of {total:,} ({percent(fraction)}) fail a check, and at most "
+    return (
+        f"{counted(failed, 'frame')} of {total:,} ({percent(failed / total)}) fail a check, and at most "
         f"{percent(limits.max_failed_fraction)} may: {named}. What to do: {remedies}."
     )
-    return RuleResult(rule="sound", passed=False, sentence=sentence, numbers=numbers)
 
 
 def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
@@ -96,6 +102,8 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
         f"{counted(judged.frames_judged, 'frame')} ({percent(coverage)}) as well as the data it was trained on "
         f"(no force off by more than {significant(near.threshold_ev_per_angstrom)} eV/Å)"
     )
+    if judged.trained:
+        known += f" or was trained on them: datasets that trained it hold {judged.trained:,} of these frames"
     passed = coverage < limits.new_below_coverage
     bound = percent(limits.new_below_coverage)
     if passed:
