@@ -66,6 +66,14 @@ def test_growth_starts_lower_than_a_first_round() -> None:
     assert growth["learning_rate"]["start_lr"] < first["learning_rate"]["start_lr"]
 
 
+def test_after_an_attempt_that_diverged_every_rate_is_halved_and_nothing_else_changes() -> None:
+    folders = {"silicon": Path("a"), "water": Path("b")}
+    usual, lower = render(work(), folders), render(work().model_copy(update={"learning_rate_factor": 0.5}), folders)
+    for rate in ("start_lr", "stop_lr"):
+        assert lower["learning_rate"].pop(rate) == usual["learning_rate"].pop(rate) / 2
+    assert lower == usual
+
+
 def test_a_widened_case_embedding_overrules_the_preset_and_leaves_it_unchanged() -> None:
     job = work(Path("parent.pt"))
     recipe = render(job, {"silicon": Path("a"), "water": Path("b")}, case_dimension=40)

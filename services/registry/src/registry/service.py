@@ -22,8 +22,8 @@ from kit.queries import Connection
 from registry import ports
 from registry.announcing import announce
 from registry.domain import (
-    NOT_FINITE,
     LATEST,
+    NOT_FINITE,
     Beat,
     Branch,
     DatasetState,

@@ -18,6 +18,7 @@ from trainer.work import Failed, Message, Ready
 _PR_SET_PDEATHSIG = 1
 Emit = Callable[[Message], None]
 
+CRASHED = "crashed"
 OUT_OF_MEMORY = "out-of-memory"
 _DISK_FULL = "disk-full"
 _ERRNOS = {_DISK_FULL: (errno.ENOSPC, errno.EDQUOT), OUT_OF_MEMORY: (errno.ENOMEM,)}
@@ -82,7 +83,7 @@ def explained(error: BaseException, who: str = "the training program ended with"
     for rule, signs, reason in _CAUSES:
         if any(sign in text.lower() for sign in signs) or _errno(error) in _ERRNOS.get(rule, ()):
             return Failed(rule=rule, reason=reason.format(text=text), retryable=True)
-    return Failed(rule="crashed", reason=f"{who} {text}", retryable=True)
+    return Failed(rule=CRASHED, reason=f"{who} {text}", retryable=True)
 
 
 def _errno(error: BaseException) -> int | None:

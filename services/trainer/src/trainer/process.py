@@ -13,7 +13,7 @@ from dpa.environment import environment
 from kit.logs import get_logger
 from pydantic import ValidationError
 
-from trainer.child import OUT_OF_MEMORY, AttemptFailed
+from trainer.child import CRASHED, OUT_OF_MEMORY, AttemptFailed
 from trainer.memory import kernel_kills
 from trainer.work import MESSAGE, Message, Ready
 
@@ -64,7 +64,7 @@ class Child:
         """Why it ended without a word, with the end of what it wrote to standard error."""
         code = self._process.returncode
         how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-        rule = "crashed"
+        rule = CRASHED
         if code == -signal.SIGKILL:
             kills = kernel_kills()
             if kills is not None and self._kills is not None and kills > self._kills:

@@ -11,7 +11,7 @@ from kit.blobs import Blobs
 from kit.logs import get_logger
 from opentelemetry import trace
 
-from trainer.child import AttemptFailed, explained
+from trainer.child import CRASHED, AttemptFailed, explained
 from trainer.courier import Courier, persistently
 from trainer.domain import Lease, LeaseLost, RegistryAway, RegistryRefused, Report, Verdict
 from trainer.fleet import Fleet
@@ -167,6 +167,8 @@ class RoundRun:
                     if isinstance(message, Verified):
                         return message
                     if isinstance(message, Failed):
+                        if message.rule != CRASHED:  # of this machine, not of the model
+                            raise AttemptFailed(message.rule, message.reason, retryable=message.retryable)
                         # It does not load: that is the answer, and the growth policy shows it.
                         sentence = f"The model does not load in a fresh process: {message.reason}"
                         return Verified(passed=False, sentence=sentence, numbers={})
