@@ -38,8 +38,7 @@ def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restar
     """
     # LMDB branches never seed torch or numpy themselves.
     setup_seed([0, seed])
-    recipe["model"], links = preprocess_shared_params(recipe["model"])
-    config = normalize(update_deepmd_input(recipe, warning=False), multi_task=True)
+    config, links = checked(recipe)
     # deepmd 3.2.0 reads the LMDB sampler's seed from here, and its argument check forbids it in the file.
     for position, data in enumerate(config["training"]["data_dict"].values()):
         data["seed"] = seed + position
@@ -49,6 +48,12 @@ def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restar
         restart_model=str(restart) if restart else None,
         shared_links=links,
     )
+
+
+def checked(recipe: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The recipe with deepmd's defaults, and what its branches share. Raises what deepmd's own checker raises."""
+    recipe["model"], links = preprocess_shared_params(recipe["model"])
+    return normalize(update_deepmd_input(recipe, warning=False), multi_task=True), links
 
 
 class Session:
