@@ -41,7 +41,7 @@ from trainer.work import OUTCOME_FILE, BranchOutcome, Outcome, Verified
 # by rounding (1e-7 eV/atom and 2e-5 eV/Å on the reference model); a wrong tensor or a lost symmetry by far more.
 ENERGY_TOLERANCE_EV_PER_ATOM = 1e-4
 FORCE_TOLERANCE_EV_PER_ANGSTROM = 1e-3
-# Below 0.11 on the reference model; one whose energy surface has holes loses hundreds.
+# Below 0.1 on the reference model; one whose energy surface has holes loses hundreds.
 DRIFT_TOLERANCE_MEV_PER_ATOM = 1.0
 # Each run is 200 predictions one after another. All branches share one descriptor: the worst tell of the rest.
 RUN_BRANCHES = 2
