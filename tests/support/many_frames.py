@@ -1,4 +1,4 @@
-"""Large inputs for ingest, generated: pw.x single points after a real one, extended XYZ of random structures."""
+"""Large inputs for ingest, generated: pw.x single points after a real one, random extended XYZ and OUTCARs."""
 
 import re
 import tarfile
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from frames.frame import Frame
+from outputs import vasp
 
 ROOT = Path(__file__).parents[2]
 _TEMPLATE = ROOT / "deploy/demo/si-more-qe-pbe.tar.xz"
@@ -76,4 +78,25 @@ def _xyz_frames(rng: np.random.Generator, frames: int, natoms: int) -> Iterator[
         yield "".join(
             "{} {:.8f} {:.8f} {:.8f} {:.8f} {:.8f} {:.8f}\n".format(symbol, *row)
             for symbol, row in zip(symbols, rows, strict=True)
+        )
+
+
+def outcar(path: Path, frames: int, natoms: int = 32, seed: int = 0) -> None:
+    """Molecular dynamics of SiO2-like structures in a cell that changes, as VASP prints it; 20 KB a step."""
+    with path.open("w") as file:
+        file.writelines(vasp.outcar(_dynamics(np.random.default_rng(seed), frames, natoms)))
+
+
+def _dynamics(rng: np.random.Generator, frames: int, natoms: int) -> Iterator[Frame]:
+    numbers = np.array([8] * (2 * natoms // 3) + [14] * (natoms - 2 * natoms // 3))
+    for index in range(frames):
+        cell = np.diag(rng.uniform(8, 9, 3)) + np.tril(rng.normal(0, 0.1, (3, 3)), -1)
+        yield Frame(
+            numbers=numbers,
+            coords=rng.uniform(0, 1, (natoms, 3)) @ cell,
+            cell=cell,
+            energy=float(rng.normal(-200, 3)),
+            forces=rng.normal(0, 1, (natoms, 3)),
+            virial=np.eye(3) + np.diag(rng.normal(0, 0.1, 3)),
+            index=index,
         )

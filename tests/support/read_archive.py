@@ -30,6 +30,16 @@ async def children_wait() -> None:
         asleep = asleep + 1 if states == {"S"} else 0
 
 
+def cpu_seconds() -> float:
+    """Of this process and all its children, those that ended included."""
+    ticks = 0
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        ticks += int(user) + int(system)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
 async def read(archive: Path, format_: str, folder: Path) -> dict[str, object]:
     settings = IngestSettings(blobs_url="file:///unused", max_archive_bytes=1 << 40)
     children = Children(folder / "caches", {PARSER_IMPORTS: settings.parallel_parsers, LIGHT_IMPORTS: 2})
@@ -41,17 +51,21 @@ async def read(archive: Path, format_: str, folder: Path) -> dict[str, object]:
         await children_wait()
         work = folder / "work"
         work.mkdir()
-        started = time.perf_counter()
+        began_cpu = cpu_seconds()
+        began, started = time.time(), time.perf_counter()
         prepared = await Engine(settings, children, catalogue).prepare(
             Request(archive, archive.name, format_, None), work, lambda one: told.append((time.perf_counter(), one))
         )
-        seconds = time.perf_counter() - started
+        seconds, spent = time.perf_counter() - started, cpu_seconds() - began_cpu
+        # What the child said last was that it begins to find.
+        unpacked = (work / "opening.jsonl").stat().st_mtime - began
     finally:
         await children.close()
     steps = {one.step: at - started for at, one in reversed(told)}
     return {
         "seconds": seconds,
-        "steps": steps,
+        "cpu_seconds": spent,
+        "steps": steps | {"finding": unpacked},
         "frames": prepared.selection.frames,
         "set_aside": prepared.set_aside_count,
         "content_sha256": prepared.selection.content_sha256,

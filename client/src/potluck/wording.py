@@ -41,7 +41,9 @@ def headline(dataset: Dataset) -> str:
         case "checking":
             return f"{read(dataset)}; the model is asked what it knows of them{verdict_in(dataset)}"
         case "passed":
-            return f"passed: {sentence or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
+            return (
+                f"passed: {sentence.rstrip('. ') or 'sound and new'}; {queue(dataset, 'waits for a round of training')}"
+            )
         case "training":
             return training(dataset)
         case "published":
@@ -180,7 +182,8 @@ def _what_was_read(dataset: Dataset) -> list[str]:
     for other in found.overlaps:
         lines.append(f"{other.frames:,} of the frames are in {other.name}, too")
     if found.standard_frames:
-        lines.append(f"{found.standard_frames:,} frames are kept for testing: another dataset keeps them for testing")
+        kept = f"{found.standard_frames:,} of the frames are never trained on"
+        lines.append(f"{kept}: another dataset keeps them for testing")
     if dataset.download and dataset.download.removed:
         count = len(dataset.download.removed)
         lines.append(f"{count} POTCAR {'files are' if count > 1 else 'file is'} left out of the download")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ingest.confinement.children import Children, Ending, Job
+from ingest.confinement.children import Children, Ending, Feed, Job
 from ingest.confinement.kernel import CHILD_UID, Limits
 from ingest.work import WorkFolder
 
@@ -87,6 +87,11 @@ def chatter(arguments, inputs, outputs):
         sys.stderr.write("x" * 10000 + "\\n")
     raise ValueError("last words")
 
+def answer(arguments, inputs, outputs):
+    while line := sys.stdin.buffer.readline():
+        outputs[0].write(line)
+        print("more than a pipe holds" * 10_000, flush=True)
+
 def crash(arguments, inputs, outputs):
     ctypes.string_at(0)
 """
@@ -163,6 +168,28 @@ async def test_what_goes_wrong_inside_is_told_apart(
     assert (ending.rule, words in (ending.why or "")) == (rule, True), ending
     assert output.stat().st_size <= LIMITS.file_bytes
     assert len(ending.stderr) <= 4096
+
+
+async def test_a_child_calls_for_more_and_is_never_blocked_by_what_it_prints(
+    children: Children, work: WorkFolder
+) -> None:
+    output = work.path / "output"
+    job = Job("tries:answer", {}, LIMITS, wall_seconds=30, outputs=(output,))
+    heard: list[bytes] = []
+
+    async def feeding(feed: Feed) -> None:
+        for line in (b"one\n", b"two\n"):
+            await feed.send(line)
+            while not (output.exists() and output.read_bytes().endswith(line)):
+                await feed.heard(30)
+            heard.append(line)
+
+    began = time.monotonic()
+    ending = await children.run(job, feeding)
+    assert ending.well, ending
+    assert (output.read_bytes(), heard) == (b"one\ntwo\n", [b"one\n", b"two\n"])
+    # By its call, not by looking again after half a minute.
+    assert time.monotonic() - began < 25
 
 
 async def test_a_child_dies_with_its_parent(work: WorkFolder, hostile: Path) -> None:

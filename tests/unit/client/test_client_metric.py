@@ -48,7 +48,7 @@ def judged(fake: Any) -> dict[str, Any]:
     fake.reports["d"] = {
         "sound": {"rule": "sound", "passed": True, "sentence": "All frames are sound."},
         "new": {"rule": "new", "passed": True, "sentence": "3 % are covered."},
-        "checks": [rule],
+        "checks": [rule, {"rule": "scf-converged", "passed": False, "unknown": True, "sentence": "No file tells."}],
         "pictures": {
             "map.svg": file(fake, "map.svg", b"<svg/>", "pictures"),
             "map.png": file(fake, "map.png", PNG, "pictures"),
@@ -66,6 +66,8 @@ def test_a_report_is_saved_with_all_its_files(
     said = capsys.readouterr().out
     assert "✓ sound: All frames are sound." in said
     assert "1 frame is above [50 eV/Å]." in said
+    marks = {line.split()[0]: line.split()[1] for line in said.splitlines() if line.startswith(("force", "scf"))}
+    assert marks == {"force-cap": "✗", "scf-converged": "?"}
     assert {path.name for path in folder.iterdir()} == {"report.json", "map.svg", "map.png", "frames.csv"}
     assert json.loads((folder / "report.json").read_text()) == judged
     assert (folder / "map.png").read_bytes() == PNG

@@ -42,7 +42,7 @@ def test_a_row_of_a_table_is_short() -> None:
     assert wording.brief(known) == "not passed: covered (96% of the frames are known)"
     waiting = dataset("passed", "queue", metric=Metric(coverage=0.0, sentence=reasons))
     assert wording.brief(waiting) == "passed; waits for a round of training"
-    assert reasons in wording.headline(waiting)
+    assert wording.headline(waiting) == f"passed: {reasons.strip('. ')}; waits for a round of training"
 
 
 def test_the_place_in_the_queue_is_told_when_somebody_is_before() -> None:
@@ -105,7 +105,7 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
     assert wording.details(dataset("validated", "check", ingest=found, download=cleaned)) == [
         "level of theory: cutoff_ev was declared as 400 eV, the files say 520 eV",
         "1,200 of the frames are in Silicon, too",
-        "3 frames are kept for testing: another dataset keeps them for testing",
+        "3 of the frames are never trained on: another dataset keeps them for testing",
         "2 POTCAR files are left out of the download",
     ]
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from frames.frame import Frame
-from frames.hashing import content_sha256, frame_hash
+from frames.hashing import content_sha256, frame_hash, frame_hashes
 from frames.split import held_out_count, split
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +31,23 @@ def test_atom_order_and_labels_do_not_matter(seed: int, periodic: bool) -> None:
         frame, numbers=frame.numbers[order], coords=frame.coords[order], forces=frame.forces[order], energy=1.0
     )
     assert frame_hash(other) == frame_hash(frame)
+
+
+@given(seeds=st.lists(st.integers(0, 2**32 - 1), max_size=12))
+def test_many_frames_at_once_have_the_hash_of_each_alone(seeds: list[int]) -> None:
+    frames = [crystal(seed, natoms=1 + seed % 3, periodic=seed % 5 > 0) for seed in seeds]
+    assert frame_hashes(frames) == [frame_hash(frame) for frame in frames]
+
+
+def test_hashes_are_the_same_for_ever() -> None:
+    """Those of datasets that were kept are compared with those of new ones."""
+    cell = np.array([[5.0, 0.0, 0.0], [0.5, 6.0, 0.0], [0.0, -0.25, 7.0]])
+    coords = np.array([[0.0, 0.0, 0.0], [1.25, -2.5, 3.75], [9.0, 1.0, 2.0]])
+    frames = [Frame(np.array([8, 1, 1]), coords, box, 0.0, np.zeros((3, 3))) for box in (cell, None)]
+    assert [one.hex() for one in frame_hashes(frames)] == [
+        "cb8f8843580305b4dfeb1eae04f6ef0870dea0b7c57c9face56c25df643400b6",
+        "fa3ea37bc49ec61eb99f098b7f39e8123434d5650c0336d433a56ddc7f531c39",
+    ]
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from gateway.assemble import remedy_of
 from gateway.identity import client_address
 from gateway.security import BehindProxy, SameOrigin
 from gateway.settings import GatewaySettings
@@ -119,3 +120,16 @@ def test_every_query_is_described_by_its_use() -> None:
     used = set(re.findall(r'"(\w+)"', store))
     built = {"set_validated", "set_rejected", "set_metric_started", "set_finished", "set_published", "set_withheld"}
     assert named - used - built == set()
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"), [(0.0, "Correct the labels"), (0.05, "Correct the labels"), (0.2, "Look at")]
+)
+def test_nobody_is_sent_to_look_for_frames_that_did_not_fail(failed: float, said: str) -> None:
+    sound = {"numbers": {"failed_fraction": failed, "at_most_failed_fraction": 0.05}}
+    assert remedy_of("not-sound", {"sound": sound}).startswith(said)
+    assert remedy_of("covered", {"sound": sound}).startswith("There is nothing to put right")
+
+
+def test_what_to_do_about_an_unsound_dataset_of_which_no_numbers_were_told() -> None:
+    assert remedy_of("not-sound", {"sound": {"numbers": {}}}).startswith("Look at")

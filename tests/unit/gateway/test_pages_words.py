@@ -21,6 +21,8 @@ View = TypeVar("View", bound=Frozen)
         (84.26, "84.3"),
         (4.913, "4.91"),
         (0.01234, "0.0123"),
+        (0.000964, "0.000964"),
+        (1.8539e-16, "1.85e-16"),
         (0, "0"),
         (-30.62, "-30.6"),
     ],
@@ -107,6 +109,9 @@ def test_pictures_that_decide_come_first() -> None:
 
 def test_sentences_of_services() -> None:
     assert words.sentence("no calculation in notes/README.txt") == "No calculation in notes/README.txt"
+    for told in ("scf.out, frame 0: cut", "si-more/frame.0048/scf.out looks like qe/pw/scf", "band_md/1: cut"):
+        assert words.sentence(told) == told
+    assert words.sentence("") == ""
     assert words.sentence("Up to 5 % may fail.") == "Up to 5\N{NO-BREAK SPACE}% may fail."
 
 

@@ -82,13 +82,22 @@ def test_damage_costs_one_frame_and_has_a_reason(comment: str, atoms: str, rule:
     assert found[1].rule == rule
 
 
-@pytest.mark.parametrize(("text", "rule"), [("2\ncomment\nO 0 0 0\n", "truncated"), ("not a number\n", "unreadable")])
-def test_a_file_that_breaks_off(text: str, rule: str) -> None:
-    stream = frames(io.StringIO(f"2\n{LATTICE} {PROPERTIES} energy=0\n{ATOMS}{text}"))
+@pytest.mark.parametrize("text", ["2\n", "2\ncomment\n", "2\ncomment\nO 0 0 0\n"])
+def test_a_file_that_breaks_off_costs_the_frame_at_its_end(text: str) -> None:
+    good = f"2\n{LATTICE} {PROPERTIES} energy=0\n{ATOMS}"
+    first, second, last = frames(io.StringIO(f"{good}{good}{text}"))
+    assert isinstance(first, Raw)
+    assert isinstance(second, Raw)
+    assert isinstance(last, Unfit)
+    assert (last.rule, last.reason) == ("truncated", "the file ends within a frame of 2 atoms")
+
+
+def test_where_the_next_frame_begins_nobody_can_tell_after_other_text() -> None:
+    stream = frames(io.StringIO(f"2\n{LATTICE} {PROPERTIES} energy=0\n{ATOMS}not a number\n"))
     assert isinstance(next(stream), Raw)
     with pytest.raises(Unfit) as unfit:
         next(stream)
-    assert unfit.value.rule == rule
+    assert unfit.value.rule == "unreadable"
 
 
 def test_an_absurd_number_of_atoms_takes_no_time() -> None:

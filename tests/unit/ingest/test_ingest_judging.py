@@ -44,6 +44,10 @@ def test_a_good_frame_passes_unchanged() -> None:
         ({"forces": np.zeros((2, 3))}, "wrong-shape", "6 numbers where 9"),
         ({"coords": [["a", 0, 0]] * 3}, "not-a-number", "positions"),
         ({"cell": np.zeros((3, 3))}, "bad-cell", "volume"),
+        # Of 10 Å³, but nothing on the grid on which frames are compared.
+        ({"cell": np.diag([1e-5, 1e3, 1e3])}, "bad-cell", "volume"),
+        ({"cell": np.array([[1, 0, 0], [1e3, 1e-5, 0], [0, 0, 1e3]])}, "bad-cell", "volume"),
+        ({"cell": np.diag([1e7, 1.0, 1.0])}, "bad-cell", "volume"),
         ({"symbols": []}, "no-atoms", "no atoms"),
     ],
 )

@@ -136,6 +136,7 @@ def test_a_turned_sign_is_not_sound_with_that_sentence() -> None:
     assert "their sign is turned" in result.sound.sentence
     assert result.sound.numbers["slope"] == pytest.approx(-1)
     assert not result.new.passed
+    assert result.new.unknown
     assert result.new.sentence.startswith("Not judged")
     assert result.agreement is not None
     assert result.checks[-1].rule == "plausible-labels"
@@ -147,6 +148,7 @@ def test_when_every_frame_fails_nothing_is_claimed_about_coverage() -> None:
     result = judged(frames, MODEL, [predicted(frames, 0.0)])
     assert result.outcome == "not-sound"
     assert result.frames_judged == 0
+    assert result.new.unknown
     assert result.new.sentence.startswith("Not judged")
     assert result.parity == ()
 

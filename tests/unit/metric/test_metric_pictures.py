@@ -250,6 +250,15 @@ def test_novelty_shows_what_is_far() -> None:
     assert boxes(svg, "useful") > 0 < boxes(svg, "known")
 
 
+def test_novelty_of_training_frames_is_no_tiny_number() -> None:
+    told = full_report(points=200)
+    assert told.novelty is not None
+    same = told.model_copy(update={"novelty": told.novelty.model_copy(update={"median": 1.7e-7})})
+    text = " ".join(words(pictures(same, manifest())["novelty.svg"]))
+    assert "half of the frames or more are training frames" in text
+    assert "e-07" not in text
+
+
 @pytest.mark.parametrize("model", [True, False])
 def test_png_is_the_same_picture_twice_as_large_with_words(model: bool) -> None:
     drawn = with_png(pictures(full_report() if model else report(None), with_pairs(("O", "Si"))))

@@ -84,7 +84,12 @@ def _asked(server: str | None, model: str, *, quiet: bool) -> tuple[RunSettings,
         with connect(server) as client, transfer_bar(quiet=quiet) as bar:
             task = bar.add_task(f"model {model}", total=None)
             settings = asking.settings_of(client)
-            return settings, _model(client, model, lambda have, size: bar.update(task, completed=have, total=size))
+            asked = _model(client, model, lambda have, size: bar.update(task, completed=have, total=size))
+        if asked is None:
+            err.print(
+                "[yellow]The model is not asked:[/] the platform has none yet, so whatever is sound is new to it."
+            )
+        return settings, asked
     except Unreachable as error:
         if model != "latest":
             raise

@@ -17,7 +17,10 @@ _HEADLINES = {
     "sound": "[bold green]It is sound.[/] Whether it is new was not asked.",
     "rejected": "[bold red]It would be rejected.[/]",
 }
-_THEORY = (("code", "code"), ("functional", "functional"), ("cutoff_ev", "cut-off, eV"), ("k_points", "k-mesh"))
+_THEORY = (
+    ("code", "code {}"), ("functional", "functional {}"), ("cutoff_ev", "cut-off {:.4g} eV"), ("k_points", "k-mesh {}"),
+    ("basis", "basis {}"),
+)  # fmt: skip
 # What only the platform can tell: it has the other datasets.
 _ELSEWHERE = frozenset({"duplicates", "leakage"})
 _NOT_ASKED = "Frames that other datasets hold too are found by the platform alone."
@@ -79,8 +82,8 @@ def _read(found: DatasetManifest) -> list[str]:
 
 
 def _theory(level: LevelOfTheory) -> str:
-    values = [(label, getattr(level, name)) for name, label in _THEORY]
-    return ", ".join(f"{label} {value}" for label, value in values if value is not None)
+    values = [(words, getattr(level, name)) for name, words in _THEORY]
+    return ", ".join(words.format(value) for words, value in values if value is not None)
 
 
 def _judged(report: MetricReport, asked: Asked | None) -> list[str]:

@@ -40,7 +40,7 @@ def report(
         return
     for verdict in ("sound", "new"):
         rule = found[verdict]
-        out.print(f"{'✓' if rule['passed'] else '✗'} [bold]{verdict}[/]: {escape(rule['sentence'])}")
+        out.print(f"{_mark(rule)} [bold]{verdict}[/]: {escape(rule['sentence'])}")
     if found.get("checks"):
         out.print(_table(found["checks"]))
     for path in saved:
@@ -111,5 +111,10 @@ def _saved(client: Client, found: dict[str, Any], folder: Path, *, quiet: bool) 
 def _table(checks: list[dict[str, Any]]) -> Table:
     table = Table("check", "", "what was found", box=None, pad_edge=False)
     for one in checks:
-        table.add_row(escape(one["rule"]), "✓" if one["passed"] else "✗", escape(one["sentence"]))
+        table.add_row(escape(one["rule"]), _mark(one), escape(one["sentence"]))
     return table
+
+
+def _mark(rule: dict[str, Any]) -> str:
+    """What could not be told neither holds nor fails."""
+    return "✓" if rule["passed"] else "?" if rule.get("unknown") else "✗"

@@ -1,7 +1,7 @@
 """What makes two frames the same: composition, cell and positions on a grid of 1e-4 Å, in any atom order."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,37 @@ def frame_hash(frame: Frame) -> bytes:
 
     Invariant under the order of atoms and, for periodic frames, under moving atoms by lattice vectors.
     """
-    numbers = frame.numbers.astype(np.int64)
-    if frame.cell is None:
-        cell = np.zeros((0, 3), dtype=np.int64)
-        grid = _on_grid(frame.coords / GRID_ANGSTROM)
+    return frame_hashes([frame])[0]
+
+
+def frame_hashes(frames: Sequence[Frame]) -> list[bytes]:
+    """The `frame_hash` of each; many frames of one size at once take a fraction of the time."""
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for place, frame in enumerate(frames):
+        alike.setdefault((frame.natoms, frame.cell is None), []).append(place)
+    hashes = [b""] * len(frames)
+    for places in alike.values():
+        for place, hashed in zip(places, _alike_hashed([frames[place] for place in places]), strict=True):
+            hashes[place] = hashed
+    return hashes
+
+
+def _alike_hashed(frames: list[Frame]) -> Iterator[bytes]:
+    """Of frames with equally many atoms, all with a cell or all without."""
+    numbers = np.array([frame.numbers for frame in frames], dtype=np.int64)
+    coords = np.array([frame.coords for frame in frames])
+    cells = [frame.cell for frame in frames if frame.cell is not None]
+    if cells:
+        kind, cell = b"periodic", _on_grid(np.array(cells) / GRID_ANGSTROM)
+        grid = _lattice_grid(coords, cell)
     else:
-        cell = _on_grid(frame.cell / GRID_ANGSTROM)
-        grid = _lattice_grid(frame.coords, cell)
-    rows = np.column_stack([numbers, grid])
-    rows = rows[np.lexsort(rows.T[::-1])]
-    digest = hashlib.sha256(b"periodic" if frame.cell is not None else b"open")
-    digest.update(cell.astype("<i8").tobytes())
-    digest.update(rows.astype("<i8").tobytes())
-    return digest.digest()
+        kind, cell = b"open", np.zeros((len(frames), 0, 3), dtype=np.int64)
+        grid = _on_grid(coords / GRID_ANGSTROM)
+    rows = np.concatenate([numbers[..., np.newaxis], grid], axis=-1)
+    order = np.lexsort(np.moveaxis(rows, -1, 0)[::-1])
+    rows = np.take_along_axis(rows, order[..., np.newaxis], axis=1)
+    for box, atoms in zip(cell.astype("<i8"), rows.astype("<i8"), strict=True):
+        yield hashlib.sha256(kind + box.tobytes() + atoms.tobytes()).digest()
 
 
 def _on_grid(values: FloatArray) -> IntArray:
@@ -42,13 +60,13 @@ def _on_grid(values: FloatArray) -> IntArray:
 
 
 def _lattice_grid(coords: FloatArray, cell: IntArray) -> IntArray:
-    """Positions as integer steps of 1e-4 Å along each lattice vector, modulo the vector's length.
+    """Positions as integer steps of 1e-4 Å along each lattice vector, modulo the vector's length, [frames, n, 3].
 
     The cell is taken on the grid, so that cells equal to 1e-4 Å divide space alike.
     """
     vectors = cell * GRID_ANGSTROM
-    fractional = np.linalg.solve(vectors.T, coords.T).T
-    steps = np.maximum(1, np.rint(np.linalg.norm(cell, axis=1))).astype(np.int64)
+    fractional = np.linalg.solve(vectors.swapaxes(1, 2), coords.swapaxes(1, 2)).swapaxes(1, 2)
+    steps = np.maximum(1, np.rint(np.linalg.norm(cell, axis=2))).astype(np.int64)[:, np.newaxis]
     return np.asarray(np.mod(_on_grid(fractional * steps), steps), dtype=np.int64)
 
 

@@ -7,6 +7,7 @@ periodic table. Where a frame came from is kept in the metadata, which other rea
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,6 +100,7 @@ class Writer:
         self._natoms = array("q")
         self._systems = array("q")
         self._system_of: dict[str, int] = {}
+        self._last: _Kinds | None = None
         self._source_of: dict[str, int] = {}
         self._sources = array("q")
         self._indices = array("q")
@@ -118,14 +120,23 @@ class Writer:
         position = len(self._natoms)
         if frame.cell is None:
             self._open.append(position)
-        self._put(_key(position), _packed(_fields(frame)))
+        kinds = self._kinds(frame)
+        self._put(_key(position), _packed(_fields(frame, kinds)))
         self._natoms.append(frame.natoms)
-        self._systems.append(self._system_of.setdefault(formula(frame.numbers), len(self._system_of)))
+        self._systems.append(kinds.system)
         self._sources.append(self._source_of.setdefault(frame.source, len(self._source_of)))
         self._indices.append(frame.index)
         self._converged.append(_CONVERGED.index(frame.converged))
         if frame.known:
             self._known.append(position)
+
+    def _kinds(self, frame: Frame) -> "_Kinds":
+        """Of the last frame where this one has the same atoms, as most have."""
+        numbers = frame.numbers.tobytes()
+        if self._last is None or self._last.numbers != numbers:
+            system = self._system_of.setdefault(formula(frame.numbers), len(self._system_of))
+            self._last = _Kinds.of(frame, system)
+        return self._last
 
     def finish(self) -> int:
         """Write what is left and make it durable; returns the frame count. Raises ValueError without a frame."""
@@ -210,18 +221,34 @@ def _packed(value: dict[str, Any]) -> bytes:
 
 
 def _encoded(values: Any, dtype: str = "float64") -> dict[str, Any]:
-    array = np.ascontiguousarray(values, dtype=dtype)
-    return {"type": dtype, "shape": list(np.shape(values)), "data": array.tobytes()}
+    array = np.asarray(values, dtype=dtype)
+    return {"type": dtype, "shape": list(array.shape), "data": array.tobytes()}
 
 
 def _array(encoded: dict[str, Any]) -> Any:
     return np.frombuffer(encoded["data"], dtype=encoded["type"]).reshape(encoded["shape"]).copy()
 
 
-def _fields(frame: Frame) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """What frames with the same atoms in the same order share."""
+
+    numbers: bytes
+    system: int
+    types: dict[str, Any]
+    counts: list[int]
+
+    @classmethod
+    def of(cls, frame: Frame, system: int) -> Self:
+        types = frame.numbers - 1
+        counts = np.bincount(types, minlength=len(SYMBOLS)).tolist()
+        return cls(frame.numbers.tobytes(), system, _encoded(types, "int32"), counts)
+
+
+def _fields(frame: Frame, kinds: _Kinds) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "atom_types": _encoded(frame.numbers - 1, "int32"),
-        "atom_numbs": np.bincount(frame.numbers - 1, minlength=len(SYMBOLS)).tolist(),
+        "atom_types": kinds.types,
+        "atom_numbs": kinds.counts,
         "coords": _encoded(frame.coords),
         "energies": _encoded(np.float64(frame.energy)),
         "forces": _encoded(frame.forces),

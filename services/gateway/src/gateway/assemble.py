@@ -21,6 +21,7 @@ REMEDIES = {
         "other compositions, temperatures, pressures, surfaces or defects."
     ),
     "not-sound": "Look at the frames that failed, correct or leave them out, and upload the dataset again.",
+    "labels": "Correct the labels, and upload the dataset again.",
     "withheld": "Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed.",
     "failed": "Nothing to do: your dataset is safe. We look into the training on our side.",
     "waits": "Nothing to do: your dataset keeps its place and is trained in another round.",
@@ -189,8 +190,8 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
                 set_aside=tuple(SetAside.model_validate(one) for one in rejected["set_aside"]),
             )
         case "not-passed":
-            outcome = row["verdict"]
-            return views.Message(rule=outcome, reason=_sentence(row["metric"]), remedy=REMEDIES[outcome])
+            outcome, metric = row["verdict"], row["metric"]
+            return views.Message(rule=outcome, reason=_sentence(metric), remedy=remedy_of(outcome, metric))
         case "withheld":
             broken = [rule for rule in around["withheld"]["rules"] if not rule["passed"]]
             return views.Message(
@@ -206,6 +207,13 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
             failed = around["failed"]
             return views.Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
     return None
+
+
+def remedy_of(outcome: str, metric: Mapping[str, Any]) -> str:
+    """Where the labels are wrong as a whole, no frame failed, or few, and looking at those would not help."""
+    numbers = metric["sound"]["numbers"]
+    few = numbers.get("failed_fraction", 1.0) <= numbers.get("at_most_failed_fraction", 0.0)
+    return REMEDIES["labels" if few and outcome == "not-sound" else outcome]
 
 
 def _released(event: Mapping[str, Any], remedy: str) -> views.Message:

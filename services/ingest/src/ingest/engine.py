@@ -97,6 +97,9 @@ class Engine:
         meter = Meter(tell)
         with tracer.start_as_current_span("ingest.open"):
             found = await self._open(request, chosen, work, meter)
+        if found.private:
+            # Packing takes the light child that assembling would; otherwise nothing competes with the parsers.
+            await self.children.prepare()
         packing = asyncio.create_task(self._share(found.private, work))
         try:
             return await self._prepare(request, found, work, meter, ask, packing)
@@ -178,15 +181,13 @@ class Engine:
         )
         async with looking(lambda: _note_opening(report, meter)):
             ending = await self.children.run(job)
-        # The next light child starts while parsers work.
-        await self.children.prepare()
         if not ending.well:
             blame_ourselves(ending)
             reason = f"{request.filename} cannot be unpacked: {ending.why}"
             raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
-        return await asyncio.to_thread(self._found, answer, chosen, tree, meter)
+        return await asyncio.to_thread(self._found, answer, chosen, meter)
 
-    def _found(self, path: Path, chosen: Format | None, tree: Path, meter: Meter) -> _Found:
+    def _found(self, path: Path, chosen: Format | None, meter: Meter) -> _Found:
         answer = _answer(path, _LARGEST_FINDING)
         if refused := answer.get("refused"):
             raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
@@ -194,7 +195,7 @@ class Engine:
         meter.step("finding", int(answer["files"]))
         name = answer["format"]
         calculations = [
-            Calculation(number, one["path"], name, tuple(one["files"]), one["options"], _size(tree, one["files"]))
+            Calculation(number, one["path"], name, tuple(one["files"]), one["options"], int(one["size"]))
             for number, one in enumerate(answer["calculations"])
         ]
         detected: dict[str, list[str]] = answer["detected"]
@@ -308,14 +309,6 @@ def _detection(said: Any) -> Detection | None:
         return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
     except (TypeError, KeyError, ValidationError) as error:
         raise IngestBroken(f"the detection of a child is not valid: {error}") from error
-
-
-def _size(tree: Path, files: Sequence[str]) -> int:
-    """Bytes to parse; of a folder, its own files."""
-    paths = [tree / file for file in files]
-    return sum(
-        one.stat().st_size for path in paths for one in ([path] if path.is_file() else path.glob("*")) if one.is_file()
-    )
 
 
 def _other_formats(name: str, detected: dict[str, list[str]], calculations: list[Calculation]) -> list[SetAside]:

@@ -12,7 +12,6 @@ import pytest
 from contracts.artifacts import FormatInfo
 from dpdata.format import Format
 from frames.frame import Frame
-from ingest.confined import known
 from ingest.confined.catalogue import formats
 from ingest.confined.known import FORMATS
 from outputs import GENERATORS
@@ -88,14 +87,14 @@ def test_words_that_are_looked_for_first_are_in_whatever_the_pattern_finds(
     GENERATORS[name].write(tmp_path, examples(1, 1))
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         text = path.read_bytes()
-        for pattern in (spec.content for spec in known.FORMATS.values() if spec.content is not None):
-            words = known.needles(pattern)
-            if words and pattern.search(text):
-                assert any(word.lower() in text.lower() for word in words)
+        for spec in FORMATS.values():
+            if spec.content is not None and spec.content.search(text):
+                assert any(word in text for word in spec.words), spec.name
 
 
-def test_most_patterns_have_words_to_look_for() -> None:
-    patterns = {spec.content for spec in known.FORMATS.values() if spec.content is not None}
-    assert known.needles(re.compile(rb"(?m)^ *vasp\.[0-9]|^ *POTCAR: ")) == (b"vasp", b"POTCAR: ")
-    assert known.needles(re.compile(rb"\* *O *R *C *A *\*")) == ()
-    assert sum(not known.needles(pattern) and not pattern.pattern.startswith(rb"\A") for pattern in patterns) <= 1
+def test_every_pattern_has_its_words_and_formats_that_share_one_have_the_same() -> None:
+    words: dict[re.Pattern[bytes], tuple[bytes, ...]] = {}
+    for spec in FORMATS.values():
+        assert bool(spec.words) == (spec.content is not None), spec.name
+        if spec.content is not None:
+            assert words.setdefault(spec.content, spec.words) == spec.words

@@ -46,6 +46,7 @@ SAID = frozenset(
             "other compositions, temperatures, pressures, surfaces or defects."
         ),
         N_("Look at the frames that failed, correct or leave them out, and upload the dataset again."),
+        N_("Correct the labels, and upload the dataset again."),
         N_("Nothing to do: your dataset stays in line for growth, and the numbers say what the model missed."),
         N_("Nothing to do: your dataset is safe. We look into the training on our side."),
         N_("Running already"),

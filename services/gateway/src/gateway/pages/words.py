@@ -30,14 +30,20 @@ def markdown(text: str) -> Markup:
     return Markup(html)  # noqa: S704  cleaned on the line above
 
 
+# Below, leading zeros are more than one can count.
+_NEXT_TO_NOTHING = 1e-4
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 
 
 def digits(value: float) -> str:
-    """Three significant digits, never in scientific notation: 0.0123, 4.91, 12.3, 404, 1,971."""
+    """Three significant digits: 0.0123, 4.91, 12.3, 404, 1,971; next to nothing as 1.85e-16, as in sentences."""
     if value == 0:
         return "0"
+    if abs(value) < _NEXT_TO_NOTHING:
+        return f"{value:.2e}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
 
@@ -138,8 +144,13 @@ def breakable(name: str) -> Markup:
 
 
 def sentence(text: str) -> str:
-    """As a sentence stands in a page: it begins with a capital, and no line breaks between number and per cent."""
-    return (text[:1].upper() + text[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
+    """As a sentence stands in a page: it begins with a capital, and no line breaks between number and per cent.
+
+    The name of a file stays as it is: scf.out is not Scf.out.
+    """
+    first = text.split(maxsplit=1)[0].rstrip(",.:;") if text.strip() else ""
+    named = any(sign in first for sign in "/._")
+    return (text if named else text[:1].upper() + text[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def path(url: str) -> str:

@@ -47,9 +47,10 @@ export function waiting(low: number, high: number): string {
   return low > 0 ? `${first}–${last} ${unit}` : `${last} ${unit}`;
 }
 
-/** Three significant digits, never in scientific notation, as the server writes them. */
+/** Three significant digits, as the server writes them: what is next to nothing as 1.85e-16. */
 export function digits(value: number): string {
   if (value === 0) return "0";
+  if (Math.abs(value) < 1e-4) return value.toExponential(2).replace(/e([+-])(\d)$/, "e$10$2");
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }

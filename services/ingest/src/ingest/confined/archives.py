@@ -15,7 +15,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import BufferedWriter
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -25,8 +24,11 @@ from ingest.confined.names import begins_like_potcar, decoded, is_potcar
 
 CHUNK = 1 << 20
 _MAX_DEPTH = 64
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
 _NEVER_OPENED = (".7z", ".rar")
+_FOLLOW = "Leave the link out, or pack what it leads to: `tar czhf data.tar.gz folder` follows links."
+_LEAVE_OUT = "Look at this file: if it is no result of a calculation, leave it out and upload the archive again."
 _REPACK = "Pack the folder with your calculations again, e.g. with `tar czf data.tar.gz folder`, and upload it."
 _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile,
@@ -73,23 +75,24 @@ class Extraction:
     notes: list[dict[str, Any]] = field(default_factory=list)
     _potcars: set[int] = field(default_factory=set)
     _closed: set[str] = field(default_factory=set)
-    _folders: set[Path] = field(default_factory=set)
+    _folders: set[str] = field(default_factory=set)
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
         self._open(file, filename, self.root, shown="")
-        nested = sorted(path for path in _files(self.root) if path.name.lower().endswith(_SUFFIXES))
-        for path in nested:
+        nested = sorted(path for path in _files(self.root) if path.lower().endswith(_SUFFIXES))
+        for path in map(Path, nested):
             if kind := _kind(path):
                 self._nested(path, kind)
 
     def private(self) -> list[str]:
         """Files that must not be passed on, relative to the root: POTCARs, and archives that were not looked into."""
         found = []
-        for folder, _, names in os.walk(self.root):
+        beyond = len(str(self.root)) + 1
+        for folder, _, names in os.walk(str(self.root)):
             for name in names:
-                path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
-                inside = os.path.relpath(path, self.root)
+                path = f"{folder}/{name}"
+                inside = path[beyond:]
                 closed = inside in self._closed or name.lower().endswith(_NEVER_OPENED)
                 if closed or is_potcar(name) or (self._potcars and os.lstat(path).st_ino in self._potcars):
                     found.append(inside)
@@ -117,7 +120,8 @@ class Extraction:
             if not target.exists():
                 single[0].rename(target)
                 path.rmdir()
-        for inner in _files(path) if path.is_dir() else ():
+                self._folders.discard(str(path))
+        for inner in map(Path, _files(path) if path.is_dir() else ()):
             if inner.name.lower().endswith(_SUFFIXES) and _kind(inner):
                 remedy = "Unpack inner archives before packing the outer one."
                 name = str(inner.relative_to(self.root))
@@ -170,7 +174,7 @@ class Extraction:
                 name = _zip_name(member).replace("\\", "/")
                 target = self._target(name, root, shown)
                 if member.is_dir():
-                    _make_folder(target, shown + name)
+                    self._make_folder(target, shown + name)
                     continue
                 if member.flag_bits & 0x1:
                     remedy = "Pack it again without a password."
@@ -196,7 +200,7 @@ class Extraction:
                 name, linkname = _text(member.name), _text(member.linkname)
                 target = self._target(name, root, shown)
                 if member.isdir():
-                    _make_folder(target, shown + name)
+                    self._make_folder(target, shown + name)
                 elif member.issym():
                     links.append((name, linkname))
                 elif member.islnk():
@@ -210,45 +214,58 @@ class Extraction:
                     raise Refused("archive-device", f"{shown}{name} is a device, pipe or socket")
         self._link(links, root, shown)
 
-    def _target(self, name: str, root: Path, shown: str) -> Path:
+    def _target(self, name: str, root: Path, shown: str) -> str:
         """Where a member goes. Raises Refused for a path that leaves, and beyond the allowed number."""
+        # As text: a Path for each of a million members takes a minute.
         self.members += 1
         if self.members > self.limits.max_members:
             reason = f"more than {self.limits.max_members:,} members; the first too many is {shown}{name}"
             raise Refused("archive-too-many-members", reason, "Upload the calculations in several datasets.")
-        path = PurePosixPath(name)
-        climbs = path.is_absolute() or ".." in path.parts or name[1:2] == ":"
-        if climbs:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if name.startswith("/") or ".." in parts or name[1:2] == ":":
             raise Refused("archive-climbs", f"the path of {shown}{name} leads out of the archive")
-        if "\0" in name or len(path.parts) > _MAX_DEPTH or any(len(os.fsencode(part)) > 255 for part in path.parts):
+        if "\0" in name or len(parts) > _MAX_DEPTH or any(len(os.fsencode(part)) > 255 for part in parts):
             raise Refused("archive-bad-name", f"{shown}{name[:200]!r} is no usable file name")
-        return root / path
+        return "/".join([str(root), *parts])
 
-    def _store(self, content: IO[bytes], target: Path, shown: str) -> None:
-        if target.parent not in self._folders:
-            _make_folder(target.parent, shown)
-            self._folders.add(target.parent)
-        with self._created(target, shown) as file:
+    def _store(self, content: IO[bytes], target: str, shown: str) -> None:
+        self._make_folder(target.rpartition("/")[0], shown)
+        file = self._created(target, shown)
+        try:
+            first = True
             while chunk := content.read(CHUNK):
-                if file.tell() == 0 and begins_like_potcar(chunk):
-                    self._potcars.add(os.fstat(file.fileno()).st_ino)
+                if first and begins_like_potcar(chunk):
+                    self._potcars.add(os.fstat(file).st_ino)
+                first = False
                 self.written += len(chunk)
                 self._check_size(shown)
-                file.write(chunk)
+                _write(file, chunk)
                 self.tell(self.files)
+        finally:
+            os.close(file)
         self.files += 1
         self.tell(self.files)
 
-    def _created(self, target: Path, shown: str) -> BufferedWriter:
-        """A new file; of two members with one name the last one counts."""
+    def _created(self, target: str, shown: str) -> int:
+        """A new file's descriptor; of two members with one name the last one counts."""
         try:
-            return target.open("xb")
+            return os.open(target, _NEW, 0o666)
         except FileExistsError:
-            if target.is_dir():
+            if Path(target).is_dir():
                 reason = f"{shown} is a folder in one place of the archive and a file in another"
                 raise Refused("archive-bad-name", reason) from None
-            target.unlink()
-            return target.open("xb")
+            Path(target).unlink()
+            return os.open(target, _NEW, 0o666)
+
+    def _make_folder(self, path: str, shown: str) -> None:
+        if path in self._folders:
+            return
+        try:
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103 - see _target
+        except (FileExistsError, NotADirectoryError) as error:
+            reason = f"{shown} lies in a folder that is a file elsewhere in the archive"
+            raise Refused("archive-bad-name", reason) from error
+        self._folders.add(path)
 
     def _check_size(self, shown: str) -> None:
         ratio = self.written / max(1, self.archive_bytes)
@@ -257,7 +274,7 @@ class Extraction:
                 f"expands to more than {self.limits.max_ratio:g} times its size, while unpacking {shown}:"
                 " that is what decompression bombs do"
             )
-            raise Refused("archive-bomb", reason)
+            raise Refused("archive-bomb", reason, _LEAVE_OUT)
         if self.written > self.limits.max_bytes:
             reason = f"unpacks to more than {self.limits.max_bytes / 1e9:.1f} GB, while unpacking {shown}"
             remedy = "Leave out what is not needed (wave functions, densities), or upload several datasets."
@@ -268,10 +285,10 @@ class Extraction:
         for name, to in links:
             target = os.path.normpath(PurePosixPath(name).parent / to)
             if to.startswith("/") or target.startswith(".."):
-                raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}")
+                raise Refused("archive-climbs", f"the link {shown}{name} leads out of the archive, to {to}", _FOLLOW)
             source, link = root / target, root / name
             if source.is_file() and not link.exists():
-                _make_folder(link.parent, shown + name)
+                self._make_folder(str(link.parent), shown + name)
                 os.link(source, link)
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."
@@ -293,12 +310,11 @@ def _text(text: str) -> str:
     return text if text.isascii() else decoded(os.fsencode(text)) or text
 
 
-def _make_folder(path: Path, shown: str) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        reason = f"{shown} lies in a folder that is a file elsewhere in the archive"
-        raise Refused("archive-bad-name", reason) from error
+def _write(file: int, data: bytes) -> None:
+    """A system call may take less than it is given."""
+    written = os.write(file, data)
+    while written < len(data):
+        written += os.write(file, data[written:])
 
 
 class _Peeked:
@@ -353,7 +369,7 @@ def _kind(path: Path) -> str | None:
         return _kind_of(file.read(512))
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
+def _files(root: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(str(root)):
         for name in names:
-            yield Path(folder) / name
+            yield f"{folder}/{name}"

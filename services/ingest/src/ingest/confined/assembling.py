@@ -74,6 +74,7 @@ class _Statistics:
         self._elements: set[int] = set()
         self._pairs: set[tuple[int, int]] = set()
         self._alike: set[tuple[str, bool]] = set()
+        self._last = (b"", "")
         self._virials = 0
         self._converged = 0
         self._energy = array("d")
@@ -85,7 +86,7 @@ class _Statistics:
 
     def take(self, frame: Frame) -> None:
         self._atoms += frame.natoms
-        name = formula(frame.numbers)
+        name = self._formula(frame)
         self._compositions[name] += 1
         self._virials += frame.virial is not None
         self._converged += frame.converged is True
@@ -103,6 +104,13 @@ class _Statistics:
                 "positions": np.round(frame.coords, 4).tolist(),
                 "cell": None if frame.cell is None else np.round(frame.cell, 4).tolist(),
             }
+
+    def _formula(self, frame: Frame) -> str:
+        """As of the last frame where this one has the same atoms, as most have."""
+        numbers = frame.numbers.tobytes()
+        if self._last[0] != numbers:
+            self._last = numbers, formula(frame.numbers)
+        return self._last[1]
 
     def _take_elements(self, frame: Frame) -> None:
         """An element is its own pair where there are two of it, or its periodic images."""

@@ -25,6 +25,7 @@ STRESS_KEYS = ("REF_stress", "dft_stress", "stress", "stresses", "Stress")
 _PAIR = re.compile(r"""([^\s=]+)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[\[.*?\]\]|\[[^\]]*\]|\S+)""")
 _BARE = str.maketrans("", "", "\"'{}[],")
 _DAMAGED = "Check the file around this frame: a line is missing or has another number of columns."
+_CUT = "Copy the file again if it was longer; else nothing: the frames before are read."
 _LONGEST_COMMENT = 1 << 20
 _FALSE = frozenset({"f", "false", "0"})
 
@@ -57,7 +58,9 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
             continue
         rows = [row.split() for row in islice(file, natoms)]
         if len(rows) < natoms or (rows and not rows[-1]):
-            raise Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _DAMAGED)
+            # Of a run that was ended, or a copy that broke off: the frames before are whole.
+            yield Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _CUT)
+            return
         try:
             yield _frame(comment, rows)
         except Unfit as unfit:

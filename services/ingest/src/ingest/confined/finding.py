@@ -2,18 +2,24 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
+from types import MappingProxyType
 from typing import Any
 
 from ingest.confined import known
 from ingest.confined.archives import printable
-from ingest.confined.programs.spec import Calculation, FormatSpec, named
+from ingest.confined.programs.spec import Calculation, FormatSpec, head, joined, named, split
 
 _JUNK = ("__MACOSX", ".DS_Store", "._*", "Thumbs.db", ".git")
 _SHOWN_NAMES = 6
 _LOOKED_AT = 100
+# An input is sniffed, and looked at again when the output next to it is.
+_HEADS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +32,55 @@ class Format:
 
 
 class Tree:
-    """The extracted archive, walked once; content is sniffed once a file."""
+    """The extracted archive, walked once; content is sniffed once a file. Paths are text relative to the root."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.folders: dict[Path, set[str]] = {}
-        self.files: list[Path] = []
-        self._content: dict[Path, str | None] = {}
-        for folder, folders, names in os.walk(root):
+        self.folders: dict[str, set[str]] = {}
+        self.files: list[str] = []
+        self.head = lru_cache(maxsize=_HEADS_KEPT)(self._head)
+        self._content: dict[str, str | None] = {}
+        self._beginning = f"{root}/"
+        for whole, folders, names in os.walk(str(root)):
+            folder = whole[len(self._beginning) :]
             folders[:] = sorted(name for name in folders if not named(name, _JUNK))
             kept = sorted(name for name in names if not named(name, _JUNK))
-            self.folders[Path(folder)] = {*kept, *folders}
-            self.files.extend(Path(folder) / name for name in kept)
+            self.folders[folder] = {*kept, *folders}
+            self.files.extend([f"{folder}/{name}" for name in kept] if folder else kept)
 
-    def content(self, path: Path) -> str | None:
+    def whole(self, path: str) -> str:
+        """The path on this machine."""
+        return self._beginning + path
+
+    def inside(self, path: Path) -> str:
+        return str(path)[len(self._beginning) :]
+
+    def content(self, path: str) -> str | None:
         if path not in self._content:
-            self._content[path] = known.content(path)
+            self._content[path] = known.content(self.whole(path), self.head(path))
         return self._content[path]
 
-    def shown(self, path: Path) -> str:
-        return printable(str(path.relative_to(self.root)))
+    def shown(self, path: str) -> str:
+        return printable(path) or "."
+
+    def _head(self, path: str) -> bytes:
+        return head(self.whole(path))
 
     def summary(self) -> str:
         """What is there, in words: '12 files, such as a/b.txt, c.png'."""
         if not self.files:
             return "no files at all"
-        ends = Counter(path.suffix.lower() or path.name for path in self.files)
-        examples = {path.suffix.lower() or path.name: path for path in reversed(self.files)}
+        ends = Counter(map(_ending, self.files))
+        examples = {_ending(path): path for path in reversed(self.files)}
         shown = ", ".join(self.shown(examples[end]) for end, _ in ends.most_common(_SHOWN_NAMES))
         count = len(self.files)
         return f"{count} file{'s' if count > 1 else ''}, such as {shown}"
+
+
+def _ending(path: str) -> str:
+    """'.out', or the whole name where it has none."""
+    name = split(path)[1]
+    return os.path.splitext(name)[1].lower() or name  # noqa: PTH122 - see Tree
 
 
 def find(tree: Tree, wanted: Format) -> list[Calculation]:
@@ -75,38 +100,43 @@ def _find(tree: Tree, wanted: Format) -> Iterator[Calculation]:
             yield _single(tree, wanted.name, path)
 
 
-def _single(tree: Tree, name: str, path: Path) -> Calculation:
-    return Calculation(tree.shown(path), name, (str(path.relative_to(tree.root)),))
+def _single(tree: Tree, name: str, path: str) -> Calculation:
+    return Calculation(tree.shown(path), name, (path,))
 
 
-def _single_files(tree: Tree, wanted: Format) -> list[Path]:
+def _single_files(tree: Tree, wanted: Format) -> list[str]:
     if not known.recognised(wanted.name):
-        return [path for path in tree.files if not wanted.names or named(path.name, wanted.names)]
+        return [path for path in tree.files if not wanted.names or named(split(path)[1], wanted.names)]
     speaks, telling = known.takes(wanted.name), known.telling(wanted.names)
-    found = [
+    return _speaking(tree, tree.files, speaks, telling) or _speaking(tree, tree.files, (), wanted.names)
+
+
+def _speaking(tree: Tree, paths: list[str], formats: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
+    """Files whose content speaks for one of the formats, or whose name does and whose content says nothing."""
+    return [
         path
-        for path in tree.files
-        if tree.content(path) in speaks or (named(path.name, telling) and tree.content(path) is None)
+        for path in paths
+        if (content := tree.content(path)) in formats or (content is None and named(split(path)[1], names))
     ]
-    if found:
-        return found
-    return [path for path in tree.files if named(path.name, wanted.names) and tree.content(path) is None]
 
 
 def _folders(tree: Tree, wanted: Format) -> Iterator[Calculation]:
     spec = known.FORMATS.get(wanted.name)
     for folder, names in tree.folders.items():
         if spec is not None and spec.marks is not None:
-            fits = spec.marks(folder, names)
+            fits = spec.marks(tree.whole(folder), names)
         else:
             fits = any(named(name, wanted.names) for name in names)
         if fits:
-            shown = tree.shown(folder) if folder != tree.root else "."
-            yield Calculation(shown, wanted.name, (str(folder.relative_to(tree.root)),))
+            yield Calculation(tree.shown(folder), wanted.name, (folder or ".",))
 
 
-def detect(tree: Tree, catalogue: list[Format]) -> dict[str, list[Calculation]]:
+def detect(
+    tree: Tree, catalogue: list[Format], read: Mapping[str, list[Calculation]] = MappingProxyType({})
+) -> dict[str, list[Calculation]]:
     """Every format that the tree speaks for, with its calculations; the one with most comes first.
+
+    `read`: calculations of formats that have been found already.
 
     Folder formats claim their files, then names, then content. Of two formats with equally many calculations
     the one that stands first in `known` wins. What one calculation left behind twice (a vasprun.xml next to its
@@ -116,34 +146,33 @@ def detect(tree: Tree, catalogue: list[Format]) -> dict[str, list[Calculation]]:
     order = [name for name in known.FORMATS if name in by_name]
     found: dict[str, list[Calculation]] = {}
     for name in order:
-        if by_name[name].reads != "file" and (calculations := find(tree, by_name[name])):
-            found[name] = calculations
-    claimed = {tree.root / file for calculations in found.values() for one in calculations for file in one.files}
-    unclaimed = [path for path in tree.files if not any(one in claimed for one in (path, *path.parents))]
+        if by_name[name].reads != "file":
+            calculations = read[name] if name in read else find(tree, by_name[name])
+            found |= {name: calculations} if calculations else {}
+    claimed = {file for calculations in found.values() for one in calculations for file in one.files}
+    unclaimed = [path for path in tree.files if not _lies_in(path, claimed)]
     for name in order:
         if by_name[name].reads == "file":
-            calculations = [_single(tree, name, path) for path in _sure(tree, by_name[name], unclaimed)]
+            sure = _speaking(tree, unclaimed, (name,), known.telling(by_name[name].names))
+            calculations = [_single(tree, name, path) for path in sure]
             if calculations := _without_twins(name, calculations, found):
                 found[name] = sorted(calculations, key=lambda one: one.path)
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), order.index(item[0]))))
 
 
-def _sure(tree: Tree, one: Format, paths: list[Path]) -> list[Path]:
-    """Files whose content speaks for that format, or whose name does and whose content says nothing."""
-    telling = known.telling(one.names)
-    return [
-        path
-        for path in paths
-        if tree.content(path) == one.name or (named(path.name, telling) and tree.content(path) is None)
-    ]
+def _lies_in(path: str, claimed: set[str]) -> bool:
+    """Whether the file, or a folder around it, is among these."""
+    while path and path not in claimed:
+        path = split(path)[0]
+    return bool(path) or "." in claimed
 
 
 def _without_twins(
     name: str, calculations: list[Calculation], found: dict[str, list[Calculation]]
 ) -> list[Calculation]:
     """Without those next to which the same calculation lies in a format that tells more."""
-    twins = {str(Path(one.path).parent) for other in known.FORMATS[name].twins for one in found.get(other, ())}
-    return [one for one in calculations if str(Path(one.path).parent) not in twins]
+    twins = {split(one.path)[0] for other in known.FORMATS[name].twins for one in found.get(other, ())}
+    return [one for one in calculations if split(one.path)[0] not in twins]
 
 
 def detection(
@@ -200,13 +229,29 @@ def _content_says(tree: Tree, spec: FormatSpec, one: Calculation) -> bool:
     paths = [tree.root / file for file in one.files]
     texts = {path for each in paths for path in (each, *spec.texts(each)) if path.is_file()}
     program = known.program(spec.name)
-    return any((content := tree.content(path)) is not None and known.program(content) == program for path in texts)
+    contents = (tree.content(tree.inside(path)) for path in texts)
+    return any(content is not None and known.program(content) == program for content in contents)
 
 
 def _named_tellingly(tree: Tree, spec: FormatSpec, calculations: list[Calculation]) -> bool:
     telling = known.telling(spec.names)
-    return all(named((tree.root / one.files[0]).name, telling) for one in calculations)
+    return all(named(split(one.files[0])[1], telling) for one in calculations)
 
 
-def as_json(calculations: list[Calculation]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in calculations]
+def as_json(tree: Tree, calculations: list[Calculation]) -> list[dict[str, Any]]:
+    return [
+        {"path": one.path, "files": one.files, "options": one.options, "size": sum(_size(tree, one.files))}
+        for one in calculations
+    ]
+
+
+def _size(tree: Tree, files: tuple[str, ...]) -> Iterator[int]:
+    """Bytes to parse; of a folder, its own files."""
+    for path in files:
+        folder = "" if path == "." else path
+        inside = [joined(folder, name) for name in tree.folders[folder]] if folder in tree.folders else [path]
+        for file in inside:
+            # A stem names files that go together, and is none itself.
+            with suppress(OSError):
+                about = os.stat(tree.whole(file))  # noqa: PTH116 - see Tree
+                yield about.st_size if S_ISREG(about.st_mode) else 0

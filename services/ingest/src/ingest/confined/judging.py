@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ _ELEMENT = re.compile(r"([A-Z][a-z]?)(?![a-z])")
 # More than any training batch on one device holds; the service's own memory is bounded by it, too.
 MOST_ATOMS = 100_000
 _SMALLEST_CELL = 1e-3  # Å³
+# Å. Hashing takes cells on a grid of 1e-4 Å, where a thinner one has no volume.
+_THINNEST_CELL, _LONGEST_CELL = 1e-3, 1e6
 SELF_CONSISTENT = "Leave it out, or repeat it until the self-consistency converges."
 
 
@@ -79,13 +82,9 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
         raise Unfit("unconverged", "the self-consistency did not converge", SELF_CONSISTENT)
     coords = _shaped(raw.coords, natoms, "positions")
     cell = None if raw.cell is None else _shaped(raw.cell, 3, "cell")
-    if cell is not None:
-        volume = determinant(cell)
-        if abs(volume) < _SMALLEST_CELL:
-            raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
-        if volume < 0:
-            # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
-            cell = cell[[0, 2, 1]]
+    if cell is not None and _volume(cell) < 0:
+        # The same lattice: deepmd finds no neighbours through the faces of a left-handed cell.
+        cell = cell[[0, 2, 1]]
     energy = _shaped(raw.energy, None, "energy")
     return Frame(
         numbers=numbers,
@@ -99,10 +98,24 @@ def frame(raw: Raw, numbers: IntArray, index: int) -> Frame:
     )
 
 
+def _volume(cell: FloatArray) -> float:
+    """Å³, negative where the cell is left-handed. Raises Unfit where it is none."""
+    volume = determinant(cell)
+    _, long, longest = sorted(hypot(*vector) for vector in cell.tolist())
+    if abs(volume) < max(_SMALLEST_CELL, _THINNEST_CELL * long * longest) or longest > _LONGEST_CELL:
+        raise Unfit("bad-cell", "the cell has no volume", "Give three independent lattice vectors in Å.")
+    return volume
+
+
 def determinant(cell: FloatArray) -> float:
     """Of a 3 × 3 matrix, at a fifth of the cost of a general one."""
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = cell.tolist()
     return float(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
+
+
+def all_finite(array: FloatArray) -> bool:
+    # The sum of squares is finite only where all numbers are, and takes a fifth of the time; it may also overflow.
+    return isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
@@ -114,7 +127,7 @@ def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
     if array.size != size:
         reason = f"{what}: {array.size} numbers where {size} are expected"
         raise Unfit("wrong-shape", reason, "Check that the calculation ran to its end and the file is complete.")
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         bad = int(size - np.isfinite(array).sum())
         remedy = "Leave this frame out, or repeat the calculation: it did not converge to numbers."
         raise Unfit("not-finite", f"{what}: {bad} of {size} numbers are NaN or infinite", remedy)

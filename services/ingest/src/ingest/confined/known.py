@@ -4,8 +4,8 @@ The list of formats itself comes from dpdata at run time (`confined.catalogue`);
 offered all the same, as one file a calculation.
 """
 
-import re
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import groupby
 
 from ingest.confined.programs import (
     abacus,
@@ -26,7 +26,7 @@ from ingest.confined.programs import (
     vasp,
     xyz,
 )
-from ingest.confined.programs.spec import FormatSpec, head
+from ingest.confined.programs.spec import FormatSpec
 
 # Where two formats are equally likely, the first one wins: what programs write comes before what people make of it.
 _PROGRAMS = (
@@ -35,66 +35,38 @@ _PROGRAMS = (
 )  # fmt: skip
 FORMATS: dict[str, FormatSpec] = {spec.name: spec for program in _PROGRAMS for spec in program.FORMATS}
 
-_NOT_A_LETTER = re.compile(rb"\\[dsSwWA]|\[[^\]]*\]|[\^$.+(){}]")
-
-
-def needles(pattern: re.Pattern[bytes]) -> tuple[bytes, ...]:
-    """Words of which a text that the pattern matches has one; empty when only the pattern itself can tell.
-
-    To look for a word in the head of a file takes microseconds, to search for a pattern up to a hundred times as
-    long, and archives have hundreds of thousands of files. Made for patterns of alternatives at the top level.
-    """
-    source = re.sub(rb"^\(\?\w+\)", b"", pattern.pattern)
-    if source.startswith(rb"\A") or re.search(rb"\([^)]*\|", source):
-        return ()
-    words = []
-    for branch in re.split(rb"(?<!\\)\|", source):
-        # What may be missing or be one of several is no part of a word.
-        certain = re.sub(rb"(?:\\.|\[[^\]]*\]|[^\\])[*?]", b"\0", branch)
-        plain = re.sub(rb"\\(\W)", rb"\1", _NOT_A_LETTER.sub(b"\0", certain))
-        words.append(max(plain.split(b"\0"), key=len))
-    return tuple(words) if min(map(len, words)) >= _SHORTEST_NEEDLE else ()
-
-
-_SHORTEST_NEEDLE = 4
-
-
-def _rule(
-    spec: FormatSpec, pattern: re.Pattern[bytes]
-) -> tuple[FormatSpec, re.Pattern[bytes], bool, tuple[bytes, ...]]:
-    """What `content` goes by: whether case counts is asked once, not for each of a million files."""
-    folded = bool(pattern.flags & re.IGNORECASE)
-    return spec, pattern, folded, tuple(word.lower() if folded else word for word in needles(pattern))
-
-
-_RULES = [_rule(spec, spec.content) for spec in FORMATS.values() if spec.content is not None]
+# Formats of one program share a pattern, which is searched once; to hash it would take longer than to search it.
+_RULES = tuple(
+    (pattern, specs[0].words, specs)
+    for pattern, specs in (
+        (pattern, tuple(specs)) for pattern, specs in groupby(FORMATS.values(), key=lambda spec: spec.content)
+    )
+    if pattern is not None
+)
+# Programs say in their first lines who they are.
+_FIRST_BYTES = 1 << 11
 
 # Names that many programs give to their output: they tell nothing.
 EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 
 
-def content(path: Path) -> str | None:
-    """The format that the head of a file speaks for."""
-    text = head(path)
-    lower: bytes | None = None
-    # Formats of one program share a pattern: it is searched once.
-    fits: dict[re.Pattern[bytes], bool] = {}
-    for spec, pattern, folded, words in _RULES:
-        if pattern not in fits:
-            if folded and lower is None:
-                lower = text.lower()
-            searched = lower if folded and lower is not None else text
-            for word in words:
-                if word in searched:
-                    break
-            else:
-                if words:
-                    fits[pattern] = False
-                    continue
-            fits[pattern] = pattern.search(text) is not None
-        if fits[pattern] and spec.only_if(path, text):
+def content(path: str, text: bytes) -> str | None:
+    """The format that `text`, the head of that file, speaks for; its first lines count most."""
+    if len(text) > _FIRST_BYTES:
+        spec = next(_fitting(text[:_FIRST_BYTES]), None)
+        if spec is not None and spec.only_if is None:
             return spec.name
-    return None
+    return next((one.name for one in _fitting(text) if one.only_if is None or one.only_if(path, text)), None)
+
+
+def _fitting(text: bytes) -> Iterator[FormatSpec]:
+    """Formats whose patterns are in the text, in order."""
+    for pattern, words, specs in _RULES:
+        for word in words:
+            if word in text:
+                if pattern.search(text):
+                    yield from specs
+                break
 
 
 def recognised(name: str) -> bool:

@@ -47,18 +47,17 @@ class _Teller:
 
 def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
     """Calculations of the chosen format, and what else the content says."""
-    summary = tree.summary()
     chosen = next((one for one in catalogue if one.name == wanted), None)
     calculations = finding.find(tree, chosen) if chosen is not None else []
-    detected = finding.detect(tree, catalogue)
+    detected = finding.detect(tree, catalogue, {} if chosen is None else {wanted: calculations})
     others = {name: [one.path for one in several[:3]] for name, several in detected.items()}
     format_name = wanted
     if chosen is None and detected:
         format_name, calculations = next(iter(detected.items()))
     return {
         "format": format_name,
-        "calculations": finding.as_json(calculations),
+        "calculations": finding.as_json(tree, calculations),
         "detected": others,
         "detection": finding.detection(tree, format_name, calculations, detected),
-        "summary": summary,
+        "summary": "" if calculations else tree.summary(),
     }

@@ -1,6 +1,7 @@
 """Parses calculations with dpdata, one after another, into a spool and a report.
 
-Batches of calculations come on standard input, a line of JSON each, for as long as there are any. The report is
+Batches of calculations come on standard input, a line of JSON each, for as long as there are any; a line on standard
+output, whatever is in it, says that one is done. The report is
 one JSON object a line: {"begin": i} before calculation i, {"at": …} while it is long, {"end": i, …} after it. If
 this process dies, the parent knows at which calculation, and what was done before it stands.
 """
@@ -22,10 +23,12 @@ from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
 from ingest.confined.programs.spec import Theory
 
+_STANDARD_OUTPUT = 1
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
 _FLUSH_SECONDS = 0.05
 _UNCONVERGED = "unconverged"
+_NO_NUMBERS = atomic_numbers([])
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
 # What dpdata says in warnings when it leaves frames out.
@@ -38,6 +41,7 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
     parser = Parser(arguments, outputs)
     while line := sys.stdin.buffer.readline():
         parser.read(json.loads(line))
+        os.write(_STANDARD_OUTPUT, b"\n")
 
 
 class Parser:
@@ -56,15 +60,21 @@ class Parser:
 
     def read(self, calculations: list[dict[str, Any]]) -> None:
         """All that was read is in the files afterwards. Whatever a calculation does costs itself alone."""
-        for calculation in calculations:
-            number = calculation["number"]
-            _say(self._report, {"begin": number})
-            result = self._result(calculation)
-            said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
-            self._ends += _line({"end": number, "theory": said, **result.summary()})
-            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-                self._flush()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", UserWarning)
+            for calculation in calculations:
+                self._read(calculation, warned)
         self._flush()
+
+    def _read(self, calculation: dict[str, Any], warned: list[warnings.WarningMessage]) -> None:
+        number = calculation["number"]
+        _write(self._report, b'{"begin": %d}\n' % number)
+        warned.clear()
+        result = self._result(calculation, warned)
+        said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
+        self._ends += _line({"end": number, "theory": said, **result.summary()})
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._flush()
 
     def _flush(self) -> None:
         """Results after the frames of which they speak. What a child's death takes from here is read again."""
@@ -73,19 +83,18 @@ class Parser:
         self._ends.clear()
         self._flushed = time.monotonic()
 
-    def _result(self, calculation: dict[str, Any]) -> "_Result":
-        name, paths = calculation["format"], readers.paths(self._root, calculation)
+    def _result(self, calculation: dict[str, Any], warned: list[warnings.WarningMessage]) -> "_Result":
         result = _Result(self._report, self._spooler)
         try:
-            result.read(self._root, calculation)
+            result.read(self._root, calculation, warned)
         except Unfit as unfit:
-            result.fail(signs(name, paths) or unfit)
+            result.fail(signs(calculation["format"], readers.paths(self._root, calculation)) or unfit)
         except MemoryError:
             remedy = "Split it into smaller files."
             result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
         except (Exception, SystemExit) as error:
             # Whatever a parser throws at a stranger's file costs this calculation, no more.
-            result.fail(diagnose(name, paths, error))
+            result.fail(diagnose(calculation["format"], readers.paths(self._root, calculation), error))
         return result
 
 
@@ -148,16 +157,15 @@ class _Result:
     def _frames(self) -> int:
         return self._spooler.count - self._first
 
-    def read(self, root: Path, calculation: dict[str, Any]) -> None:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always", UserWarning)
-            self._read(root, calculation)
+    def read(self, root: Path, calculation: dict[str, Any], warned: list[warnings.WarningMessage]) -> None:
+        """`warned`: where warnings are recorded."""
+        self._read(root, calculation)
         self._note_warnings(warned)
         self._check()
 
     def _read(self, root: Path, calculation: dict[str, Any]) -> None:
         place: _Place | None = None
-        symbols, numbers = None, atomic_numbers([])
+        symbols, numbers = None, _NO_NUMBERS
         for index, raw in enumerate(readers.frames(root, calculation)):
             try:
                 if isinstance(raw, Unfit):

@@ -12,6 +12,8 @@ import numpy as np
 from frames import hashing
 from frames.frame import SYMBOLS, FloatArray, Frame
 
+from ingest.confined.judging import all_finite
+
 _LENGTH = struct.Struct("<Q")
 _MAX_RECORD = 1 << 31
 _PIECE = 1 << 20
@@ -29,22 +31,25 @@ class Spooler:
 
     def __init__(self, spool: IO[bytes], hashes: IO[bytes]) -> None:
         self._spool, self._hashes = spool, hashes
-        self._frames, self._digests = bytearray(), bytearray()
+        self._packed, self._digests = bytearray(), bytearray()
+        self._unhashed: list[Frame] = []
         self.offset = self.count = 0
 
     def put(self, frame: Frame) -> None:
         """Append one frame, without its source: whoever reads the spool knows it better."""
         record = _packed(frame)
-        self._frames += record
-        self._digests += hashing.frame_hash(frame)
+        self._packed += record
+        self._unhashed.append(frame)
         self.offset += len(record)
         self.count += 1
-        if len(self._frames) >= _PIECE:
+        if len(self._packed) >= _PIECE:
             self.flush()
 
     def flush(self) -> None:
         """Everything that was put is in the files afterwards. Raises OSError."""
-        for file, kept in ((self._spool, self._frames), (self._hashes, self._digests)):
+        self._digests += b"".join(hashing.frame_hashes(self._unhashed))
+        self._unhashed.clear()
+        for file, kept in ((self._spool, self._packed), (self._hashes, self._digests)):
             written = 0
             while written < len(kept):
                 written += file.write(kept[written:])
@@ -107,7 +112,7 @@ def _frame(record: dict[str, Any], source: str) -> Frame:
 
 
 def _array(data: bytes, rows: int) -> FloatArray:
-    array = np.frombuffer(data, "<f8").astype(np.float64).reshape(rows, 3)
-    if not np.isfinite(array).all():
+    array = np.frombuffer(data, "<f8").astype(np.float64, copy=False).reshape(rows, 3)
+    if not all_finite(array):
         raise ValueError("a number is not finite")
     return array

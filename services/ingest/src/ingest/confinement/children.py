@@ -68,20 +68,29 @@ class Ending:
 
 
 class Feed(Protocol):
-    """What a running child still gets on its standard input."""
+    """What a running child still gets on its standard input, and that it calls for more."""
 
     async def send(self, data: bytes) -> None:
         """A child that is gone takes nothing: its end is reported elsewhere."""
 
+    async def heard(self, seconds: float) -> None:
+        """Until the child calls on its standard output, whatever it says there; at most so long."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Input:
+class _Line:
     _stream: asyncio.StreamWriter
+    _called: asyncio.Event
 
     async def send(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._stream.write(data)
             await self._stream.drain()
+
+    async def heard(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._called.wait(), seconds)
+        self._called.clear()
 
 
 Feeding = Callable[[Feed], Awaitable[None]]
@@ -123,17 +132,22 @@ class Children:
         raised here, and ends the child.
         """
         process = await self._take(job.imports)
-        reader = asyncio.create_task(_tail(process.stderr))
+        called = asyncio.Event()
+        reader, listener = (
+            asyncio.create_task(_tail(process.stderr)),
+            asyncio.create_task(_hear(process.stdout, called)),
+        )
         feeder: asyncio.Task[None] | None = None
         try:
             if process.stdin is None:
                 raise RuntimeError("a child was started without standard input")
-            feeder = asyncio.create_task(_feed(process.stdin, job, feeding))
+            feeder = asyncio.create_task(_feed(process.stdin, called, job, feeding))
             killed = await _watch(process, job, feeder)
             stderr = await reader
         finally:
             await self._end(process)
             reader.cancel()
+            listener.cancel()
             if feeder is not None:
                 feeder.cancel()
         return _ending(process.returncode, killed, stderr, job)
@@ -167,7 +181,7 @@ class Children:
             *(str(path) for path in self.python_path),
             *imports,
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
             start_new_session=True,
@@ -183,8 +197,8 @@ class Children:
         self._alive.discard(process)
 
 
-async def _feed(stream: asyncio.StreamWriter, job: Job, feeding: Feeding | None) -> None:
-    feed = _Input(stream)
+async def _feed(stream: asyncio.StreamWriter, called: asyncio.Event, job: Job, feeding: Feeding | None) -> None:
+    feed = _Line(stream, called)
     await feed.send(job.line())
     if feeding is not None:
         await feeding(feed)
@@ -197,6 +211,12 @@ async def _tail(stream: asyncio.StreamReader | None) -> str:
     while stream is not None and (chunk := await stream.read(1 << 16)):
         kept = (kept + chunk)[-_STDERR_KEPT:]
     return kept.decode(errors="replace").strip()
+
+
+async def _hear(stream: asyncio.StreamReader | None, called: asyncio.Event) -> None:
+    """Note that a child says anything at all; what parsers print goes nowhere, and never blocks them."""
+    while stream is not None and await stream.read(1 << 16):
+        called.set()
 
 
 async def _watch(

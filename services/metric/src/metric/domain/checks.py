@@ -161,7 +161,9 @@ def _net_force(level: Level, name: str, measures: Measures, limits: Limits) -> F
 
 def _virial_symmetry(level: Level, name: str, measures: Measures, _limits: Limits) -> Finding:
     value = measures.virial_asymmetry or 0.0
-    sentence = f"{name}: the virial is not symmetric; ‖W − Wᵀ‖ is {significant(value)} of ‖W‖."
+    sentence = (
+        f"{name}: the virial is not symmetric; it differs from its transpose by {significant(value)} of its size."
+    )
     return Finding(VIRIAL_SYMMETRY, level, sentence, {"virial_asymmetry_ratio": value})
 
 

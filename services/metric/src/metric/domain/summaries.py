@@ -96,7 +96,10 @@ def _energy_outlier(records: Records, found: Levels, limits: Limits) -> RuleResu
 
 def _virial_symmetry(records: Records, found: Levels, limits: Limits) -> RuleResult:
     worst = float(np.nanmax(records.rows["virial_asymmetry"]))
-    text = f"‖W − Wᵀ‖ is at most {significant(worst)} of ‖W‖, the limit {limits.virial_fail_ratio:g}"
+    text = (
+        f"virials differ from their transposes by at most {significant(worst)} of their size, "
+        f"the limit {limits.virial_fail_ratio:g}"
+    )
     numbers = {
         "largest_ratio": worst,
         "fails_above_ratio": limits.virial_fail_ratio,

@@ -23,7 +23,7 @@ _REMEDIES = {
     checks.VIRIAL_SYMMETRY: "check how the virial was read, or upload without it",
     checks.SCF_CONVERGED: "run the calculations on until the self-consistency converges, or leave them out",
 }
-_LABEL_REMEDY = "Correct this and upload a new version; nothing else has to change."
+_LABEL_REMEDY = "Correct this and upload it again; nothing else has to change."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
     numbers = {"coverage": coverage, "new_below_coverage": limits.new_below_coverage}
     if judged.frames_judged == 0:
         sentence = "Not judged: no frame was left that the model could be held against."
-        return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
+        return RuleResult(rule="new", passed=False, unknown=True, sentence=sentence, numbers=numbers)
     if judged.distrusted:
-        sentence = "Not judged: what the labels of this version say about coverage is not to be trusted."
-        return RuleResult(rule="new", passed=False, sentence=sentence, numbers=numbers)
+        sentence = "Not judged: what these labels say about coverage is not to be trusted."
+        return RuleResult(rule="new", passed=False, unknown=True, sentence=sentence, numbers=numbers)
     if judged.nearest is None:
         sentence = "There is no model yet, so nothing is known: this data helps to train the first one."
         return RuleResult(rule="new", passed=True, sentence=sentence, numbers=numbers)

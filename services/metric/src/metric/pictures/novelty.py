@@ -8,15 +8,19 @@ from metric.pictures.svg import Sheet
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 612.0, 96.0, 408.0
 _WORD = 60.0
+# Nearer, only rounding tells a frame from a training frame.
+_SAME = 1e-3
 
 
 def draw(found: Novelty, model_version: str) -> bytes:
     """What lies right of `far_above` is far from all that trained the model."""
     title = "Distance to the nearest training frame"
-    remark = (
-        f"DPA {model_version}: half of the frames are beyond {significant(found.median)} times the usual distance, "
-        f"{percent(found.far_fraction)} are far"
+    half = (
+        f"half of the frames are beyond {significant(found.median)} times the usual distance"
+        if found.median >= _SAME
+        else "half of the frames or more are training frames"
     )
+    remark = f"DPA {model_version}: {half}, {percent(found.far_fraction)} are far"
     sheet = Sheet(WIDTH, HEIGHT, title, f"{remark}; far means beyond {significant(found.far_above)}.")
     heading(sheet, title, remark)
     histogram = found.histogram

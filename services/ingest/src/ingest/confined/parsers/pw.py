@@ -25,7 +25,7 @@ _LARGEST_STEP = 1 << 26
 _STEP = "     Self-consistent Calculation"
 _FORCES = "Forces acting on atoms"
 _STRESS = "total   stress"
-_STRESS_ROWS = 1024
+_STRESS_ROWS = _AXES_BYTES = 1024
 _NOT_CONVERGED = "convergence NOT achieved"
 _NEW_CELL = re.compile(r"CELL_PARAMETERS *[({] *(\w+)(?: *= *([\d.]+))? *[)}]((?:\s*\n?(?: +\S+){3}){3})")
 _NEW_POSITIONS = re.compile(r"ATOMIC_POSITIONS *[({] *(\w+) *[)}]")
@@ -41,7 +41,8 @@ def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     if len(files) < 2:
         remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
         raise Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    given = pw_input.parse(files[0].read_bytes().decode("latin-1"))
+    with files[0].open("rb", buffering=0) as file:
+        given = pw_input.parse(file.read().decode("latin-1"))
     with files[1].open("rb", buffering=0) as file:
         yield from _Run(given).frames(file)
 
@@ -100,17 +101,16 @@ class _Run:
         printed = _printed_structure(header)
         if printed is None:
             return
-        alat, axes, labels, sites = printed
+        alat, labels, places = printed
         reason = None
         if len(labels) != len(self._symbols):
             reason = f"{len(self._symbols)} atoms in the input, {len(labels)} in the output"
         # An output's labels may be cut to three characters.
         elif [label[:3].lower() for label in labels] != [label[:3].lower() for label in self._symbols]:
             reason = "the elements of input and output differ"
-        elif not _close(axes, self._cell / alat):
-            reason = "the cells of input and output differ"
-        elif not _close(sites, self._coords / alat):
-            reason = "the positions of input and output differ"
+        elif not _close(places, np.concatenate([self._cell, self._coords]) / alat):
+            alike = _close(places[:3], self._cell / alat)
+            reason = f"the {'positions' if alike else 'cells'} of input and output differ"
         if reason is not None:
             raise Unfit("wrong-input-file", f"the input next to it belongs to another run: {reason}", _OTHER_INPUT)
 
@@ -151,19 +151,19 @@ def _steps(file: RawIOBase) -> Iterator[str]:
     yield text
 
 
-def _printed_structure(header: str) -> tuple[float, FloatArray, list[str], FloatArray] | None:
-    """alat (Å), axes and sites in alat, and labels as the output repeats them; None where it does not."""
+def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | None:
+    """alat (Å), labels, and axes and sites in alat, [3 + n, 3], as the output repeats them; None where it does not."""
     alat, axes = header.find("celldm(1)="), header.find("crystal axes:")
     sites = header.find("positions (alat units)")
     if min(alat, axes, sites) < 0:
         return None
-    rows = header[sites:].split("\n\n", 1)[0].split("\n")[1:]
+    rows = header[sites : header.find("\n\n", sites)].split("\n")[1:]
+    vectors = header[axes : axes + _AXES_BYTES].split("\n", 4)[1:4]
     try:
         return (
             float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR,
-            _bracketed(header[axes:].split("\n", 4)[1:4]),
             [row.split(None, 2)[1] for row in rows],
-            _bracketed(rows),
+            _bracketed(vectors + rows),
         )
     except (ValueError, IndexError):
         return None

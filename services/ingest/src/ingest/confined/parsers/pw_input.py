@@ -20,7 +20,8 @@ _CARDS = frozenset(
     OCCUPATIONS ATOMIC_VELOCITIES ATOMIC_FORCES SOLVENTS HUBBARD AUTOPILOT""".split()  # noqa: SIM905 - a list of words
 )
 _CARD = re.compile(r"\s*([A-Za-z_]+)[ \t]*[({]?[ \t]*(\w*)")
-_SHORTEST_CARD = min(map(len, _CARDS))
+_CARD_START = min(map(len, _CARDS))
+_CARD_STARTS = frozenset(card[:_CARD_START] for card in _CARDS)
 _COMMENT = re.compile(r"""('[^'\n]*'|"[^"\n]*")|!.*""")
 _SYSTEM = re.compile(r"""(?i)&system\b((?:[^'"/&]++|'[^'\n]*'|"[^"\n]*")*+)""")
 _ASSIGNED = re.compile(r"""(\w+(?:\s*\([\d\s,]+\))?)\s*=\s*('[^'\n]*'|"[^"\n]*"|[^\s,'"=]+)""")
@@ -135,16 +136,15 @@ def parse(text: str) -> PwInput:
     rows: list[list[str]] | None = None
     cards: dict[str, Card] = {}
     for line in text.split("\n"):
-        words = line.split()
-        if not words:
+        start = line.lstrip()
+        if not start:
             continue
-        first = words[0]
-        if len(first) >= _SHORTEST_CARD and first[0].isalpha() and (card := _card(line)) is not None:
+        if start[:_CARD_START].upper() in _CARD_STARTS and (card := _card(line)) is not None:
             rows = cards.setdefault(card[0], Card(card[1], [])).rows
         elif rows is None:
             head.append(line)
-        elif first[0] not in "!#":
-            rows.append(words)
+        elif start[0] not in "!#":
+            rows.append(start.split())
     return PwInput(_system("\n".join(head)), cards)
 
 

@@ -22,9 +22,9 @@ from ingest.confined.programs.spec import (
 _DISPERSION = {"d2": "-D2", "d3_0": "-D3", "d3_bj": "-D3(BJ)"}
 
 
-def _marks(kind: str) -> Callable[[Path, set[str]], bool]:
+def _marks(kind: str) -> Callable[[str, set[str]], bool]:
     return lambda folder, names: (
-        "INPUT" in names and any(folder.glob(f"OUT.*/running_{kind}.log")) and (folder / "INPUT").is_file()
+        "INPUT" in names and any(Path(folder).glob(f"OUT.*/running_{kind}.log")) and Path(folder, "INPUT").is_file()
     )
 
 
@@ -84,6 +84,7 @@ def _format(
         reads="folder",
         names=("INPUT", "OUT.*"),
         content=re.compile(rb"(?m)^ *ABACUS v\d|Atomic-orbital Based Ab-initio"),
+        words=(b"ABACUS v", b"Atomic-orbital Based Ab-initio"),
         told_by="ABACUS in OUT.*/running_" + log.replace("*", "") + ".log",
         marks=_marks(log),
         texts=_texts,

@@ -53,6 +53,7 @@ FORMATS = (
         reads="file",
         names=("*.out",),
         content=re.compile(rb"AMBER SQM|QMMM: |SQM VERSION"),
+        words=(b"AMBER SQM", b"QMMM: ", b"SQM VERSION"),
         told_by="AMBER SQM",
         theory=_sqm_theory,
         signs=Signs(

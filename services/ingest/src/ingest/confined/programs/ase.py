@@ -12,6 +12,7 @@ FORMATS = (
         reads="file",
         names=("*.traj",),
         content=re.compile(rb"\A- of Ulm"),
+        words=(b"- of Ulm",),
         told_by="ASE in its first bytes",
     ),
 )

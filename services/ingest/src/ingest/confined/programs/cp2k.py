@@ -44,10 +44,9 @@ def log(folder: Path) -> list[Path]:
 
 def _md_folders(tree: Tree) -> Iterator[Calculation]:
     for folder, names in tree.folders.items():
-        if any(named(name, ("*-pos-*.xyz",)) for name in names) and (logs := log(folder)):
-            shown = tree.shown(folder) if folder != tree.root else "."
+        if any(named(name, ("*-pos-*.xyz",)) for name in names) and (logs := log(tree.root / folder)):
             options = {"cp2k_output_name": logs[0].name}
-            yield Calculation(shown, "cp2kdata/md", (str(folder.relative_to(tree.root)),), options)
+            yield Calculation(tree.shown(folder), "cp2kdata/md", (folder or ".",), options)
 
 
 def _refuses(texts: Sequence[Path]) -> Refusal | None:
@@ -94,6 +93,7 @@ FORMATS = (
         reads="file",
         names=("*.out", "*.log"),
         content=_CONTENT,
+        words=(b"CP2K| ", b"PROGRAM STARTED AT"),
         told_by="CP2K",
         theory=_theory,
         refuses=_refuses,

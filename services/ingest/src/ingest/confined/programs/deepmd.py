@@ -6,11 +6,11 @@ from pathlib import Path
 from ingest.confined.programs.spec import FormatSpec, holds
 
 
-def _mixed(folder: Path) -> bool:
-    return any(folder.glob("set.*/real_atom_types.npy"))
+def _mixed(folder: str) -> bool:
+    return any(Path(folder).glob("set.*/real_atom_types.npy"))
 
 
-def _marks_npy(folder: Path, names: set[str]) -> bool:
+def _marks_npy(folder: str, names: set[str]) -> bool:
     return "type.raw" in names and any(name.startswith("set.") for name in names) and not _mixed(folder)
 
 
@@ -62,6 +62,7 @@ FORMATS = (
         reads="file",
         names=("*.hdf5", "*.h5"),
         content=_HDF5,
+        words=(b"\x89HDF",),
         told_by="HDF5 in its first bytes and then real_atom_types",
         only_if=lambda path, _head: holds(path, _MIXED),
     ),
@@ -72,6 +73,7 @@ FORMATS = (
         reads="file",
         names=("*.hdf5", "*.h5"),
         content=_HDF5,
+        words=(b"\x89HDF",),
         told_by="HDF5 in its first bytes",
     ),
 )

@@ -11,6 +11,7 @@ from ingest.confined.programs.spec import (
     Theory,
     Tree,
     first,
+    joined,
     matching_lines,
     named,
     said,
@@ -24,8 +25,8 @@ def _find(tree: Tree) -> Iterator[Calculation]:
             (name for name in names if named(name, ("*.hsd",))), key=lambda name: (name != "dftb_in.hsd", name)
         )
         if inputs and "detailed.out" in names:
-            files = tuple(str((folder / name).relative_to(tree.root)) for name in (inputs[0], "detailed.out"))
-            yield Calculation(tree.shown(folder / "detailed.out"), "dftbplus", files)
+            files = tuple(joined(folder, name) for name in (inputs[0], "detailed.out"))
+            yield Calculation(tree.shown(files[1]), "dftbplus", files)
 
 
 def _theory(text: str) -> Theory:

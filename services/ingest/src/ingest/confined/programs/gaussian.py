@@ -15,6 +15,7 @@ from ingest.confined.programs.spec import (
 )
 
 _CONTENT = re.compile(rb"Entering Gaussian System|Gaussian, Inc\.")
+_WORDS = (b"Entering Gaussian System", b"Gaussian, Inc.")
 _DYNAMICS = re.compile(rb"(?im)^ #[^\n]*(\n [^\n-]+)*?(BOMD|ADMP)|Trajectory Number +\d")
 # Methods whose energy stands in a line of its own; 'SCF Done' is the Hartree–Fock energy below them.
 _CORRELATED = rb"EUMP[2-5] *=|E\(CORR\) *=|E\(CI\w*\) *=|E\(B2PLYP\w*\) *=|CCSD\(T\) *="
@@ -77,6 +78,7 @@ FORMATS = (
         reads="file",
         names=("*.log", "*.out"),
         content=_CONTENT,
+        words=_WORDS,
         told_by="Gaussian and a job of BOMD or ADMP",
         only_if=lambda _path, text: _DYNAMICS.search(text) is not None,
         # A relaxation, too, is a log of many frames.
@@ -93,6 +95,7 @@ FORMATS = (
         reads="file",
         names=("*.log", "*.out"),
         content=_CONTENT,
+        words=_WORDS,
         told_by="Gaussian",
         theory=_theory,
         converged=_last,
@@ -106,6 +109,7 @@ FORMATS = (
         reads="file",
         names=("*.fchk", "*.fch"),
         content=re.compile(rb"(?m)^Number of atoms +I +\d+"),
+        words=(b"Number of atoms ",),
         told_by="Number of atoms",
         twins=("gaussian/log", "gaussian/md"),
         # Without it dpdata demands second derivatives, which a job with forces alone does not have.

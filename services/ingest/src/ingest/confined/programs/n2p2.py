@@ -12,6 +12,7 @@ FORMATS = (
         reads="file",
         names=("input.data", "*.data"),
         content=re.compile(rb"\Abegin\r?\n(comment|lattice|atom)"),
+        words=(b"begin",),
         told_by="begin at its head",
     ),
 )

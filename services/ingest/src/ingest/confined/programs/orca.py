@@ -25,6 +25,7 @@ FORMATS = (
         reads="file",
         names=("*.out", "*.spout"),
         content=re.compile(rb"\* *O *R *C *A *\*"),
+        words=(b"O   R   C   A", b"O R C A", b"ORCA"),
         told_by="O R C A",
         theory=_theory,
         signs=Signs(

@@ -25,6 +25,7 @@ FORMATS = (
         reads="file",
         names=("*.out", "*.dat"),
         content=re.compile(rb"Psi4: An Open-Source"),
+        words=(b"Psi4: An Open-Source",),
         told_by="Psi4: An Open-Source",
         theory=_theory,
         signs=Signs(

@@ -12,6 +12,7 @@ FORMATS = (
         reads="file",
         names=("MOVEMENT*", "*.MOVEMENT"),
         content=re.compile(rb"atoms, *Iteration|Iteration *= *"),
+        words=(b"Iteration",),
         told_by="Iteration",
         theory=lambda _text: {"code": "PWmat"},
     ),

@@ -1,5 +1,6 @@
 """Quantum ESPRESSO: pw.x single points and relaxations, cp.x trajectories."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ from ingest.confined.programs.spec import (
     code,
     energy_ev,
     first,
-    head,
+    joined,
     listed,
     named,
     said,
+    split,
 )
 
 
@@ -28,25 +30,27 @@ def _pw_pairs(tree: Tree) -> Iterator[Calculation]:
         if tree.content(path) != "qe/pw/scf":
             continue
         partner = _pw_input(tree, path)
-        files = [str(one.relative_to(tree.root)) for one in (partner, path) if one is not None]
-        yield Calculation(tree.shown(path), "qe/pw/scf", tuple(files))
+        files = (path,) if partner is None else (partner, path)
+        yield Calculation(tree.shown(path), "qe/pw/scf", files)
 
 
-def _pw_input(tree: Tree, output: Path) -> Path | None:
-    names = tree.folders[output.parent]
-    guesses = [
-        output.name.replace("out", "in"),
-        f"{output.stem}.in",
-        f"{output.stem}.pwi",
-        f"{output.stem}.inp",
-        output.stem,
-    ]
-    guesses += sorted(name for name in names if named(name, ("*.in", "*.pwi", "*.inp")))
-    for guess in dict.fromkeys(guesses):
-        path = output.parent / guess
-        if guess in names and path != output and path.is_file() and b"&control" in head(path).lower():
+def _pw_input(tree: Tree, output: str) -> str | None:
+    folder, name = split(output)
+    for guess in _guesses(name, tree.folders[folder]):
+        path = joined(folder, guess)
+        # A name may be that of a folder.
+        if path != output and path not in tree.folders and b"&control" in tree.head(path).lower():
             return path
     return None
+
+
+def _guesses(output: str, names: set[str]) -> Iterator[str]:
+    """Names in the same folder that the input may have, the most likely first."""
+    stem = os.path.splitext(output)[0]  # noqa: PTH122 - see Tree
+    for guess in (output.replace("out", "in"), f"{stem}.in", f"{stem}.pwi", f"{stem}.inp", stem):
+        if guess in names:
+            yield guess
+    yield from sorted(name for name in names if named(name, ("*.in", "*.pwi", "*.inp")))
 
 
 def _theory(text: str) -> Theory:
@@ -100,6 +104,7 @@ FORMATS = (
         reads="files",
         names=("*.in", "*.out"),
         content=re.compile(rb"Program PWSCF"),
+        words=(b"Program PWSCF",),
         told_by="Program PWSCF",
         find=_pw_pairs,
         theory=_theory,

@@ -4,7 +4,8 @@ import re
 
 from ingest.confined.programs.spec import RYDBERG_EV, FormatSpec, Signs, Theory, code, energy_ev, first, said
 
-_CONTENT = re.compile(rb"(?i)siesta v|WELCOME TO SIESTA|Siesta Version")
+_CONTENT = re.compile(rb"(?:siesta|Siesta|SIESTA) [vV]|WELCOME TO SIESTA")
+_WORDS = (b"iesta ", b"SIESTA")
 _DYNAMICS = re.compile(
     rb"(?im)Begin MD step|^ *MD\.TypeOfRun +(Verlet|Nose|ParrinelloRahman|NoseParrinelloRahman|Anneal)"
 )
@@ -44,6 +45,7 @@ FORMATS = (
         reads="file",
         names=("*.out", "output"),
         content=_CONTENT,
+        words=_WORDS,
         told_by="the version of SIESTA and molecular dynamics",
         only_if=lambda _path, head: _DYNAMICS.search(head) is not None,
         also=("siesta/output",),
@@ -57,6 +59,7 @@ FORMATS = (
         reads="file",
         names=("*.out", "output"),
         content=_CONTENT,
+        words=_WORDS,
         told_by="the version of SIESTA",
         also=("siesta/aimd_output",),
         theory=_theory,

@@ -12,6 +12,7 @@ FORMATS = (
         reads="file",
         names=("*.extxyz", "*.xyz"),
         content=re.compile(rb"\A\s*\d+[ \t]*\r?\n[^\n]*(Properties=|Lattice=)"),
+        words=(b"Properties=", b"Lattice="),
         told_by="Properties= or Lattice= in its second line",
     ),
 )
