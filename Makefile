@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status operate demo test test-unit check format gen released bench lock clean
+.PHONY: help setup build up down status operate demo test test-unit test-slow check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -79,6 +79,9 @@ test: setup .cache/browser/current/chrome check ## install everything, check, an
 
 test-unit: .stamp/python ## the tests that need no server
 	python -m pytest tests/unit
+
+test-slow: .stamp/python ## the tests that take minutes each: architectures that are slow to freeze
+	python -m pytest tests -m slow
 
 check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
 	ruff format --check .

@@ -120,6 +120,7 @@ CREATE TABLE registry.models (
     published_at timestamp with time zone NOT NULL,
     retired_at timestamp with time zone,
     retired_reason text,
+    checks jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT models_retired CHECK (((retired_at IS NULL) = (retired_reason IS NULL)))
 );
 CREATE TABLE registry.outbox (
@@ -173,6 +174,7 @@ CREATE TABLE registry.rounds (
     rules jsonb,
     model_version text,
     collected boolean DEFAULT false NOT NULL,
+    divergences integer DEFAULT 0 NOT NULL,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
     CONSTRAINT rounds_ended CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),

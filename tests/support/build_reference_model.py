@@ -126,6 +126,7 @@ async def _manifest(
         verification=RuleResult(
             rule=LOADS_RULE, passed=verified.passed, sentence=verified.sentence, numbers=verified.numbers
         ),
+        checks=verified.checks,
         steps=outcome.steps,
         wall_seconds=round(outcome.wall_seconds),
         versions=outcome.versions,

@@ -46,6 +46,7 @@ SOUND = RuleResult(rule="sound", passed=True, sentence="All 100 frames are sound
 NEW = RuleResult(rule="new", passed=True, sentence="20 % of the frames are covered: this is new.")
 COVERED = RuleResult(rule="new", passed=False, sentence="97 % of the frames are covered.")
 LEARNED = RuleResult(rule="learned", passed=True, sentence="Force RMSE fell by 62 %.", numbers={"fell_percent": 62.0})
+CONSERVES = RuleResult(rule="conserves-energy", passed=False, sentence="A run loses 3 meV/atom (1 allowed).")
 FORGOT = RuleResult(rule="remembered", passed=False, sentence="Force RMSE on 'si' rose by 9 %.")
 ASIDE = SetAside(path="run2/OUTCAR", rule="not-finite", reason="A force is NaN.", remedy="Run this step again.")
 
@@ -285,6 +286,7 @@ def published(
         branches=errors(100),
         standard_score=0.2,
         rules=(LEARNED,),
+        checks=(CONSERVES,),
         preset="laptop",
         wall_seconds=60,
     )

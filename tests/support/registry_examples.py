@@ -91,6 +91,14 @@ LOADS = RuleResult(
 )
 
 
+CONSERVES = RuleResult(
+    rule="conserves-energy",
+    passed=False,
+    sentence="A run of 200 steps at constant energy loses or gains total energy: branch si.",
+    numbers={"energy_drift_mev_per_atom": 3.0, "energy_drift_mev_per_atom_allowed": 1.0},
+)
+
+
 def manifest(
     numbers: Mapping[str, Numbers],
     *,
@@ -134,6 +142,7 @@ def manifest(
             error(name, one.before) for name, one in numbers.items() if name not in new and one.before
         ),
         verification=verification,
+        checks=(CONSERVES,),
         steps=100,
         wall_seconds=12.5,
         versions={"deepmd-kit": "3.2.0"},

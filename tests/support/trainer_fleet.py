@@ -45,12 +45,16 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     failures: list[pb.FailRequest] = field(default_factory=list)
     submissions: list[pb.SubmitRequest] = field(default_factory=list)
     paused: bool = False
+    retries: bool = False
+    """Offer a round again after a failure, as the registry does."""
+    diverged: bool = False
     stale_calls: int = 0
     beats: int = 0
 
     def offer(self, spec: pb.RoundSpec) -> None:
         """A new round waits."""
         self.spec, self.round_id, self.newest, self.expires = spec, uuid4(), None, 0.0
+        self.diverged = False
 
     def usurp(self) -> None:
         """As if the lease had run out and another worker had taken it."""
@@ -75,6 +79,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
             ttl=Duration(seconds=int(self.ttl)),
             spec=self.spec,
             resume_from=self.newest,
+            learning_rate_factor=0.5 if self.diverged else 1,
         )
         self.leases.append(lease)
         return pb.LeaseResponse(lease=lease)
@@ -104,8 +109,12 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     async def Fail(self, request: pb.FailRequest, context: object) -> pb.FailResponse:
         await self._checked(request, context)
         self.failures.append(request)
-        self.spec = None
-        return pb.FailResponse(will_retry=False)
+        self.diverged |= request.rule == "not-finite"
+        again = self.retries and request.retryable
+        if not again:
+            self.spec = None
+        self.expires = 0.0
+        return pb.FailResponse(will_retry=again)
 
     async def Submit(self, request: pb.SubmitRequest, context: object) -> pb.SubmitResponse:
         await self._checked(request, context)

@@ -291,6 +291,9 @@ class ModelManifest(Frozen):
     zero_shot: tuple[BranchError, ...] = Field(description="new branches before the first step, held-out frames")
     parent_held_out: tuple[BranchError, ...] = Field(description="old branches, by the parent, same frames")
     verification: RuleResult = Field(description="the artifact in a fresh process against the trainer's numbers")
+    checks: tuple[RuleResult, ...] = Field(
+        default=(), description="what that process found, one by one; `verification` sums up those that must hold"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]
@@ -325,6 +328,7 @@ class PublishedManifest(Frozen):
     branches: tuple[PublishedBranch, ...]
     contributors: tuple[str, ...] = Field(description="authors of public datasets, in order of arrival")
     rules: tuple[RuleResult, ...]
+    checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
     steps: int
     wall_seconds: float

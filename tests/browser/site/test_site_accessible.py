@@ -98,6 +98,28 @@ def test_every_page(
     assert {path: one for path, one in found.items() if one} == {}
 
 
+@pytest.mark.parametrize(
+    ("language", "title", "check", "states"),
+    [
+        (
+            "en",
+            "Checks of the files",
+            "Dynamics: a short run keeps the total energy",
+            ["holds", "unknown", "does not hold"],
+        ),
+        ("zh", "文件检查", "动力学：短时间运行保持总能量", ["满足", "未知", "不满足"]),
+    ],
+)
+def test_the_models_page_tells_what_its_files_hold(
+    page: Page, places: dict[str, str], language: str, title: str, check: str, states: list[str]
+) -> None:
+    page.goto(f"{places['model']}?lang={language}")
+    card = page.get_by_role("region", name=title)
+    expect(card).to_contain_text(check)
+    for item, state in zip(card.get_by_role("listitem").all(), states, strict=True):
+        expect(item.locator("strong .sr")).to_contain_text(state)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_menus_and_tooltips(page: Page, places: dict[str, str], sign_in: SignIn, theme: Theme) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")

@@ -69,6 +69,7 @@ async def test_the_whole_way_to_a_model(site: Site, mei: Member, outside: Outsid
     assert now["queue"] is None
     model = (await site.http.get("/api/v1/models/1.1")).json()
     assert model["datasets"][0]["url"] == now["url"]
+    assert [(check["rule"], check["passed"]) for check in model["checks"]] == [("conserves-energy", False)]
     assert (await site.http.get("/api/v1/queue")).json()["rounds"] == []
 
 

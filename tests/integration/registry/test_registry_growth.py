@@ -13,7 +13,7 @@ from contracts.registry.v1 import registry_pb2 as registry
 from registry.domain import Decision, StaleFence
 from registry.growth import Submission
 from registry_bench import Bench, better, message, nowhere, refused
-from registry_examples import Numbers
+from registry_examples import CONSERVES, Numbers
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -57,10 +57,14 @@ async def test_the_first_model_and_its_growth(bench: Bench) -> None:
     assert published.contributors == ("first", "second", "third")
     assert [row.dataset for row in published.datasets if row.new] == [sic]
     assert [rule.rule for rule in published.rules] == ["learned", "standard", "remembered", "loads"]
+    assert published.checks == (CONSERVES,)
     assert set((await bench.states()).values()) == {"published"}
 
     grown = await model(bench)
     assert (grown.version, grown.parent_version, list(grown.aliases)) == ("1.1", "1.0", ["latest"])
+    (check,) = grown.checks
+    assert (check.rule, check.passed, check.sentence) == (CONSERVES.rule, False, CONSERVES.sentence)
+    assert dict(check.numbers) == CONSERVES.numbers
     assert list((await model(bench, "1.0")).aliases) == []
     moves = await bench.rows("select alias, version from alias_moves order by seq")
     assert [(row["alias"], row["version"]) for row in moves] == [("latest", "1.0"), ("latest", "1.1")]
@@ -141,7 +145,7 @@ async def test_nothing_of_a_private_dataset_is_told(bench: Bench) -> None:
     await bench.publish()
     shown = await model(bench)
     public = await bench.blobs.get_bytes(next(one.artifact.key for one in shown.files if one.kind == "manifest"))
-    PublishedManifest.model_validate_json(public)
+    assert PublishedManifest.model_validate_json(public).checks == (CONSERVES,)
     told = [
         public.decode(),
         str(shown),

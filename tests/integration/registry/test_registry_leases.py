@@ -326,3 +326,29 @@ async def test_only_checkpoints_that_nobody_needs_are_deleted(bench: Bench) -> N
     await bench.timer.collect()
     assert [await bench.blobs.exists(one.key) for one in stored] == [False, False, True, True]
     assert [row["step"] for row in await bench.rows("select step from checkpoints order by step")] == [30, 40]
+
+
+async def test_a_round_that_diverged_is_offered_once_more_with_half_the_learning_rate(bench: Bench) -> None:
+    await bench.planned("Si", "Water")
+    lease = await bench.lease("first")
+    assert lease.learning_rate_factor == 1
+    assert (await bench.fleet.Fail(_diverged(lease))).will_retry
+    again = await bench.lease("second")
+    assert again.learning_rate_factor == 0.5
+    # Whatever else happens to it, the rate stays low and the second divergence is not forgotten.
+    await bench.fleet.HandBack(fleet.HandBackRequest(round_id=again.round_id, fence=again.fence, reason="shutdown"))
+    third = await bench.lease("third")
+    assert third.learning_rate_factor == 0.5
+    # New work starts the count of failures again, not that of divergences.
+    await bench.checkpoint(third, 10)
+    assert not (await bench.fleet.Fail(_diverged(third))).will_retry
+    failed = (await bench.events())[-1]
+    assert isinstance(failed, TrainingFailed)
+    assert (failed.rule, failed.will_retry) == ("not-finite", False)
+
+
+def _diverged(lease: fleet.Lease) -> fleet.FailRequest:
+    """As a worker would that knows of no earlier attempt."""
+    return fleet.FailRequest(
+        round_id=lease.round_id, fence=lease.fence, rule="not-finite", reason="the loss exploded", retryable=True
+    )

@@ -1,5 +1,6 @@
 """A real worker with deepmd, against a registry that keeps the promises of contracts.fleet.v1."""
 
+import json
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -8,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts.artifacts import BranchManifest
+from contracts.base import BlobRef
 from contracts.fleet.v1 import fleet_pb2 as pb
 from crystals import crystals
-from dpa.checkpoint import branches
+from dpa.checkpoint import branches, load
 from kit.blobs import Blobs
 from registry.publication import check_frames
-from trainer_fleet import FakeFleet, WorkerProcess, candidate, children, message, serving, stored_branch, until
+from trainer_fleet import PRESETS, FakeFleet, WorkerProcess, candidate, children, message, serving, stored_branch, until
 
 STEPS = 60
 
@@ -255,17 +257,60 @@ async def test_training_goes_on_while_the_registry_is_away(tmp_path: Path, blobs
     assert len(fleet.leases) == 1
 
 
-async def test_labels_that_are_no_numbers_fail_the_attempt_in_words(
+async def test_labels_that_are_no_numbers_are_named_and_tried_once_more_with_half_the_learning_rate(
     tmp_path: Path, blobs: Blobs, fleet: FakeFleet
 ) -> None:
     frames = crystals("Si", "Si", 12, 1)
     frames[0].forces[:] = float("nan")
-    branch = await stored_branch(blobs, tmp_path, "broken", frames, crystals("Si", "Si", 5, 2), weight=1)
-    fleet.offer(pb.RoundSpec(preset="smoke", total_steps=20, seed=1, branches=[branch]))
+    held_out = crystals("Si", "Si", 5, 2)
+    branches = [
+        await stored_branch(blobs, tmp_path, "sound", crystals("Ge", "Ge", 12, 3), held_out, weight=0.5),
+        await stored_branch(blobs, tmp_path, "broken", frames, held_out, weight=0.5),
+    ]
+    fleet.retries = True
+    fleet.offer(pb.RoundSpec(preset="smoke", total_steps=1000, seed=1, branches=branches))
     async with serving(fleet) as port, worker(tmp_path, port):
-        await until("the failure", lambda: fleet.failures or fleet.submissions)
-    assert [(failure.rule, failure.retryable) for failure in fleet.failures] == [("not-finite", True)]
-    assert "branch broken" in fleet.failures[0].reason
+        await until("both failures", lambda: len(fleet.failures) == 2 or fleet.submissions, seconds=240)
+    assert [(failure.rule, failure.retryable) for failure in fleet.failures] == [
+        ("not-finite", True),
+        ("not-finite", False),
+    ]
+    assert [lease.learning_rate_factor for lease in fleet.leases] == [1, 0.5]
+    for failure in fleet.failures:
+        assert (
+            "The cause is the dataset of branch broken: a label of it (force) is not a finite number" in failure.reason
+        )
+        assert "branch sound" not in failure.reason
+    assert "from the last good checkpoint with half the learning rate" in fleet.failures[0].reason
+    assert "second time" in fleet.failures[1].reason
+    assert "have the registry bisect the round" in fleet.failures[1].reason
+    # At once: with eight of twelve frames a batch it shows within the first few steps of the branch.
+    assert all(report.step <= 10 for report in fleet.reports)
+
+
+async def test_a_learning_rate_that_is_too_high_ends_the_attempt_and_the_next_goes_back_to_a_good_checkpoint(
+    tmp_path: Path, blobs: Blobs, fleet: FakeFleet
+) -> None:
+    preset = json.loads((PRESETS / "smoke.json").read_text())
+    preset["learning_rate"]["first_round"] |= {"start_lr": 1e3, "stop_lr": 1e2, "warmup_steps": 1000}
+    preset["checkpoint_every"] = 1
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "smoke.json").write_text(json.dumps(preset))
+    fleet.retries = True
+    fleet.offer(await first_round(blobs, tmp_path, steps=2000))
+    async with serving(fleet) as port, worker(tmp_path, port, PRESETS=str(tmp_path / "presets")):
+        await until("both failures", lambda: len(fleet.failures) == 2 or fleet.submissions, seconds=240)
+    assert [(failure.rule, failure.retryable) for failure in fleet.failures] == [
+        ("not-finite", True),
+        ("not-finite", False),
+    ]
+    assert "exploded" in fleet.failures[0].reason or "stopped being" in fleet.failures[0].reason
+    resumed = fleet.leases[1].resume_from
+    assert resumed.step > 0
+    place = tmp_path / "good.pt"
+    await blobs.get_file(BlobRef(key=resumed.blob.key, sha256=resumed.blob.sha256, size=resumed.blob.size), place)
+    weights = load(place)["model"].values()
+    assert all(bool(one.isfinite().all()) for one in weights if hasattr(one, "isfinite"))
 
 
 async def test_a_dataset_that_is_gone_fails_the_attempt_before_training(

@@ -22,6 +22,7 @@ ROUND = Round(
     fence=3,
     worker="one",
     failures=0,
+    divergences=0,
     step=0,
     reported_step=None,
     reason=None,
@@ -79,3 +80,8 @@ def test_only_the_fence_that_submitted_hears_the_decision_again() -> None:
 def test_retries_end() -> None:
     assert [may_retry(failures, 3) for failures in (1, 2, 3)] == [True, True, False]
     assert not may_retry(1, 3, retryable=False)
+
+
+def test_training_that_diverged_is_tried_once_more_and_slower() -> None:
+    assert [may_retry(1, 3, divergences=times) for times in (0, 1, 2)] == [True, True, False]
+    assert [replace(ROUND, divergences=times).learning_rate_factor for times in (0, 1)] == [1.0, 0.5]

@@ -9,7 +9,7 @@ from contracts.base import RuleResult
 from hypothesis import given
 from hypothesis import strategies as st
 from registry.policy import GrowthPolicy, Verdict, judge, score
-from registry_examples import LOADS, Numbers, manifest, policy
+from registry_examples import CONSERVES, LOADS, Numbers, manifest, policy
 
 POLICY = policy()
 
@@ -137,6 +137,21 @@ def test_an_artifact_that_does_not_load_is_withheld() -> None:
     verdict = judge(manifest(GOOD_OLD | GOOD_NEW, new=["sic"], verification=broken), list(GOOD_OLD), ["sic"], POLICY)
     assert not verdict.passed
     assert rule(verdict, "loads") == broken.model_copy(update={"rule": "loads"})
+
+
+def test_a_check_withholds_where_the_policy_says_so() -> None:
+    candidate = manifest(GOOD_OLD | GOOD_NEW, new=["sic"])
+    old, new = list(GOOD_OLD), ["sic"]
+    assert judge(candidate, old, new, POLICY).passed
+    verdict = judge(candidate, old, new, policy(withholding_checks=["conserves-energy"]))
+    assert not verdict.passed
+    assert CONSERVES.sentence in rule(verdict, "loads").sentence
+    unknown = CONSERVES.model_copy(update={"unknown": True})
+    untold = candidate.model_copy(update={"checks": (unknown,)})
+    assert judge(untold, old, new, policy(withholding_checks=["conserves-energy"])).passed
+    misspelt = judge(candidate, old, new, policy(withholding_checks=["conserves-enrgy"]))
+    assert "tells of no check 'conserves-enrgy'" in rule(misspelt, "loads").sentence
+    assert not misspelt.passed
 
 
 def test_missing_numbers_never_pass() -> None:

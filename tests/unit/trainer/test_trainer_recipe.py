@@ -39,8 +39,8 @@ def work(parent: Path | None = None) -> Work:
 def test_every_preset_of_ours_is_valid_and_spans_the_periodic_table(name: str) -> None:
     preset = load_preset(PRESETS, name)
     assert preset.model.shared_dict["type_map"] == list(SYMBOLS)
-    for section in preset.model.branch.values():
-        assert not isinstance(section, str) or section in preset.model.shared_dict
+    for key, section in preset.model.branch.items():
+        assert key == "type" or not isinstance(section, str) or section in preset.model.shared_dict
 
 
 def test_a_recipe_trains_each_branch_on_its_own_frames_with_its_weight() -> None:
@@ -64,6 +64,14 @@ def test_growth_starts_lower_than_a_first_round() -> None:
     folders = {"silicon": Path("a"), "water": Path("b")}
     first, growth = render(work(), folders), render(work(Path("parent.pt")), folders)
     assert growth["learning_rate"]["start_lr"] < first["learning_rate"]["start_lr"]
+
+
+def test_after_an_attempt_that_diverged_every_rate_is_halved_and_nothing_else_changes() -> None:
+    folders = {"silicon": Path("a"), "water": Path("b")}
+    usual, lower = render(work(), folders), render(work().model_copy(update={"learning_rate_factor": 0.5}), folders)
+    for rate in ("start_lr", "stop_lr"):
+        assert lower["learning_rate"].pop(rate) == usual["learning_rate"].pop(rate) / 2
+    assert lower == usual
 
 
 def test_a_widened_case_embedding_overrules_the_preset_and_leaves_it_unchanged() -> None:

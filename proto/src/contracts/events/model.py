@@ -45,6 +45,7 @@ class ModelPublished(Event):
     branches: tuple[BranchError, ...]
     standard_score: float = Field(description="E of the standard dataset: 0 is DFT, 1 a composition-only baseline")
     rules: tuple[RuleResult, ...]
+    checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     preset: str
     wall_seconds: float = Field(ge=0)
 

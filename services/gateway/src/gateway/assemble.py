@@ -350,6 +350,7 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
         ),
         branches=event.branches,
         rules=event.rules,
+        checks=event.checks,
         standard_score=event.standard_score,
         wall_seconds=event.wall_seconds,
         aliases=("latest",) if latest else (),

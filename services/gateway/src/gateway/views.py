@@ -296,6 +296,7 @@ class ModelView(Frozen):
     files: tuple[ModelFileView, ...]
     branches: tuple[BranchError, ...]
     rules: tuple[RuleResult, ...]
+    checks: tuple[RuleResult, ...]
     standard_score: float
     wall_seconds: float
     aliases: tuple[str, ...]

@@ -9,6 +9,9 @@ from uuid import UUID
 from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
 from contracts.events import ModelFile
 
+NOT_FINITE = "not-finite"
+"""The rule of an attempt whose training diverged."""
+
 LATEST = "latest"
 """The alias that every publication moves, and from which the next round grows."""
 
@@ -190,6 +193,8 @@ class Round:
     worker: str | None
     failures: int
     """Attempts that were lost or failed; a lease that was handed back is not one."""
+    divergences: int
+    """Attempts in which training itself went astray. A lower learning rate is tried once."""
     step: int
     reported_step: int | None
     """Last step that this attempt reported."""
@@ -197,6 +202,11 @@ class Round:
     model_version: str | None
     planned_at: datetime
     ended_at: datetime | None
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the next attempt multiplies the preset's learning rate with."""
+        return 0.5 if self.divergences else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +262,8 @@ class Model:
     files: tuple[ModelFile, ...]
     """What anyone may download."""
     rules: tuple[RuleResult, ...]
+    checks: tuple[RuleResult, ...]
+    """What a fresh process found out about the files."""
     standard_score: float
     contributors: tuple[str, ...]
     branches: tuple[ModelBranch, ...]
@@ -318,6 +330,6 @@ def stale(round_: Round, fence: int) -> StaleFence:
     return StaleFence(f"round {round_.round_id}: {why}; drop this round and lease again")
 
 
-def may_retry(failures: int, max_attempts: int, retryable: bool = True) -> bool:
-    """Whether a round is offered again after its `failures`-th failed attempt."""
-    return retryable and failures < max_attempts
+def may_retry(failures: int, max_attempts: int, retryable: bool = True, divergences: int = 0) -> bool:
+    """Whether a round is offered again after its `failures`-th failed attempt, `divergences` of which diverged."""
+    return retryable and failures < max_attempts and divergences <= 1

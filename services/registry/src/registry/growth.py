@@ -185,6 +185,7 @@ class Growth:
             manifest=full,
             files=(*offered, ModelFile(name="manifest.json", blob=public, kind="manifest")),
             rules=verdict.rules,
+            checks=manifest.checks,
             standard_score=standard_score,
             contributors=contributors(submission.branches),
             branches=branches,

@@ -63,6 +63,10 @@ class GrowthPolicy(BaseModel):
     remembered_max_rise: float = Field(
         ge=0, description="no old branch's held-out force RMSE rises by more than this fraction"
     )
+    withholding_checks: tuple[str, ...] = Field(
+        default=(),
+        description="checks of the files that withhold a model beside those that always do, e.g. 'conserves-energy'",
+    )
 
     confidence: float = Field(default=0.95, gt=0, lt=1, description="of the intervals shown with the numbers")
     bootstrap_draws: int = Field(default=1000, ge=1, description="draws of held-out frames behind an interval")
@@ -124,7 +128,7 @@ def judge(manifest: ModelManifest, old: Sequence[str], new: Sequence[str], polic
         judge_learned(manifest, new, policy, evidence),
         standard,
         judge_remembered(manifest, old, policy, evidence),
-        judge_loads(manifest.verification),
+        judge_loads(manifest, policy),
     )
     return Verdict(rules, score)
 
@@ -220,9 +224,19 @@ def judge_standard(
     return RuleResult(rule="standard", passed=passed, sentence=sentence, numbers=numbers), everything
 
 
-def judge_loads(verification: RuleResult) -> RuleResult:
-    """loads: the artifact, opened in a fresh process, reproduces the trainer's predictions."""
-    return verification.model_copy(update={"rule": "loads"})
+def judge_loads(manifest: ModelManifest, policy: GrowthPolicy) -> RuleResult:
+    """loads: opened in a fresh process, the files are what was trained, and hold what the policy asks of them too."""
+    found = manifest.verification.model_copy(update={"rule": "loads"})
+    checks = {check.rule: check for check in manifest.checks}
+    asked = [checks.get(name, _not_told(name)) for name in policy.withholding_checks]
+    broken = [check.sentence for check in asked if not check.passed and not check.unknown]
+    if found.passed and broken:
+        return found.model_copy(update={"passed": False, "sentence": " ".join((found.sentence, *broken))})
+    return found
+
+
+def _not_told(name: str) -> RuleResult:
+    return RuleResult(rule=name, passed=False, sentence=f"The trainer tells of no check {name!r}.")
 
 
 def score(branches: Iterable[tuple[BranchError, BranchManifest]]) -> float:

@@ -86,7 +86,9 @@ class Plans(Rounds, Protocol):
 
     async def set_step(self, conn: Connection, round_id: UUID, step: int) -> None: ...
 
-    async def offer_again(self, conn: Connection, round_id: UUID, failures: int, reason: str) -> None: ...
+    async def offer_again(
+        self, conn: Connection, round_: Round, failures: int, reason: str, divergences: int | None = None
+    ) -> None: ...
 
     async def add_checkpoint(
         self, conn: Connection, round_id: UUID, fence: int, checkpoint: StoredCheckpoint

@@ -186,6 +186,7 @@ def published_manifest(
         branches=tuple(_published_branch(one, described[one.branch.name]) for one in branches),
         contributors=contributors(one.branch for one in branches),
         rules=rules,
+        checks=manifest.checks,
         standard_score=standard_score,
         steps=manifest.steps,
         wall_seconds=manifest.wall_seconds,
@@ -233,6 +234,7 @@ def model_published(model: Model, wall_seconds: float) -> ModelPublished:
         ),
         standard_score=model.standard_score,
         rules=model.rules,
+        checks=model.checks,
         preset=model.preset,
         wall_seconds=wall_seconds,
     )

@@ -100,7 +100,8 @@ update rounds set step = %(step)s, reported_step = %(step)s where round_id = %(r
 -- name: offer_again
 -- The attempt ended without a candidate: the round waits for a worker.
 update rounds
-set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, reason = %(reason)s
+set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, divergences = %(divergences)s,
+    reason = %(reason)s
 where round_id = %(round_id)s
 
 -- name: end_round
@@ -152,10 +153,10 @@ update rounds set collected = true where round_id = %(round_id)s
 
 -- name: insert_model
 -- A published version.
-insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules,
+insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules, checks,
                     standard_score, contributors, published_at)
 values (%(version)s, %(major)s, %(minor)s, %(parent_version)s, %(round_id)s, %(preset)s, %(manifest)s, %(files)s,
-        %(rules)s, %(standard_score)s, %(contributors)s, %(published_at)s)
+        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s)
 
 -- name: set_branch_errors
 -- Held-out errors of one branch of a published model.

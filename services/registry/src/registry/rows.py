@@ -77,6 +77,7 @@ def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdr
         manifest=BlobRef.model_validate(row["manifest"]),
         files=tuple(ModelFile.model_validate(one) for one in row["files"]),
         rules=tuple(RuleResult.model_validate(one) for one in row["rules"]),
+        checks=tuple(RuleResult.model_validate(one) for one in row["checks"]),
         standard_score=row["standard_score"],
         contributors=tuple(row["contributors"]),
         branches=tuple(

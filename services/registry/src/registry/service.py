@@ -23,6 +23,7 @@ from registry import ports
 from registry.announcing import announce
 from registry.domain import (
     LATEST,
+    NOT_FINITE,
     Beat,
     Branch,
     DatasetState,
@@ -235,7 +236,7 @@ class Rounds:
         paused = await self._store.pause_reason(conn)
         if paused is not None:
             rule, reason = PAUSED, f"growth is paused ({paused}); the round goes on from its newest checkpoint later"
-        await self._store.offer_again(conn, round_id, round_.failures, reason)
+        await self._store.offer_again(conn, round_, round_.failures, reason)
         ended = TrainingFailed(round_id=round_id, attempt=fence, rule=rule, reason=reason, will_retry=True)
         await announce(conn, round_, ended)
         log.info("round-handed-back", round=str(round_id), fence=fence, reason=reason)
@@ -258,9 +259,10 @@ class Rounds:
         # A worker that died after it had stored new work did not die of the round: counting starts again.
         advanced = await self._store.stored_checkpoint(conn, round_.round_id, round_.fence)
         failures = 1 if advanced else round_.failures + 1
-        will_retry = may_retry(failures, self._policy.max_attempts, retryable)
+        divergences = round_.divergences + (rule == NOT_FINITE)
+        will_retry = may_retry(failures, self._policy.max_attempts, retryable, divergences)
         if will_retry:
-            await self._store.offer_again(conn, round_.round_id, failures, reason)
+            await self._store.offer_again(conn, round_, failures, reason, divergences)
         else:
             await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason, failures=failures)
             await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)

@@ -156,9 +156,18 @@ class Store(OperatorStore):
     async def set_step(self, conn: Connection, round_id: UUID, step: int) -> None:
         await self._queries.execute(conn, "set_step", round_id=round_id, step=step)
 
-    async def offer_again(self, conn: Connection, round_id: UUID, failures: int, reason: str) -> None:
+    async def offer_again(
+        self, conn: Connection, round_: Round, failures: int, reason: str, divergences: int | None = None
+    ) -> None:
         """The round waits for a worker again."""
-        await self._queries.execute(conn, "offer_again", round_id=round_id, failures=failures, reason=reason)
+        await self._queries.execute(
+            conn,
+            "offer_again",
+            round_id=round_.round_id,
+            failures=failures,
+            divergences=round_.divergences if divergences is None else divergences,
+            reason=reason,
+        )
 
     async def end_round(
         self,
@@ -234,6 +243,7 @@ class Store(OperatorStore):
             manifest=json_of(model.manifest),
             files=json_list(model.files),
             rules=json_list(model.rules),
+            checks=json_list(model.checks),
             standard_score=model.standard_score,
             contributors=list(model.contributors),
             published_at=model.published_at,

@@ -114,6 +114,7 @@ def to_lease(lease: Lease) -> fleet.Lease:
         ),
         resume_from=fleet.StoredCheckpoint(blob=to_blob(resume.blob), step=resume.step) if resume else None,
         traceparent=round_.traceparent or "",
+        learning_rate_factor=round_.learning_rate_factor,
     )
 
 
@@ -156,6 +157,7 @@ def to_model(model: Model) -> registry.Model:
         retired_reason=model.retired_reason or "",
         withdrawn_datasets=model.withdrawn_datasets,
         withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
+        checks=_to_rules(model.checks),
     )
 
 

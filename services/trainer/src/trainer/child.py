@@ -5,6 +5,7 @@ worker can start it early, and seconds of imports do not add to a contributor's 
 """
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -16,6 +17,30 @@ from trainer.work import Failed, Message, Ready
 
 _PR_SET_PDEATHSIG = 1
 Emit = Callable[[Message], None]
+
+CRASHED = "crashed"
+OUT_OF_MEMORY = "out-of-memory"
+_DISK_FULL = "disk-full"
+_ERRNOS = {_DISK_FULL: (errno.ENOSPC, errno.EDQUOT), OUT_OF_MEMORY: (errno.ENOMEM,)}
+# What libraries say, in lower case. Many wrap what the system told them, so that its number is lost.
+_CAUSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        OUT_OF_MEMORY,
+        ("memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory"),
+        "training needs more memory than this worker has ({text}); a larger worker may manage",
+    ),
+    (
+        _DISK_FULL,
+        # The last two: torch, when a checkpoint was cut short.
+        ("no space left on device", "disk quota exceeded", "file write failed", "unexpected pos"),
+        "the disk of this worker is full ({text}); free some space or lower POTLUCK_TRAINER_CACHE_BYTES",
+    ),
+    (
+        "device-failed",
+        ("cuda error", "cudnn error", "cublas error", "nccl error", "hip error"),
+        "the GPU of this worker does not work as it should ({text}); another worker may manage",
+    ),
+)
 
 
 def die_with_parent(parent: int) -> None:
@@ -50,15 +75,19 @@ def folder_from_stdin(emit: Emit) -> Path | None:
     return Path(line) if line else None
 
 
-def explained(error: BaseException) -> Failed:
+def explained(error: BaseException, who: str = "the training program ended with") -> Failed:
     """The rule that stands for an error, in words that reach the contributor's page."""
-    text = f"{type(error).__name__}: {error}"
     if isinstance(error, AttemptFailed):
         return Failed(rule=error.rule, reason=str(error), retryable=error.retryable)
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        reason = f"training needs more memory than this worker has ({text}); a larger worker may manage"
-        return Failed(rule="out-of-memory", reason=reason, retryable=True)
-    return Failed(rule="crashed", reason=f"the training program ended with {text}", retryable=True)
+    text = f"{type(error).__name__}: {error}"
+    for rule, signs, reason in _CAUSES:
+        if any(sign in text.lower() for sign in signs) or _errno(error) in _ERRNOS.get(rule, ()):
+            return Failed(rule=rule, reason=reason.format(text=text), retryable=True)
+    return Failed(rule=CRASHED, reason=f"{who} {text}", retryable=True)
+
+
+def _errno(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
 
 
 class AttemptFailed(Exception):

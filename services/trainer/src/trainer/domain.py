@@ -46,6 +46,8 @@ class Lease:
     """Of the parent: their datasets were withdrawn."""
     resume_from: Checkpoint | None
     traceparent: str | None
+    learning_rate_factor: float = 1.0
+    """Less than 1 after an attempt that diverged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ def _lease(lease: pb.Lease) -> Lease:
         left_out_branches=tuple(spec.left_out_branches),
         resume_from=Checkpoint(_ref(resume.blob), resume.step) if lease.HasField("resume_from") else None,
         traceparent=lease.traceparent or None,
+        learning_rate_factor=lease.learning_rate_factor or 1.0,
     )
 
 

@@ -48,6 +48,7 @@ class Preparation:
                 seed=(lease.seed + lease.attempt - 1) % _LARGEST_SEED,
                 parent=PARENT_FILE if lease.parent_manifest else None,
                 resume_from=RESUME_FILE if lease.resume_from else None,
+                learning_rate_factor=lease.learning_rate_factor,
                 branches=tuple(branches),
                 left_out_branches=lease.left_out_branches,
             )

@@ -13,6 +13,8 @@ from dpa.environment import environment
 from kit.logs import get_logger
 from pydantic import ValidationError
 
+from trainer.child import CRASHED, OUT_OF_MEMORY, AttemptFailed
+from trainer.memory import kernel_kills
 from trainer.work import MESSAGE, Message, Ready
 
 log = get_logger(__name__)
@@ -31,6 +33,7 @@ class Child:
         self._process = process
         self._errors: deque[str] = deque(maxlen=STDERR_LINES)
         self._drain = asyncio.create_task(self._read_errors())
+        self._kills = kernel_kills()
 
     @classmethod
     async def start(cls, module: str, threads: int) -> "Child":
@@ -57,13 +60,19 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def last_words(self) -> str:
-        """How it ended, with the end of what it wrote to standard error."""
+    def failure(self) -> AttemptFailed:
+        """Why it ended without a word, with the end of what it wrote to standard error."""
         code = self._process.returncode
         how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        rule = CRASHED
         if code == -signal.SIGKILL:
-            how += " (the kernel does that when memory runs out)"
-        return "\n".join([f"{self._module} ended with {how}", *self._errors])
+            kills = kernel_kills()
+            if kills is not None and self._kills is not None and kills > self._kills:
+                rule = OUT_OF_MEMORY
+                how += ": the kernel killed it because memory ran out; a larger worker may manage"
+            else:
+                how += " (the kernel does that when memory runs out)"
+        return AttemptFailed(rule, "\n".join([f"{self._module} ended with {how}", *self._errors]), retryable=True)
 
     async def work(self, folder: Path) -> AsyncGenerator[Message]:
         """Give it its folder and yield what it says until it ends."""

@@ -8,6 +8,7 @@ from typing import Any
 from trainer.work import Work
 
 RECIPE_FILE = "input.json"
+_RATES = ("start_lr", "stop_lr")
 
 
 def render(work: Work, train: Mapping[str, Path], case_dimension: int | None = None) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def render(work: Work, train: Mapping[str, Path], case_dimension: int | None = N
             "shared_dict": shared,
             "model_dict": {branch.name: copy.deepcopy(preset.model.branch) for branch in branches},
         },
-        "learning_rate": copy.deepcopy(preset.learning_rate.first_round if first else preset.learning_rate.growth),
+        "learning_rate": _scaled(
+            preset.learning_rate.first_round if first else preset.learning_rate.growth, work.learning_rate_factor
+        ),
         "loss_dict": {
             branch.name: copy.deepcopy(preset.loss.with_virial if branch.has_virial else preset.loss.without_virial)
             for branch in branches
@@ -63,6 +66,11 @@ def contradictions(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:
                 yield from contradictions(value, actual.get(key), f"{path}.{key}" if path else key)
     elif wanted != actual:
         yield f"{path}: {actual!r} in the parent, {wanted!r} in the preset"
+
+
+def _scaled(learning_rate: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Every rate of deepmd's learning_rate section times `factor`; its ratios and steps as they are."""
+    return {key: value * factor if key in _RATES else copy.deepcopy(value) for key, value in learning_rate.items()}
 
 
 def _with_case_embedding(shared: dict[str, Any]) -> Iterator[dict[str, Any]]:

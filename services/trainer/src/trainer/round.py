@@ -11,7 +11,7 @@ from kit.blobs import Blobs
 from kit.logs import get_logger
 from opentelemetry import trace
 
-from trainer.child import AttemptFailed
+from trainer.child import CRASHED, AttemptFailed, explained
 from trainer.courier import Courier, persistently
 from trainer.domain import Lease, LeaseLost, RegistryAway, RegistryRefused, Report, Verdict
 from trainer.fleet import Fleet
@@ -93,8 +93,8 @@ class RoundRun:
             raise
         except Exception as error:
             log.exception("attempt-crashed", round=str(lease.round_id))
-            reason = f"the worker could not carry the round out: {error!r}"
-            await persistently("fail", partial(fleet.fail, lease, "crashed", reason, retryable=True))
+            failed = explained(error, "the worker could not carry the round out:")
+            await persistently("fail", partial(fleet.fail, lease, failed.rule, failed.reason, retryable=True))
         return None
 
     async def _candidate(self) -> Verdict:
@@ -124,7 +124,7 @@ class RoundRun:
             finally:
                 stopper.cancel()
             self._check_stop()
-            raise AttemptFailed("crashed", engine.last_words(), retryable=True)
+            raise engine.failure()
         finally:
             await engine.kill()
 
@@ -144,6 +144,9 @@ class RoundRun:
                 await self._courier.flush()
                 raise StoppedOnRequest
             case Failed():
+                if message.retryable:
+                    # The next attempt goes on from the last good checkpoint: it may still be on its way.
+                    await self._courier.flush()
                 raise AttemptFailed(message.rule, message.reason, retryable=message.retryable)
             case Done():
                 return True
@@ -164,10 +167,12 @@ class RoundRun:
                     if isinstance(message, Verified):
                         return message
                     if isinstance(message, Failed):
+                        if message.rule != CRASHED:  # of this machine, not of the model
+                            raise AttemptFailed(message.rule, message.reason, retryable=message.retryable)
                         # It does not load: that is the answer, and the growth policy shows it.
                         sentence = f"The model does not load in a fresh process: {message.reason}"
                         return Verified(passed=False, sentence=sentence, numbers={})
-            raise AttemptFailed("crashed", child.last_words(), retryable=True)
+            raise child.failure()
         finally:
             await child.kill()
 

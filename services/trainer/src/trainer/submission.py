@@ -41,6 +41,7 @@ async def store_candidate(
         verification=RuleResult(
             rule=LOADS_RULE, passed=verified.passed, sentence=verified.sentence, numbers=verified.numbers
         ),
+        checks=verified.checks,
         steps=outcome.steps,
         wall_seconds=outcome.wall_seconds,
         versions=outcome.versions,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from contracts.artifacts import HeldOutFrames
-from contracts.base import BranchError
+from contracts.base import BranchError, RuleResult
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trainer.preset import Preset
@@ -47,6 +47,9 @@ class Work(_Message):
     seed: int = Field(ge=0)
     parent: Path | None = Field(description="the parent's training checkpoint; none: the first model")
     resume_from: Path | None = Field(description="checkpoint of an earlier attempt")
+    learning_rate_factor: float = Field(
+        default=1, gt=0, le=1, description="multiplies the preset's; less than 1: an earlier attempt diverged"
+    )
     branches: tuple[WorkBranch, ...] = Field(min_length=1)
     left_out_branches: tuple[BranchName, ...] = Field(
         default=(), description="branches of the parent that are removed: their datasets were withdrawn"
@@ -111,6 +114,7 @@ class Verified(_Message):
     passed: bool
     sentence: str
     numbers: dict[str, float]
+    checks: tuple[RuleResult, ...] = ()
 
 
 Message = Annotated[

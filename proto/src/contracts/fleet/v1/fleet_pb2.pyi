@@ -142,11 +142,14 @@ class Lease(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     RESUME_FROM_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    LEARNING_RATE_FACTOR_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
     attempt: _builtins.int
     traceparent: _builtins.str
     """W3C trace context of the upload that caused the round."""
+    learning_rate_factor: _builtins.float
+    """Multiplies the preset's learning rate: 0.5 after an attempt that ended as not-finite. 0 means 1."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -165,10 +168,11 @@ class Lease(_message.Message):
         spec: Global___RoundSpec | None = ...,
         resume_from: Global___StoredCheckpoint | None = ...,
         traceparent: _builtins.str = ...,
+        learning_rate_factor: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resume_from", b"resume_from", "spec", b"spec", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "fence", b"fence", "resume_from", b"resume_from", "round_id", b"round_id", "spec", b"spec", "traceparent", b"traceparent", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "fence", b"fence", "learning_rate_factor", b"learning_rate_factor", "resume_from", b"resume_from", "round_id", b"round_id", "spec", b"spec", "traceparent", b"traceparent", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -537,7 +541,7 @@ class FailRequest(_message.Message):
     round_id: _builtins.str
     fence: _builtins.int
     rule: _builtins.str
-    """Stable id, e.g. "not-finite", "out-of-memory", "crashed", "data-unreadable"."""
+    """Stable id, e.g. "not-finite", "out-of-memory", "disk-full", "crashed", "data-unreadable"."""
     reason: _builtins.str
     retryable: _builtins.bool
     """Another attempt may help."""

@@ -319,6 +319,7 @@ class Model(_message.Message):
     RETIRED_REASON_FIELD_NUMBER: _builtins.int
     WITHDRAWN_DATASETS_FIELD_NUMBER: _builtins.int
     WITHDRAWN_ANCESTRAL_DATASETS_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     parent_version: _builtins.str
     preset: _builtins.str
@@ -349,6 +350,12 @@ class Model(_message.Message):
     def retired(self) -> _timestamp_pb2.Timestamp:
         """Absent while it is in use. No alias points to a retired version."""
 
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """What a fresh process found out about the files: predictions repeated, symmetries, conserved energy. One that
+        does not hold was no reason to withhold the version; the growth policy says which are.
+        """
+
     def __init__(
         self,
         *,
@@ -367,10 +374,11 @@ class Model(_message.Message):
         retired_reason: _builtins.str = ...,
         withdrawn_datasets: _builtins.int = ...,
         withdrawn_ancestral_datasets: _builtins.int = ...,
+        checks: _abc.Iterable[Global___Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "published", b"published", "retired", b"retired"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "contributors", b"contributors", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "retired", b"retired", "retired_reason", b"retired_reason", "rules", b"rules", "standard_score", b"standard_score", "version", b"version", "withdrawn_ancestral_datasets", b"withdrawn_ancestral_datasets", "withdrawn_datasets", b"withdrawn_datasets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "checks", b"checks", "contributors", b"contributors", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "retired", b"retired", "retired_reason", b"retired_reason", "rules", b"rules", "standard_score", b"standard_score", "version", b"version", "withdrawn_ancestral_datasets", b"withdrawn_ancestral_datasets", "withdrawn_datasets", b"withdrawn_datasets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,6 +24,7 @@ from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
 from trainer.engine.frames import BranchFrames, load, spaced
 from trainer.engine.growth import Grown, described, grow
 from trainer.engine.session import Session, Stop, build
+from trainer.engine.watch import LossWatch
 from trainer.recipe import RECIPE_FILE, contradictions, render
 from trainer.work import OUTCOME_FILE, WORK_FILE, BranchOutcome, Done, Outcome, Progress, Started, Stopped, Work
 
@@ -64,7 +65,7 @@ class Attempt:
         self._emit(Started(step=self._reached, device=str(DEVICE)))
         if grown is not None and work.resume_from is None:
             self._report_start(grown)
-        session = Session(trainer, work.preset, frames, self._emit, self._stop)
+        session = Session(trainer, work.preset, frames, LossWatch(work.learning_rate_factor), self._emit, self._stop)
         checkpoint = session.run()
         self._reached = work.total_steps
         self._stop_if_told()

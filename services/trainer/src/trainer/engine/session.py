@@ -9,7 +9,6 @@ import torch
 from contracts.base import BranchError
 from deepmd.pt.entrypoints.main import get_trainer
 from deepmd.pt.utils.dataloader import setup_seed
-from deepmd.pt.utils.env import DEVICE
 from deepmd.pt.utils.multi_task import preprocess_shared_params
 from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
@@ -20,13 +19,12 @@ from frames.frame import Frame
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, spaced
+from trainer.engine.watch import LossWatch
 from trainer.preset import Preset
 from trainer.work import Progress, Saved
 
 CHECKPOINT_FOLDER = Path("checkpoints")
 KEPT_CHECKPOINTS = 3
-# Asking a GPU whether the loss is finite makes it wait, so there it is asked less often.
-_LOSS_CHECK_EVERY = 1 if DEVICE.type == "cpu" else 20
 
 
 class Stop(Exception):
@@ -40,8 +38,7 @@ def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restar
     """
     # LMDB branches never seed torch or numpy themselves.
     setup_seed([0, seed])
-    recipe["model"], links = preprocess_shared_params(recipe["model"])
-    config = normalize(update_deepmd_input(recipe, warning=False), multi_task=True)
+    config, links = checked(recipe)
     # deepmd 3.2.0 reads the LMDB sampler's seed from here, and its argument check forbids it in the file.
     for position, data in enumerate(config["training"]["data_dict"].values()):
         data["seed"] = seed + position
@@ -53,11 +50,23 @@ def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restar
     )
 
 
+def checked(recipe: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The recipe with deepmd's defaults, and what its branches share. Raises what deepmd's own checker raises."""
+    recipe["model"], links = preprocess_shared_params(recipe["model"])
+    return normalize(update_deepmd_input(recipe, warning=False), multi_task=True), links
+
+
 class Session:
     """Runs a trainer to its last step. Between steps it evaluates, saves and looks whether it must stop."""
 
     def __init__(
-        self, trainer: Any, preset: Preset, frames: dict[str, BranchFrames], emit: Emit, stop: Callable[[], bool]
+        self,
+        trainer: Any,
+        preset: Preset,
+        frames: dict[str, BranchFrames],
+        watch: LossWatch,
+        emit: Emit,
+        stop: Callable[[], bool],
     ) -> None:
         self._trainer = trainer
         self._preset = preset
@@ -67,8 +76,9 @@ class Session:
         self._stop = stop
         self._step = int(trainer.start_step)
         self._saved_step = -1
+        self._save_due = False
+        self._watch = watch
         self._seen_frames = 0
-        self._loss: tuple[str, torch.Tensor] | None = None
         self._clock = time.monotonic()
         self._clock_step = self._step
         self._clock_frames = 0
@@ -79,8 +89,12 @@ class Session:
 
     def run(self) -> Path:
         """Train; returns the final checkpoint. Raises Stop, AttemptFailed ('not-finite')."""
-        self._trainer.run()
-        self._check_loss()
+        try:
+            self._trainer.run()
+        except RuntimeError:
+            # deepmd refuses to write its own last checkpoint after a gradient that was no number.
+            self._check_weights()
+            raise
         self._report()
         return self._save()
 
@@ -91,15 +105,16 @@ class Session:
 
     def _before_step(self, branch: str) -> Any:
         """deepmd asks for a batch at the beginning of each step: `self._step` steps are complete."""
-        if self._step % _LOSS_CHECK_EVERY == 0:
-            self._check_loss()
+        self._watch.check()
         if self._stop():
-            self._save()
+            if self._watch.calm:
+                self._save()
             raise Stop
         if self._step > self._trainer.start_step:
             if self._step % self._preset.evaluate_every == 0:
                 self._report()
-            if self._step % self._preset.checkpoint_every == 0:
+            self._save_due |= self._step % self._preset.checkpoint_every == 0
+            if self._save_due and self._watch.calm:
                 self._save()
         self._step += 1
         return self._next_batch(branch)
@@ -107,18 +122,10 @@ class Session:
     def _after_forward(self, module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> None:
         if module.training:
             self._seen_frames += int(kwargs["coord"].shape[0])
-            self._loss = kwargs["task_key"], output[1].detach()
-
-    def _check_loss(self) -> None:
-        if self._loss is None or bool(torch.isfinite(self._loss[1])):
-            return
-        reason = (
-            f"the loss of branch {self._loss[0]} stopped being a number at step {self._step}: "
-            "a label of its dataset is not finite, or the learning rate is too high"
-        )
-        raise AttemptFailed("not-finite", reason, retryable=True)
+            self._watch.add(self._step, kwargs["task_key"], output[1], kwargs["label"])
 
     def _report(self) -> None:
+        self._watch.check(wait=True)
         elapsed = max(time.monotonic() - self._clock, 1e-6)
         done = max(self._step - self._clock_step, 1)
         rate = (self._seen_frames - self._clock_frames) / elapsed
@@ -136,19 +143,31 @@ class Session:
         self._clock, self._clock_step, self._clock_frames = time.monotonic(), self._step, self._seen_frames
 
     def _errors(self) -> list[BranchError]:
-        return [measure(name, self.predict(name, frames), frames).error for name, frames in self._watched.items()]
+        try:
+            return [measure(name, self.predict(name, frames), frames).error for name, frames in self._watched.items()]
+        except AttemptFailed as error:
+            raise self._watch.failure(str(error), self._watch.suspect()) from error
+
+    def _check_weights(self) -> None:
+        """A gradient may overflow though the loss does not: nobody must go on from such weights."""
+        self._watch.check(wait=True)
+        finite = [torch.isfinite(weights).all() for weights in self._trainer.wrapper.parameters()]
+        if not bool(torch.stack(finite).all()):
+            found = f"weights stopped being numbers before step {self._step}"
+            raise self._watch.failure(found, self._watch.suspect())
 
     def _save(self) -> Path:
         path = CHECKPOINT_FOLDER / f"step-{self._step:09d}.pt"
         if self._saved_step == self._step:
             return path
-        self._check_loss()
+        self._check_weights()
         CHECKPOINT_FOLDER.mkdir(exist_ok=True)
         partial = path.with_suffix(".partial")
         # deepmd stores the last step; ours is the number of complete steps, from which a restart goes on.
         self._trainer.save_model(partial, lr=self._trainer.lr_schedule.value(self._step), step=self._step)
         partial.replace(path)
         self._saved_step = self._step
+        self._save_due = False
         self._emit(Saved(step=self._step, path=path))
         for old in sorted(CHECKPOINT_FOLDER.glob("step-*.pt"))[:-KEPT_CHECKPOINTS]:
             old.unlink()
