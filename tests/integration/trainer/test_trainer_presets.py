@@ -71,7 +71,7 @@ def test_deepmd_builds_what_the_preset_says(name: str, tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_another_architecture_is_trained_frozen_and_verified_by_the_same_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

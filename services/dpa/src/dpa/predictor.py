@@ -107,7 +107,8 @@ class _Tap:
 
     def __init__(self, model: Any) -> None:
         self._caught: list[torch.Tensor] | None = None
-        if not isinstance(model, torch.jit.ScriptModule):
+        # A frozen model has no Python of its own: .pth is a script, of .pt2 there is only the compiled program.
+        if model is not None and not isinstance(model, torch.jit.ScriptModule):
             network = model.get_descriptor()
             if isinstance(network, torch.nn.Module):
                 network.register_forward_hook(self._catch)
