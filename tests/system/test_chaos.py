@@ -332,7 +332,9 @@ def test_no_fact_was_told_twice(aftermath: Aftermath) -> None:
 
 def test_every_fact_reached_the_read_tables_once(aftermath: Aftermath) -> None:
     handled = [str(row["event_id"]) for row in aftermath.tables["gateway.inbox"]]
-    assert sorted(handled) == sorted(event.id for event in aftermath.events)
+    # How far a reading is, is no fact: each word of it replaces the one before, and none is kept.
+    facts = [event.id for event in aftermath.events if event.type != "potluck.dataset.reading.v1"]
+    assert sorted(handled) == sorted(facts)
     assert aftermath.dead_letters == []
 
 

@@ -368,6 +368,9 @@ async def test_places_in_the_queue_are_told_without_an_id(site: Site, mei: Membe
         assert snapshot.data["queue"]["position"] == 2
         await handled(site, outside, rejected(first))
         (event,) = await take(events, 1)
+        if event.data["queue"]["position"] == 2:
+            # A place that was told while the stream began may be told again.
+            (event,) = await take(events, 1)
         assert event.id == ""
         assert event.data["queue"] == place("check", 1)
 
