@@ -1,7 +1,7 @@
 """The whole dry run: pack, read, judge; and what the platform would say."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -16,6 +16,7 @@ from metric.domain.coverage import Prediction
 from metric.domain.run_settings import RunSettings
 from metric.judging import CurrentModel, Judge, LoadedModel, Task, Verdict
 from metric.prediction import PredictionPool
+from potluck import resources, wording
 
 from potluck_check.asking import Asked
 from potluck_check.packing import packed
@@ -57,7 +58,11 @@ async def check(wanted: Wanted, folder: Path, save: Path | None, say: Callable[[
         say("packing")
     archive = packed(wanted.source, folder)
     say("starting")
-    event = await read(archive, wanted.format, wanted.declared, blobs, folder, lambda progress: say(_how_far(progress)))
+
+    def tell(progress: Progress) -> None:
+        say(wording.progress(resources.Progress(**asdict(progress))))
+
+    event = await read(archive, wanted.format, wanted.declared, blobs, folder, tell)
     if isinstance(event, DatasetRejected):
         return Answer("rejected", rejected=event)
     say("checking every frame")
@@ -102,13 +107,3 @@ async def _save(verdict: Verdict, blobs: Blobs, folder: Path) -> None:
     report = verdict.report
     for name, ref in {**report.pictures, **report.tables, "report.json": verdict.blob}.items():
         (folder / name).write_bytes(await blobs.get_bytes(ref.key))
-
-
-def _how_far(progress: Progress) -> str:
-    """'parsing: 120 of 400 calculations, 3,200 frames, about 40 s left'."""
-    parts = [f"{progress.files:,} files"]
-    if progress.calculations:
-        parts = [f"{progress.parsed:,} of {progress.calculations:,} calculations", f"{progress.frames:,} frames"]
-    if progress.eta_seconds is not None:
-        parts.append(f"about {progress.eta_seconds:.0f} s left")
-    return f"{progress.step}: {', '.join(parts)}"

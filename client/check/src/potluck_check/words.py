@@ -4,6 +4,7 @@ from typing import Any
 
 from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import LevelOfTheory, RuleResult, SetAside
+from potluck import resources, wording
 from rich.markup import escape
 
 from potluck_check.asking import Asked
@@ -106,8 +107,7 @@ def _rule(rule: RuleResult) -> str:
 def _set_aside(entries: tuple[SetAside, ...]) -> list[str]:
     told = []
     for one in entries[:_LISTED]:
-        frame = f", frame {one.frame}" if one.frame is not None else ""
-        told.append(f"  set aside: {escape(one.path)}{frame}: {escape(one.reason)} → {escape(one.remedy)}")
+        told.append(f"  {escape(wording.set_aside(resources.SetAside(**one.model_dump())))}")
     if len(entries) > _LISTED:
         told.append(f"  … and {len(entries) - _LISTED:,} more: --json lists them all")
     return told

@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from potluck import wording
+from potluck.cli.fetching import fetched
 from potluck.cli.options import AsJson, Folder, Server, connect
-from potluck.cli.output import out, print_json, transfer_bar
+from potluck.cli.output import out, print_json
 from potluck.errors import PotluckError
 from potluck.resources import Model, ModelFile
 
@@ -56,17 +57,7 @@ def download(
     """Fetch a model's files; continues where it broke off, and checks every SHA-256."""
     with connect(server) as client:
         model = client.model(version)
-        with transfer_bar(quiet=as_json) as bar:
-            paths = []
-            for one in _chosen(model, file or []):
-                task = bar.add_task(one.name, total=one.size)
-                paths.append(
-                    client.download(
-                        one,
-                        folder,
-                        lambda have, _, task=task: bar.update(task, completed=have),  # type: ignore[misc]
-                    )
-                )
+        paths = fetched(client, _chosen(model, file or []), folder, quiet=as_json)
     if as_json:
         return print_json([str(path) for path in paths])
     for path in paths:

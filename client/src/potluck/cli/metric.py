@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from potluck import wording
+from potluck.cli.fetching import fetched
 from potluck.cli.options import AsJson, Server, connect
-from potluck.cli.output import out, print_json, transfer_bar
+from potluck.cli.output import out, print_json
 from potluck.client import Client
 from potluck.errors import Exit, LocalFileError, PotluckError
 
@@ -86,17 +87,7 @@ def where(dataset: str, server: str | None) -> tuple[str, str | None]:
 
 
 def _saved(client: Client, found: dict[str, Any], folder: Path, *, quiet: bool) -> list[Path]:
-    paths = []
-    with transfer_bar(quiet=quiet) as bar:
-        for one in client.report_files(found):
-            task = bar.add_task(one.name, total=one.size)
-            paths.append(
-                client.download(
-                    one,
-                    folder,
-                    lambda have, _, task=task: bar.update(task, completed=have),  # type: ignore[misc]
-                )
-            )
+    paths = fetched(client, client.report_files(found), folder, quiet=quiet)
     path = folder / "report.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)

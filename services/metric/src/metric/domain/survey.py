@@ -36,11 +36,6 @@ class Surveyed:
     def failed(self) -> bool:
         return any(finding.level == "fail" for finding in self.findings)
 
-    @property
-    def impossible(self) -> bool:
-        """Atoms overlap or the cell is flat: no model can say anything about it."""
-        return any(one.rule == checks.MIN_DISTANCE and one.level == "fail" for one in self.findings)
-
 
 @dataclass(frozen=True, slots=True)
 class Survey:
