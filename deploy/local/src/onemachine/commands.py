@@ -1,4 +1,4 @@
-"""`up`, `status`, `down` and `operate`. Each returns the exit code."""
+"""`up`, `status`, `down`, `operate` and `people`. Each returns the exit code."""
 
 import asyncio
 import os
@@ -102,3 +102,19 @@ def operate(state: Path, arguments: Sequence[str]) -> int:
     }
     command = [sys.executable, "-m", "registry", *(arguments or ("status",))]
     return subprocess.run(command, env=inherited(os.environ, "registry", own), check=False).returncode
+
+
+def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
+    """The gateway's own command (`python -m gateway …`), with its database and the site's address."""
+    holder = StateLock(settings.state).holder()
+    if holder is None:
+        print(f"not running (state folder {settings.state.absolute()})")
+        return NOT_RUNNING
+    installation = Installation(settings)
+    own = {
+        "POTLUCK_GATEWAY_DATABASE_DSN": installation.dsn("gateway") or "",
+        "POTLUCK_GATEWAY_BLOBS_URL": installation.blobs.as_uri(),
+        "POTLUCK_GATEWAY_PUBLIC_URL": holder.address,
+    }
+    command = [sys.executable, "-m", "gateway", *(arguments or ("--help",))]
+    return subprocess.run(command, env=inherited(os.environ, "gateway", own), check=False).returncode

@@ -37,6 +37,7 @@ from pydantic import ValidationError
 
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
+from gateway.notices import Notices
 from gateway.reports import facts_of
 from gateway.store import ReportFacts, Store
 from gateway.telling import tell
@@ -60,11 +61,12 @@ RoundEvent = (
 class Projector:
     """Handlers of both durable consumers."""
 
-    def __init__(self, database: Database, store: Store, blobs: Blobs) -> None:
+    def __init__(self, database: Database, store: Store, blobs: Blobs, notices: Notices) -> None:
         self._database = database
         self._store = store
         self._tables = store.projections
         self._blobs = blobs
+        self._notices = notices
 
     async def on_event(self, event: Event, delivery: Delivery) -> None:
         """A fact of any service."""
@@ -238,6 +240,8 @@ class Projector:
             return  # an entry of another installation, or a log that is replayed into an empty database
         if before["state"] != now.state or before["held_up"]:
             await self._tables.notify(connection, QUEUE_TOPIC)
+        if before["state"] != now.state:
+            await self._notices.tell(connection, ref, now)
 
 
 def _dataset_ref(text: str) -> DatasetRef:

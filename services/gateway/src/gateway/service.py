@@ -13,11 +13,14 @@ from gateway.accounts import Accounts
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
+from gateway.identities import Identities
 from gateway.models import Models
 from gateway.reruns import Reruns
+from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.store import Store
+from gateway.tokens import Tokens
 from gateway.uploads import Uploads
 
 
@@ -28,6 +31,9 @@ class Gateway:
     settings: GatewaySettings
     blobs: Blobs
     accounts: Accounts
+    tokens: Tokens
+    identities: Identities
+    resets: Resets
     uploads: Uploads
     formats: Formats
     datasets: Datasets
@@ -40,10 +46,14 @@ class Gateway:
         spool = Spool(settings.incoming, settings.takeover_seconds)
         uploads = Uploads(database, store, blobs, spool, settings)
         formats = Formats(blobs)
+        accounts = Accounts(database, store, settings)
         return cls(
             settings=settings,
             blobs=blobs,
-            accounts=Accounts(database, store, settings),
+            accounts=accounts,
+            tokens=Tokens(database, store, accounts),
+            identities=Identities(database, store, accounts, settings),
+            resets=Resets(database, store, accounts, settings),
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, uploads, formats, settings),

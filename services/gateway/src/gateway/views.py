@@ -43,6 +43,11 @@ class PersonView(Frozen):
     email: str
     name: str
     created: datetime
+    language: str
+    mail_when_done: bool
+
+
+Scope = Literal["read", "contribute", "account"]
 
 
 class TokenView(Frozen):
@@ -50,8 +55,11 @@ class TokenView(Frozen):
 
     id: UUID
     name: str
+    scopes: tuple[Scope, ...]
     created: datetime
     last_used: datetime | None
+    expires: datetime | None
+    expired: bool
 
 
 class NewTokenView(Frozen):
@@ -60,6 +68,27 @@ class NewTokenView(Frozen):
     id: UUID
     token: str
     name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    expires: datetime | None
+
+
+class SessionView(Frozen):
+    """A browser in which somebody is signed in."""
+
+    id: UUID
+    device: str
+    created: datetime
+    last_seen: datetime
+    current: bool
+
+
+class IdentityView(Frozen):
+    """An account elsewhere that one can sign in with."""
+
+    provider: str
+    title: str
+    subject: str
     created: datetime
 
 
