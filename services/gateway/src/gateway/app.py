@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Mount
 
 from gateway import api
 from gateway.answers import problem_response
+from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
 from gateway.problems import Problem
@@ -79,6 +80,7 @@ def application(
             Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
             Middleware(SecurityHeaders),
             Middleware(SameOrigin, public_url=settings.public_url),
+            Middleware(Conditional),
         ],
     )
     app.state.gateway = gateway
