@@ -7,7 +7,7 @@ import psutil
 import pytest
 from kit.blobs import Blobs
 from trainer_fleet import FakeFleet, WorkerProcess, candidate, serving, until
-from trainer_jobs import engines, lost_finished_and_handed_back, two_branches, without_end
+from trainer_jobs import engines, finished_and_handed_back, two_branches, without_end
 
 
 @pytest.fixture
@@ -62,10 +62,6 @@ async def test_two_processes_train_one_model_and_stop_together(tmp_path: Path, f
 
 @pytest.mark.timeout(600)
 async def test_a_round_goes_to_a_job_and_its_lines_and_checkpoints_come_back(tmp_path: Path, fleet: FakeFleet) -> None:
-    async def lose(folder: Path) -> None:
-        (engine,) = engines(folder)
-        engine.kill()
-
     machine = {"batch_type": "Shell", "remote_profile": {"symlink": False}}
     told = {"machine": machine, "resources": {"cpu_per_node": 1}}
-    await lost_finished_and_handed_back(tmp_path, fleet, told, lose)
+    await finished_and_handed_back(tmp_path, fleet, told)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from one_node_slurm import missing, one_node_slurm
 from trainer_fleet import FakeFleet, until
-from trainer_jobs import engines, lost_finished_and_handed_back
+from trainer_jobs import engines, finished_and_handed_back
 
 pytestmark = pytest.mark.slurm
 
@@ -36,5 +36,5 @@ async def test_rounds_run_as_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.M
             "resources": {"number_node": 1, "cpu_per_node": min(2, os.cpu_count() or 1), "queue_name": "main"},
             "processes_per_node": 2,
         }
-        await lost_finished_and_handed_back(tmp_path, FakeFleet(ttl=10), told, lose)
+        await finished_and_handed_back(tmp_path, FakeFleet(ttl=10), told, lose)
         await until("an empty queue", lambda: not queue("%i"), seconds=60)
