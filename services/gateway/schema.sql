@@ -167,7 +167,8 @@ CREATE TABLE gateway.rounds (
     failed jsonb,
     finished jsonb,
     published jsonb,
-    withheld jsonb
+    withheld jsonb,
+    waits_for jsonb
 );
 CREATE TABLE gateway.schema_migration (
     name text NOT NULL,

@@ -35,6 +35,7 @@ from contracts.events import (
     TrainedDataset,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -205,6 +206,13 @@ def queued(round_id: UUID, *datasets: DatasetRef) -> TrainingQueued:
         preset="laptop",
         total_steps=1000,
     )
+
+
+def training_held_up(round_id: UUID, attempt: int = 1) -> TrainingHeldUp:
+    reason = (
+        "Training waits for a machine with a GPU of at least 16 GB: no training machine is connected at the moment."
+    )
+    return TrainingHeldUp(round_id=round_id, attempt=attempt, reason=reason)
 
 
 def started(round_id: UUID, attempt: int = 1, resumed_from: int = 0) -> TrainingStarted:

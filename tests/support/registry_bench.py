@@ -27,6 +27,7 @@ from registry.domain import RoundPlan
 from registry.growth import Growth
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
+from registry.presets import Presets
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
 TOKEN = SecretStr("token-of-the-tests")
+DEEPMD_VERSION = "3.2.0"
+"""As in the manifests of `registry_examples`."""
 
 
 class FreshDatabase(Protocol):
@@ -51,12 +54,12 @@ class FreshDatabase(Protocol):
 class Bench:
     """Drives the registry as its callers do: events in, gRPC in, time."""
 
-    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self.database = database
         self.blobs = blobs
         self.policy = policy
         self.store = Store()
-        self.rounds = Rounds(self.store, policy)
+        self.rounds = Rounds(self.store, policy, presets)
         self.growth = Growth(self.store, blobs, policy)
         self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
         self.fleet: FleetServiceAsyncStub
@@ -130,7 +133,8 @@ class Bench:
             assert await self.rounds.sweep(conn) is not None
 
     async def lease(self, worker: str = "worker-1") -> fleet.Lease:
-        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=fleet.Worker(worker_id=worker)))
+        announced = fleet.Worker(worker_id=worker, deepmd_version=DEEPMD_VERSION)
+        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=announced))
         assert answer.HasField("lease")
         return answer.lease
 
@@ -200,7 +204,9 @@ def nowhere(lease: fleet.Lease) -> fleet.Blob:
 
 
 @asynccontextmanager
-async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIterator[Bench]:
+async def opened(
+    dsn: str, blobs_folder: Path, policy: GrowthPolicy, presets: Presets | None = None
+) -> AsyncIterator[Bench]:
     """The bench on an empty schema."""
     settings = RegistrySettings(
         database_dsn=SecretStr(dsn),
@@ -210,7 +216,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
         open_queries=True,
     )
     async with foundation("registry", settings) as base:
-        bench = Bench(base.database, base.blobs, policy)
+        bench = Bench(base.database, base.blobs, policy, presets)
         entries = [
             ServiceEntry(
                 add_FleetServiceServicer_to_server,
@@ -225,7 +231,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             ),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
-                OperatorServicer(base.database, bench.store),
+                OperatorServicer(base.database, bench.store, bench.rounds.life_seconds),
                 "contracts.operator.v1.OperatorService",
                 TOKEN,
             ),

@@ -261,7 +261,14 @@ def _training(row: Row, around: Mapping[str, Any], curve: tuple[views.CurvePoint
         curve=curve,
         force_rmse_after_mev_per_angstrom=after["force_rmse_mev_per_angstrom"],
         energy_rmse_after_mev_per_atom=after["energy_rmse_mev_per_atom"],
+        waits_for=_waits_for(around, stage),
     )
+
+
+def _waits_for(around: Mapping[str, Any], stage: str) -> str | None:
+    """What the attempt that waits was held up by; once it has begun that is history."""
+    told = around["waits_for"]
+    return str(told["reason"]) if told and stage == "waiting" and told["attempt"] > around["attempt"] else None
 
 
 def _final_errors(around: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -303,6 +310,7 @@ def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
         eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
         planned=planned,
         datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
+        waits_for=_waits_for(around, stage),
     )
 
 

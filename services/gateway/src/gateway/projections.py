@@ -21,6 +21,7 @@ from contracts.events import (
     ModelWithheld,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -48,6 +49,7 @@ REASON_LENGTH = 300
 
 RoundEvent = (
     TrainingQueued
+    | TrainingHeldUp
     | TrainingStarted
     | TrainingProgress
     | TrainingFailed
@@ -92,6 +94,7 @@ class Projector:
                     pass  # our own word: its row committed with it
                 case (
                     TrainingQueued()
+                    | TrainingHeldUp()
                     | TrainingStarted()
                     | TrainingProgress()
                     | TrainingFailed()
@@ -201,6 +204,8 @@ class Projector:
                 for ref in event.datasets:
                     branch = event.branches.get(str(ref), "")
                     await self._tables.add_round_dataset(connection, event.round_id, ref, branch)
+            case TrainingHeldUp():
+                await self._tables.set_waits_for(connection, event)
             case TrainingStarted():
                 await self._tables.set_started(connection, event)
             case TrainingProgress():

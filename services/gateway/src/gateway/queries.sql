@@ -446,6 +446,10 @@ where curve_points.attempt <= excluded.attempt;
 update rounds set failed = %(event)s
 where round_id = %(round_id)s and (failed is null or (failed ->> 'attempt')::int <= %(attempt)s);
 
+-- name: set_waits_for
+update rounds set waits_for = %(event)s
+where round_id = %(round_id)s and (waits_for is null or (waits_for ->> 'attempt')::int <= %(attempt)s);
+
 -- name: set_finished
 update rounds set finished = %(event)s where round_id = %(round_id)s;
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
-from contracts.events import MetricRerunFinished, TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.events import MetricRerunFinished, TrainingHeldUp, TrainingProgress, TrainingReleased, TrainingStarted
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
@@ -293,6 +293,9 @@ class Projections:
             energy=error.energy_rmse_mev_per_atom,
             force=error.force_rmse_mev_per_angstrom,
         )
+
+    async def set_waits_for(self, c: Connection, event: TrainingHeldUp) -> None:
+        await self._q.execute(c, "set_waits_for", round_id=event.round_id, attempt=event.attempt, event=json_of(event))
 
     async def set_failed(self, c: Connection, round_id: UUID, attempt: int, event: Frozen) -> None:
         await self._q.execute(c, "set_failed", round_id=round_id, attempt=attempt, event=json_of(event))

@@ -246,6 +246,7 @@ class TrainingView(Frozen):
     curve: tuple[CurvePoint, ...]
     force_rmse_after_mev_per_angstrom: float | None
     energy_rmse_after_mev_per_atom: float | None
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class DatasetView(Frozen):
@@ -359,6 +360,7 @@ class QueueRound(Frozen):
     eta_seconds: float | None
     planned: datetime | None
     datasets: tuple[QueueEntry, ...]
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class QueueView(Frozen):

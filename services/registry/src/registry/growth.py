@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from registry import ports
 from registry.announcing import announce
 from registry.domain import (
+    DEEPMD,
     LATEST,
     AliasMoveKind,
     Branch,
@@ -191,6 +192,7 @@ class Growth:
             branches=branches,
             aliases=(LATEST,),
             published_at=datetime.now(UTC),
+            deepmd_version=manifest.versions.get(DEEPMD),
         )
 
     async def _copy(self, source: BlobRef, target: BlobRef) -> None:

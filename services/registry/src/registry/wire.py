@@ -25,9 +25,11 @@ from registry.domain import (
 )
 from registry.publication import trained_dataset
 from registry.service import Progress
+from registry.workers import Announcement, Gpu
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 200
+LARGEST_MEMORY_BYTES = 2**62
 STATES = {
     RoundState.WAITING: registry.ROUND_STATE_WAITING,
     RoundState.TRAINING: registry.ROUND_STATE_TRAINING,
@@ -88,6 +90,32 @@ def progress_of(message: fleet.ReportRequest) -> Progress:
         branches=branches,
         frames_per_second=message.frames_per_second,
         eta_seconds=message.eta.ToNanoseconds() / 1e9,
+    )
+
+
+def announcement_of(worker: fleet.Worker) -> Announcement:
+    if not worker.worker_id:
+        raise InvalidRequest("worker.worker_id is empty: name the worker that takes the round")
+    for what, size in [
+        ("memory_bytes", worker.memory_bytes),
+        *((one.name, one.memory_bytes) for one in worker.gpu_devices),
+    ]:
+        if size > LARGEST_MEMORY_BYTES:
+            raise InvalidRequest(f"worker.{what}: no machine has {size} bytes of memory")
+    # A worker of an earlier release tells names alone.
+    gpus = [Gpu(one.name, one.memory_bytes) for one in worker.gpu_devices] or [Gpu(name, 0) for name in worker.gpus]
+    return Announcement(
+        worker_id=worker.worker_id,
+        hostname=worker.hostname,
+        gpus=tuple(gpus),
+        cpu_name=worker.cpu_name,
+        cpu_cores=worker.cpu_cores,
+        memory_bytes=worker.memory_bytes,
+        presets=tuple(worker.presets),
+        deepmd_version=worker.deepmd_version,
+        torch_version=worker.torch_version,
+        launcher=worker.launcher,
+        processes=worker.processes or 1,
     )
 
 

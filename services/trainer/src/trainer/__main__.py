@@ -1,9 +1,10 @@
 """`python -m trainer`."""
 
 from kit.service import run
+from kit.settings import told
 
 from trainer.app import build
 from trainer.settings import TrainerSettings
 
 if __name__ == "__main__":
-    run("trainer", TrainerSettings(), build)
+    run("trainer", told(TrainerSettings), build)
