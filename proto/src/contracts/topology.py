@@ -18,6 +18,7 @@ from contracts.events import (
     ModelWithheld,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -47,6 +48,7 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
         TrainingQueued,
+        TrainingHeldUp,
         TrainingStarted,
         TrainingProgress,
         TrainingFinished,

@@ -17,6 +17,7 @@ from contracts.events.model import ModelFile, ModelPublished, ModelRetired, Mode
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -34,6 +35,7 @@ EVENTS: tuple[type[Event], ...] = (
     MetricRerunRequested,
     MetricRerunFinished,
     TrainingQueued,
+    TrainingHeldUp,
     TrainingStarted,
     TrainingProgress,
     TrainingFinished,
@@ -77,6 +79,7 @@ __all__ = [
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",
+    "TrainingHeldUp",
     "TrainingProgress",
     "TrainingQueued",
     "TrainingReleased",

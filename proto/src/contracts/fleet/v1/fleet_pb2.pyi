@@ -47,8 +47,35 @@ class Blob(_message.Message):
 Global___Blob: _TypeAlias = Blob  # noqa: Y015
 
 @_typing.final
+class Gpu(_message.Message):
+    """Gpu is a device that a worker trains on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    memory_bytes: _builtins.int
+    """0: not known."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gpu: _TypeAlias = Gpu  # noqa: Y015
+
+@_typing.final
 class Worker(_message.Message):
-    """Worker is what a trainer says of itself."""
+    """Worker is what a trainer announces of itself. Of a worker that trains elsewhere (on a cluster, on several nodes)
+    the hardware is what it trains on.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,14 +84,42 @@ class Worker(_message.Message):
     GPUS_FIELD_NUMBER: _builtins.int
     PRESETS_FIELD_NUMBER: _builtins.int
     SOFTWARE_FIELD_NUMBER: _builtins.int
+    GPU_DEVICES_FIELD_NUMBER: _builtins.int
+    CPU_CORES_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    DEEPMD_VERSION_FIELD_NUMBER: _builtins.int
+    TORCH_VERSION_FIELD_NUMBER: _builtins.int
+    LAUNCHER_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    CPU_NAME_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     hostname: _builtins.str
     software: _builtins.str
+    """Programs and their versions, in words."""
+    cpu_cores: _builtins.int
+    """CPU cores that it may use, in all."""
+    memory_bytes: _builtins.int
+    """Main memory, of one node. 0: not known."""
+    deepmd_version: _builtins.str
+    """Versions of deepmd-kit and torch, e.g. "3.2.0". Empty: not told."""
+    torch_version: _builtins.str
+    launcher: _builtins.str
+    """How it starts training: local, torchrun, dpdispatcher."""
+    processes: _builtins.int
+    """Processes that train together; 0 means 1."""
+    cpu_name: _builtins.str
+    """Model of its CPU, e.g. "AMD EPYC 9654". Empty: not known."""
     @_builtins.property
-    def gpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def gpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of its GPUs."""
+
     @_builtins.property
     def presets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Presets that it can run; empty means all."""
+
+    @_builtins.property
+    def gpu_devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gpu]:
+        """Its GPUs with their memory, in the order of `gpus`."""
 
     def __init__(
         self,
@@ -74,10 +129,18 @@ class Worker(_message.Message):
         gpus: _abc.Iterable[_builtins.str] | None = ...,
         presets: _abc.Iterable[_builtins.str] | None = ...,
         software: _builtins.str = ...,
+        gpu_devices: _abc.Iterable[Global___Gpu] | None = ...,
+        cpu_cores: _builtins.int = ...,
+        memory_bytes: _builtins.int = ...,
+        deepmd_version: _builtins.str = ...,
+        torch_version: _builtins.str = ...,
+        launcher: _builtins.str = ...,
+        processes: _builtins.int = ...,
+        cpu_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpus", b"gpus", "hostname", b"hostname", "presets", b"presets", "software", b"software", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_cores", b"cpu_cores", "cpu_name", b"cpu_name", "deepmd_version", b"deepmd_version", "gpu_devices", b"gpu_devices", "gpus", b"gpus", "hostname", b"hostname", "launcher", b"launcher", "memory_bytes", b"memory_bytes", "presets", b"presets", "processes", b"processes", "software", b"software", "torch_version", b"torch_version", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,9 +172,12 @@ class LeaseResponse(_message.Message):
 
     LEASE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    refusal: _builtins.str
+    """Why a round that waits was not offered to this worker, in words; empty when none waits."""
     @_builtins.property
     def lease(self) -> Global___Lease:
-        """Absent when no round waits."""
+        """Absent when no round waits that this worker can run."""
 
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
@@ -122,10 +188,11 @@ class LeaseResponse(_message.Message):
         *,
         lease: Global___Lease | None = ...,
         retry_after: _duration_pb2.Duration | None = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "refusal", b"refusal", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
