@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from contracts.base import DatasetRef
-from contracts.events import TrainingFailed
+from contracts.events import ModelMarked, TrainingFailed
 from kit.logs import get_logger
+from kit.outbox import emit
 from kit.queries import Connection
 
 from registry import ports
@@ -136,6 +137,7 @@ class Operations:
         else:
             round_ = None
         trained, descended = await self._store.trained_versions(conn, ref)
+        await self._mark(conn, (*trained, *descended))
         log.info("dataset-withdrawn", dataset=str(ref), versions=trained)
         return Withdrawal(trained, descended, round_.round_id if round_ else None)
 
@@ -147,6 +149,19 @@ class Operations:
             raise UnknownDataset(f"no dataset {ref} has passed the metric")
         await self._store.set_relative_weight(conn, ref, weight or None)
         log.info("dataset-weighed", dataset=str(ref), weight=weight)
+
+    async def _mark(self, conn: Connection, versions: Sequence[str]) -> None:
+        """Tell of each version what of its data is withdrawn by now."""
+        for version in versions:
+            model = await self._store.model(conn, version)
+            if model is not None:
+                withdrawn = tuple(one.branch.name for one in model.branches if one.branch.member.withdrawn)
+                marked = ModelMarked(
+                    version=version,
+                    withdrawn_branches=withdrawn,
+                    withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
+                )
+                await emit(conn, marked)
 
     async def _open_round(self, conn: Connection, round_id: UUID | None) -> Round:
         round_ = await self._store.open_round(conn)
