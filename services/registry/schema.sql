@@ -135,6 +135,7 @@ CREATE TABLE registry.models (
     retired_at timestamp with time zone,
     retired_reason text,
     checks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    deepmd_version text,
     CONSTRAINT models_retired CHECK (((retired_at IS NULL) = (retired_reason IS NULL)))
 );
 CREATE TABLE registry.outbox (
@@ -196,6 +197,7 @@ CREATE TABLE registry.rounds (
     model_version text,
     collected boolean DEFAULT false NOT NULL,
     divergences integer DEFAULT 0 NOT NULL,
+    held_up text,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
     CONSTRAINT rounds_ended CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
@@ -220,6 +222,22 @@ CREATE TABLE registry.signing_keys (
     public_key text NOT NULL,
     since timestamp with time zone DEFAULT now() NOT NULL,
     until timestamp with time zone
+);
+CREATE TABLE registry.workers (
+    worker_id text NOT NULL,
+    hostname text NOT NULL,
+    gpus jsonb NOT NULL,
+    cpu_name text NOT NULL,
+    cpu_cores integer NOT NULL,
+    memory_bytes bigint NOT NULL,
+    presets text[] NOT NULL,
+    deepmd_version text NOT NULL,
+    torch_version text NOT NULL,
+    launcher text NOT NULL,
+    processes integer NOT NULL,
+    first_seen timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen timestamp with time zone DEFAULT now() NOT NULL,
+    refusal text
 );
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
@@ -265,11 +283,14 @@ ALTER TABLE ONLY registry.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY registry.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
+ALTER TABLE ONLY registry.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (worker_id);
 CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
 CREATE INDEX datasets_waiting ON registry.datasets USING btree (arrival) WHERE (state = 'waiting'::text);
 CREATE UNIQUE INDEX inquiries_one_open ON registry.inquiries USING btree ((true)) WHERE (ended_at IS NULL);
 CREATE INDEX inquiry_groups_round ON registry.inquiry_groups USING btree (round_id);
 CREATE UNIQUE INDEX rounds_one_open ON registry.rounds USING btree ((true)) WHERE (state = ANY (ARRAY['waiting'::text, 'training'::text]));
+CREATE INDEX workers_last_seen ON registry.workers USING btree (last_seen);
 CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);

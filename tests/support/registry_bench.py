@@ -27,6 +27,7 @@ from registry.domain import RoundPlan
 from registry.growth import Growth
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
+from registry.presets import Presets
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 TOKEN = SecretStr("token-of-the-tests")
 SIGNING_KEY = SecretStr("11" * 32)
+DEEPMD_VERSION = "3.2.0"
+"""As in the manifests of `registry_examples`."""
 
 
 class FreshDatabase(Protocol):
@@ -53,12 +56,12 @@ class FreshDatabase(Protocol):
 class Bench:
     """Drives the registry as its callers do: events in, gRPC in, time."""
 
-    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self.database = database
         self.blobs = blobs
         self.policy = policy
         self.store = Store()
-        self.rounds = Rounds(self.store, policy)
+        self.rounds = Rounds(self.store, policy, presets)
         self.signer = Signer(SIGNING_KEY.get_secret_value())
         self.growth = Growth(self.store, blobs, policy, self.signer)
         self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
@@ -133,7 +136,8 @@ class Bench:
             assert await self.rounds.sweep(conn) is not None
 
     async def lease(self, worker: str = "worker-1") -> fleet.Lease:
-        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=fleet.Worker(worker_id=worker)))
+        announced = fleet.Worker(worker_id=worker, deepmd_version=DEEPMD_VERSION)
+        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=announced))
         assert answer.HasField("lease")
         return answer.lease
 
@@ -203,7 +207,9 @@ def nowhere(lease: fleet.Lease) -> fleet.Blob:
 
 
 @asynccontextmanager
-async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIterator[Bench]:
+async def opened(
+    dsn: str, blobs_folder: Path, policy: GrowthPolicy, presets: Presets | None = None
+) -> AsyncIterator[Bench]:
     """The bench on an empty schema."""
     settings = RegistrySettings(
         database_dsn=SecretStr(dsn),
@@ -214,7 +220,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
         signing_key=SIGNING_KEY,
     )
     async with foundation("registry", settings) as base:
-        bench = Bench(base.database, base.blobs, policy)
+        bench = Bench(base.database, base.blobs, policy, presets)
         entries = [
             ServiceEntry(
                 add_FleetServiceServicer_to_server,
@@ -229,7 +235,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             ),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
-                OperatorServicer(base.database, bench.store),
+                OperatorServicer(base.database, bench.store, bench.rounds.life_seconds),
                 "contracts.operator.v1.OperatorService",
                 TOKEN,
             ),

@@ -14,6 +14,7 @@ from registry.growth import Growth
 from registry.handlers import Handlers
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
+from registry.presets import Presets
 from registry.proclaiming import proclaim
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
@@ -30,7 +31,9 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     """Wire the service; it consumes, serves and looks at its leases until the block is left."""
     policy = GrowthPolicy.load(settings.growth_policy)
     store = Store()
-    rounds = Rounds(store, policy)
+    presets = Presets(settings.presets)
+    presets.needs(policy.preset)  # a policy that names no preset is told at start
+    rounds = Rounds(store, policy, presets)
     signer = Signer(settings.signing_key.get_secret_value())
     await proclaim(base.database, base.blobs, store, signer, policy)
     growth = Growth(store, base.blobs, policy, signer)
@@ -53,7 +56,7 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     if settings.offers_operations:
         operators = ServiceEntry(
             operator_pb2_grpc.add_OperatorServiceServicer_to_server,
-            OperatorServicer(base.database, store),
+            OperatorServicer(base.database, store, rounds.life_seconds),
             operator_pb2.DESCRIPTOR.services_by_name["OperatorService"].full_name,
             settings.operator_token,
         )

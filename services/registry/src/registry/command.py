@@ -17,7 +17,7 @@ from kit.settings import service_config
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from registry.command_words import inquiry_lines, line_lines, round_lines, versions
+from registry.command_words import inquiry_lines, line_lines, round_lines, versions, worker_lines
 
 if TYPE_CHECKING:
     from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
@@ -50,6 +50,10 @@ class Command:
         request = pb.ListRoundsRequest(page_size=given.count)
         answer = await self._stub.ListRounds(request, timeout=self._deadline)
         return [line for round_ in answer.rounds for line in round_lines(round_)] or ["no round was planned yet"]
+
+    async def workers(self, given: argparse.Namespace) -> list[str]:
+        answer = await self._stub.ListWorkers(pb.ListWorkersRequest(all=given.all), timeout=self._deadline)
+        return [line for one in answer.workers for line in worker_lines(one)] or ["no worker is connected"]
 
     async def pause(self, given: argparse.Namespace) -> list[str]:
         answer = await self._stub.Pause(pb.PauseRequest(reason=given.reason), timeout=self._deadline)
@@ -178,6 +182,11 @@ def _arguments() -> argparse.ArgumentParser:
     verb("rounds", "the newest rounds with every rule's numbers", reason=False).add_argument(
         "--count", type=positive, default=5, help="how many (default 5)"
     )
+    verb(
+        "workers",
+        "machines that train: hardware, versions, what they do, why one was not offered a round",
+        reason=False,
+    ).add_argument("--all", action="store_true", help="those too that are gone")
     verb("pause", "plan and lease nothing; the worker saves a checkpoint and hands its round back")
     verb("resume", "undo pause", reason=False)
     cancel = verb("cancel", "end the open round; its datasets wait again")

@@ -12,6 +12,9 @@ from contracts.events import ModelFile
 NOT_FINITE = "not-finite"
 """The rule of an attempt whose training diverged."""
 
+DEEPMD = "deepmd-kit"
+"""The key of its version in a manifest's `versions`."""
+
 LATEST = "latest"
 """The alias that every publication moves, and from which the next round grows."""
 
@@ -204,6 +207,8 @@ class Round:
     model_version: str | None
     planned_at: datetime
     ended_at: datetime | None
+    held_up: str | None = None
+    """What it waits for because no live worker can run it, as contributors were told."""
 
     @property
     def learning_rate_factor(self) -> float:
@@ -240,6 +245,14 @@ class Lease:
     """Of the parent, in its order: their datasets were withdrawn."""
     resume_from: StoredCheckpoint | None
     ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoOffer:
+    """No round for this worker now."""
+
+    refusal: str = ""
+    """Why the round that waits is not for it; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +298,8 @@ class Model:
     retired_reason: str | None = None
     withdrawn_ancestral_datasets: int = 0
     """Withdrawn datasets that trained an ancestor and not this version."""
+    deepmd_version: str | None = None
+    """Of the deepmd-kit that trained it; none: it does not tell."""
 
     @property
     def withdrawn_datasets(self) -> int:

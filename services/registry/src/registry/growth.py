@@ -25,6 +25,7 @@ from registry import ports
 from registry.announcing import announce
 from registry.costs import round_cost
 from registry.domain import (
+    DEEPMD,
     LATEST,
     AliasMoveKind,
     Branch,
@@ -225,6 +226,7 @@ class Growth:
             branches=branches,
             aliases=(LATEST,),
             published_at=datetime.now(UTC),
+            deepmd_version=manifest.versions.get(DEEPMD),
         )
 
     async def _copy(self, source: BlobRef, target: BlobRef) -> None:

@@ -61,21 +61,21 @@ order by position
 -- One round.
 select * from rounds where round_id = %(round_id)s
 
+-- name: waiting_round
+-- The round that waits for a worker, locked for whoever offers it. None while growth is paused.
+select * from rounds
+where state = 'waiting' and not exists (select from line where paused_at is not null)
+order by sequence
+limit 1
+for update skip locked
+
 -- name: lease_round
--- Give the waiting round to a worker under the next fence; it starts where the newest checkpoint is.
--- An empty list of presets means any. Nothing is leased while growth is paused.
+-- Give a waiting round to a worker under the next fence; it starts where the newest checkpoint is.
 update rounds
-set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null,
+set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null, held_up = null,
     step = coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0),
     lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
-where round_id = (
-    select round_id from rounds
-    where state = 'waiting' and not exists (select from line where paused_at is not null)
-      and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
-    order by sequence
-    limit 1
-    for update skip locked
-)
+where round_id = %(round_id)s and state = 'waiting'
 returning *
 
 -- name: hold_round
@@ -155,9 +155,9 @@ update rounds set collected = true where round_id = %(round_id)s
 -- name: insert_model
 -- A published version.
 insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules, checks,
-                    standard_score, contributors, published_at)
+                    standard_score, contributors, published_at, deepmd_version)
 values (%(version)s, %(major)s, %(minor)s, %(parent_version)s, %(round_id)s, %(preset)s, %(manifest)s, %(files)s,
-        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s)
+        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s, %(deepmd_version)s)
 
 -- name: set_branch_errors
 -- Held-out errors of one branch of a published model.
@@ -235,6 +235,44 @@ from rounds
 where sequence < %(sequence)s
 order by sequence desc
 limit %(limit)s
+
+-- Workers -----------------------------------------------------------------------------------------------------------
+
+-- name: announce_worker
+-- A worker asks for a round and says what it is.
+insert into workers (worker_id, hostname, gpus, cpu_name, cpu_cores, memory_bytes, presets, deepmd_version,
+                     torch_version, launcher, processes)
+values (%(worker_id)s, %(hostname)s, %(gpus)s, %(cpu_name)s, %(cpu_cores)s, %(memory_bytes)s, %(presets)s,
+        %(deepmd_version)s, %(torch_version)s, %(launcher)s, %(processes)s)
+on conflict (worker_id) do update
+set hostname = excluded.hostname, gpus = excluded.gpus, cpu_name = excluded.cpu_name, cpu_cores = excluded.cpu_cores,
+    memory_bytes = excluded.memory_bytes, presets = excluded.presets, deepmd_version = excluded.deepmd_version,
+    torch_version = excluded.torch_version, launcher = excluded.launcher, processes = excluded.processes,
+    last_seen = now()
+
+-- name: see_worker
+-- A worker that trains has beaten.
+update workers set last_seen = now() where worker_id = %(worker_id)s
+
+-- name: set_refusal
+-- Why the round that waits was not offered to the worker; null: it was.
+update workers set refusal = %(reason)s where worker_id = %(worker_id)s and refusal is distinct from %(reason)s
+
+-- name: workers
+-- Workers with the round that each of them trains, last seen first.
+select workers.*, rounds.round_id, last_seen > now() - make_interval(secs => %(live_seconds)s) as live
+from workers
+left join rounds on rounds.worker = workers.worker_id and rounds.state = 'training'
+where %(everyone)s or last_seen > now() - make_interval(secs => %(live_seconds)s)
+order by last_seen desc, worker_id
+
+-- name: set_held_up
+-- What the round waits for; null: for nothing.
+update rounds set held_up = %(reason)s where round_id = %(round_id)s
+
+-- name: deepmd_version
+-- What trained a version.
+select deepmd_version from models where version = %(version)s
 
 -- Operators ---------------------------------------------------------------------------------------------------------
 

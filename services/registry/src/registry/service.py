@@ -12,6 +12,7 @@ from contracts.base import BranchError
 from contracts.events import (
     DatasetMetricPassed,
     TrainingFailed,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingStarted,
@@ -31,6 +32,7 @@ from registry.domain import (
     Lease,
     Member,
     Model,
+    NoOffer,
     Round,
     RoundPlan,
     RoundState,
@@ -44,7 +46,9 @@ from registry.domain import (
 from registry.inquiry_steps import ended_without_model, next_step, planned
 from registry.planning import is_due, plan_round
 from registry.policy import GrowthPolicy
+from registry.presets import NOTHING, Presets
 from registry.publication import check_belongs
+from registry.workers import SHORTEST_LIFE_SECONDS, Announcement, Demand, demand, refusal, waits_for
 
 log = get_logger(__name__)
 
@@ -101,9 +105,10 @@ def check_step(step: int, round_: Round) -> None:
 class Rounds:
     """Everything that happens to a round before its candidate is judged."""
 
-    def __init__(self, store: ports.Plans, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Plans, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self._store = store
         self._policy = policy
+        self._presets = presets or Presets()
 
     async def join(
         self,
@@ -167,12 +172,21 @@ class Rounds:
         log.info("round-planned", round=str(plan.round_id), parent=plan.parent_version, new=len(new))
         return plan
 
-    async def lease(self, conn: Connection, worker: str, presets: Sequence[str]) -> Lease | None:
-        """Offer the waiting round to a worker that can run its preset."""
+    async def lease(self, conn: Connection, worker: Announcement) -> Lease | NoOffer:
+        """Keep what the worker announces, and offer it the waiting round if it can run it."""
+        await self._store.announce(conn, worker)
+        waiting = await self._store.waiting_round(conn)
+        if waiting is None:
+            return NoOffer()
+        reason = refusal(worker, await self._demand(conn, waiting))
+        await self._store.set_refusal(conn, worker.worker_id, reason)
+        if reason is not None:
+            return NoOffer(reason)
         ttl = self._policy.lease_ttl_seconds
-        round_ = await self._store.lease(conn, worker, presets, ttl)
-        if round_ is None:
-            return None
+        round_ = await self._store.lease(conn, waiting.round_id, worker.worker_id, ttl)
+        return NoOffer() if round_ is None else await self._leased(conn, round_, worker.worker_id)
+
+    async def _leased(self, conn: Connection, round_: Round, worker: str) -> Lease:
         parent = None
         if round_.parent_version is not None:
             parent = await self._store.model(conn, round_.parent_version)
@@ -191,13 +205,46 @@ class Rounds:
                 one.branch.name for one in (parent.branches if parent else ()) if one.branch.name not in kept
             ),
             resume_from=await self._store.newest_checkpoint(conn, round_.round_id),
-            ttl_seconds=ttl,
+            ttl_seconds=self._policy.lease_ttl_seconds,
         )
+
+    async def tell_if_held_up(self, conn: Connection) -> None:
+        """Say so, once, when no live worker can run the round that waits, instead of waiting in silence."""
+        round_ = await self._store.waiting_round(conn)
+        if round_ is None:
+            return
+        live = await self._store.workers(conn, self.life_seconds, everyone=False)
+        reason = waits_for(await self._demand(conn, round_), [one.announced for one in live])
+        if reason == round_.held_up:
+            return
+        await self._store.set_held_up(conn, round_, reason)
+        if reason is not None:
+            held_up = TrainingHeldUp(round_id=round_.round_id, attempt=round_.fence + 1, reason=reason)
+            await announce(conn, round_, held_up)
+            log.warning("round-held-up", round=str(round_.round_id), reason=reason)
+
+    @property
+    def life_seconds(self) -> float:
+        """A worker that was not heard of for longer does not count as live."""
+        return max(self._policy.lease_ttl_seconds, SHORTEST_LIFE_SECONDS)
+
+    async def _demand(self, conn: Connection, round_: Round) -> Demand:
+        """What a round asks of a worker. A preset file that is missing or wrong here asks for nothing more."""
+        parent = round_.parent_version
+        try:
+            needs = self._presets.needs(round_.preset)
+        except ValueError as error:
+            log.error("preset-unreadable", preset=round_.preset, error=str(error))
+            needs = NOTHING
+        version = None if parent is None else await self._store.deepmd_version(conn, parent)
+        return demand(round_.preset, needs, parent, version)
 
     async def heartbeat(self, conn: Connection, round_id: UUID, fence: int, usage: Usage | None = None) -> Beat:
         """Renew the lease, and tell the worker when it must stop."""
         ttl = self._policy.lease_ttl_seconds
-        if await self._store.hold(conn, round_id, fence, ttl) is not None:
+        held = await self._store.hold(conn, round_id, fence, ttl)
+        if held is not None:
+            await self._store.heard_of(conn, held.worker or "")
             await self._used(conn, round_id, fence, usage)
             return Beat(ttl, hand_back=await self._store.pause_reason(conn) is not None)
         round_ = await known_round(self._store, conn, round_id)

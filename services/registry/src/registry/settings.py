@@ -15,6 +15,10 @@ class RegistrySettings(ServiceSettings):
 
     address: str = Field(default="127.0.0.1:0", description="where fleet and query services answer")
     growth_policy: Path = Field(description="growth policy file, e.g. deploy/policy/growth.json")
+    presets: Path | None = Field(
+        default=None,
+        description="folder of training presets: what machine each of them needs; none: any will do",
+    )
     fleet_token: SecretStr = Field(min_length=1, description="bearer token that every trainer presents")
     query_token: SecretStr | None = Field(default=None, description="bearer token for queries")
     open_queries: bool = Field(default=False, description="answer queries without a token")

@@ -1,4 +1,4 @@
-"""The registry's tables: with `operator_store` and `proof_store` the only place that runs SQL.
+"""The registry's tables: with `operator_store`, `worker_store` and `proof_store` the only place that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -37,12 +37,13 @@ from registry.rows import (
     model_of,
     summary_of,
 )
+from registry.worker_store import WorkerStore
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(OperatorStore, ProofStore):
+class Store(OperatorStore, WorkerStore, ProofStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
@@ -144,11 +145,9 @@ class Store(OperatorStore, ProofStore):
 
     # Leases
 
-    async def lease(self, conn: Connection, worker: str, presets: Sequence[str], ttl_seconds: float) -> Round | None:
-        """Give the waiting round to `worker` under a new fence."""
-        row = await self._queries.one(
-            conn, "lease_round", worker=worker, presets=list(presets), ttl_seconds=ttl_seconds
-        )
+    async def lease(self, conn: Connection, round_id: UUID, worker: str, ttl_seconds: float) -> Round | None:
+        """Give a waiting round to `worker` under a new fence; none when it does not wait any more."""
+        row = await self._queries.one(conn, "lease_round", round_id=round_id, worker=worker, ttl_seconds=ttl_seconds)
         return maybe_round(row)
 
     async def hold(self, conn: Connection, round_id: UUID, fence: int, ttl_seconds: float) -> Round | None:
@@ -254,6 +253,7 @@ class Store(OperatorStore, ProofStore):
             standard_score=model.standard_score,
             contributors=list(model.contributors),
             published_at=model.published_at,
+            deepmd_version=model.deepmd_version,
         )
         for one in model.branches:
             await self._queries.execute(

@@ -27,9 +27,11 @@ from registry.domain import (
 )
 from registry.publication import trained_dataset
 from registry.service import Progress
+from registry.workers import Announcement, Gpu
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 200
+LARGEST_MEMORY_BYTES = 2**62
 STATES = {
     RoundState.WAITING: registry.ROUND_STATE_WAITING,
     RoundState.TRAINING: registry.ROUND_STATE_TRAINING,
@@ -108,6 +110,32 @@ def usage_of(message: fleet.HeartbeatRequest | fleet.HandBackRequest | fleet.Fai
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise InvalidRequest("usage holds a number that is none: seconds and joules, zero or more")
     return usage
+
+
+def announcement_of(worker: fleet.Worker) -> Announcement:
+    if not worker.worker_id:
+        raise InvalidRequest("worker.worker_id is empty: name the worker that takes the round")
+    for what, size in [
+        ("memory_bytes", worker.memory_bytes),
+        *((one.name, one.memory_bytes) for one in worker.gpu_devices),
+    ]:
+        if size > LARGEST_MEMORY_BYTES:
+            raise InvalidRequest(f"worker.{what}: no machine has {size} bytes of memory")
+    # A worker of an earlier release tells names alone.
+    gpus = [Gpu(one.name, one.memory_bytes) for one in worker.gpu_devices] or [Gpu(name, 0) for name in worker.gpus]
+    return Announcement(
+        worker_id=worker.worker_id,
+        hostname=worker.hostname,
+        gpus=tuple(gpus),
+        cpu_name=worker.cpu_name,
+        cpu_cores=worker.cpu_cores,
+        memory_bytes=worker.memory_bytes,
+        presets=tuple(worker.presets),
+        deepmd_version=worker.deepmd_version,
+        torch_version=worker.torch_version,
+        launcher=worker.launcher,
+        processes=worker.processes or 1,
+    )
 
 
 def to_blob(reference: BlobRef) -> fleet.Blob:
