@@ -128,6 +128,8 @@ class Operations:
         if await self._store.dataset(conn, ref) is None:
             raise UnknownDataset(f"no dataset {ref} has passed the metric")
         await self._store.withdraw(conn, ref, reason or "its owner withdrew it")
+        trained, descended = await self._store.trained_versions(conn, ref)
+        await self._mark(conn, (*trained, *descended))
         if round_ is not None and ref in {one.member.ref for one in await self._store.branches(conn, round_.round_id)}:
             step = await step_of(self._store, conn, round_)
             if step is not None:
@@ -136,8 +138,6 @@ class Operations:
             await self._cancel(conn, round_, state, "a dataset of the round was withdrawn")
         else:
             round_ = None
-        trained, descended = await self._store.trained_versions(conn, ref)
-        await self._mark(conn, (*trained, *descended))
         log.info("dataset-withdrawn", dataset=str(ref), versions=trained)
         return Withdrawal(trained, descended, round_.round_id if round_ else None)
 
