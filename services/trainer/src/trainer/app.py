@@ -14,6 +14,7 @@ from kit.service import Foundation
 
 from trainer.cache import Cache
 from trainer.fleet import Fleet
+from trainer.meter import metering
 from trainer.preparation import Preparation
 from trainer.process import Nursery
 from trainer.round import Tools
@@ -36,6 +37,7 @@ async def build(settings: TrainerSettings, base: Foundation[TrainerSettings]) ->
                 nursery=nursery,
                 report_seconds=settings.report_seconds,
                 stop_seconds=settings.stop_seconds,
+                meter=metering(settings.threads),
             )
             worker = Worker(tools, cache, folder / "attempts")
             base.health.add("registry", worker.ready)
