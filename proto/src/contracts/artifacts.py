@@ -413,3 +413,8 @@ class PublishedManifest(Frozen):
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of the whole round")
+    score_held_out: float | None = Field(
+        default=None,
+        description="E on all held-out frames of all branches, what the branches' numbers make up; none when a "
+        "baseline has no error",
+    )

@@ -17,6 +17,7 @@ from frames.errors import conformal_threshold
 
 from registry.bootstrap import rmse
 from registry.domain import Branch, InvalidRequest, Model, ModelBranch, Round
+from registry.policy import has_scale, score
 from registry.receipts import content_sha256
 
 # Errors of single frames travel with six digits.
@@ -208,7 +209,16 @@ def published_manifest(
         seed=manifest.seed,
         hardware=manifest.hardware,
         cost=manifest.cost,
+        score_held_out=score_held_out(manifest),
     )
+
+
+def score_held_out(manifest: ModelManifest) -> float | None:
+    """E on all held-out frames of all branches; none when a baseline has no error and so is no scale."""
+    branches = manifest.branches
+    if not branches or not all(has_scale(branch) for branch in branches):
+        return None
+    return score((branch.held_out, branch) for branch in branches)
 
 
 def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedBranch:

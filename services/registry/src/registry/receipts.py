@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from contracts.artifacts import BranchManifest, ModelManifest
 from contracts.base import BranchError, RuleResult
 from contracts.signed import BeforeAfter, Errors, Others, Receipt, StandardChange
+from frames.score import geometric_mean
 
 from registry.domain import Branch
-from registry.policy import geometric_mean
 
 
 def receipts(
