@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from kit.service import Foundation, running
 from nats.js import JetStreamContext
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
 
 PASSWORD = "a sentence is easy to remember"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -117,14 +118,16 @@ def entry(upload_id: object) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def serving_site(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    """A gateway in this process. Several may run at once: replicas."""
+async def serving_site(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, page_routes: Sequence[BaseRoute] = ()
+) -> AsyncIterator[Site]:
+    """A gateway in this process. Several may run at once: replicas. Without `page_routes` the API alone."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     settings = GatewaySettings()
 
     def wired(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Any:
-        return build(settings, base, (), plain_problem_page)
+        return build(settings, base, page_routes, plain_problem_page)
 
     url = f"http://{settings.address}"
     async with running("gateway", settings, wired) as base:

@@ -14,6 +14,7 @@ from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.models import Models
+from gateway.receipts import Receipts
 from gateway.reruns import Reruns
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
@@ -33,6 +34,7 @@ class Gateway:
     datasets: Datasets
     reruns: Reruns
     models: Models
+    receipts: Receipts
     feed: Feed
 
     @classmethod
@@ -49,5 +51,6 @@ class Gateway:
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
+            receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
         )
