@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.artifacts import PublishedBranch, PublishedManifest
 from contracts.signed import SignedFile
-from dpa.claims import BASELINE_ENERGY, BASELINE_FORCE, ENERGY, FORCE, THRESHOLD, Claim, Finding
+from dpa.claims import BASELINE_ENERGY, BASELINE_FORCE, ENERGY, FORCE, THRESHOLD, Claim, Finding, same
 from frames.store import DATA_FILE
 from potluck.client import Client
 from potluck.errors import Corrupt, Problem
@@ -89,10 +89,7 @@ def _files(model: Model, manifest: PublishedManifest, findings: list[Finding]) -
         why = "the manifest is from before it listed them"
         findings.append(Finding("files in the manifest", "not-rederived", why=why))
     for name in sorted(offered.keys() | listed.keys()) if listed else ():
-        same = offered.get(name) == listed.get(name)
-        findings.append(
-            Finding(f"manifest.{name}", "matches" if same else "differs", listed.get(name), offered.get(name))
-        )
+        findings.append(same(f"manifest.{name}", listed.get(name), offered.get(name)))
 
 
 def _page(model: Model, manifest: PublishedManifest, findings: list[Finding]) -> None:
@@ -101,15 +98,8 @@ def _page(model: Model, manifest: PublishedManifest, findings: list[Finding]) ->
     for row in model.datasets:
         told = branches.get(row.branch)
         for name in (ENERGY, FORCE):
-            listed = getattr(told, name) if told else None
-            shown = getattr(row, name)
-            findings.append(
-                Finding(f"page.{row.branch}.{name}", "matches" if listed == shown else "differs", listed, shown)
-            )
-    same = model.standard_score == manifest.standard_score
-    findings.append(
-        Finding("page.standard_score", "matches" if same else "differs", manifest.standard_score, model.standard_score)
-    )
+            findings.append(same(f"page.{row.branch}.{name}", getattr(told, name, None), getattr(row, name)))
+    findings.append(same("page.standard_score", manifest.standard_score, model.standard_score))
 
 
 def fetch_claim(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dpa.claims import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Finding
+from dpa import claims
+from dpa.claims import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
 from platformdirs import user_cache_path
 from potluck.cli.options import AsJson, Server, connect
 from potluck.cli.output import err, out, print_json
@@ -66,21 +67,12 @@ def verify_command(
 
 
 def document(found: Verified) -> dict[str, Any]:
-    return {
-        "version": found.version,
-        "outcome": ("matches", "differs", "incomplete")[found.exit_code],
-        "tolerance": {"relative": RELATIVE_TOLERANCE, "absolute_mev": ABSOLUTE_TOLERANCE},
-        "private_branches": found.private_branches,
-        "findings": [
-            {"what": one.what, "state": one.state, "published": one.published, "found": one.found, "why": one.why}
-            for one in found.findings
-        ],
-    }
+    return {"version": found.version, "private_branches": found.private_branches, **claims.document(found.findings)}
 
 
 def lines(found: Verified) -> list[str]:
     """What differs first, then what could not be derived, then the rest."""
-    told = [_line(one) for state in ("differs", "not-rederived", "matches") for one in found.of(state)]
+    told = [f"  {_MARKS[one.state]} {escape(claims.sentence(one))}" for one in claims.in_order(found.findings)]
     tolerance = f"within {100 * RELATIVE_TOLERANCE:g} % or {ABSOLUTE_TOLERANCE:g} meV"
     name, count = f"DPA {escape(found.version)}", len(found.findings)
     differ, open_ = len(found.of("differs")), len(found.of("not-rederived"))
@@ -96,15 +88,6 @@ def lines(found: Verified) -> list[str]:
             "the score of all branches together, can be derived by who runs the platform alone.[/]"
         )
     return [head, *told]
-
-
-def _line(one: Finding) -> str:
-    numbers = ""
-    if isinstance(one.published, float | int) and isinstance(one.found, float | int):
-        numbers = f" {one.published:.6g}, found {one.found:.6g}"
-    elif one.state == "differs" and (one.published or one.found) and not one.why:
-        numbers = f" {one.published or 'nothing'}, found {one.found or 'nothing'}"
-    return f"  {_MARKS[one.state]} {escape(one.what)}{escape(numbers)}{escape(': ' + one.why) if one.why else ''}"
 
 
 def _nothing(_words: str) -> None:

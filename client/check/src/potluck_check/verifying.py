@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.artifacts import PublishedManifest
-from dpa.claims import SCORE, Finding, Measured, compared, number, overall
+from dpa.claims import SCORE, Finding, Measured, compared, exit_code, number, overall
 from dpa.remeasure import NotMeasured, remeasured
 from potluck.client import Client
 from potluck.errors import PotluckError
@@ -30,8 +30,8 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        """0: all that is public came out again; 1: something differs; 2: nothing differs, not all could be derived."""
-        return 1 if self.of("differs") else 2 if self.of("not-rederived") else 0
+        """As `dpa.claims.exit_code`; private branches are no part of it."""
+        return exit_code(self.findings)
 
 
 def verify(client: Client, version: str, folder: Path, keys: tuple[SigningKey, ...] | None, say: Say) -> Verified:

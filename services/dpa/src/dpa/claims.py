@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +87,11 @@ def number(what: str, published: float | None, found: float | None) -> Finding:
     return Finding(what, "matches" if agree(published, found, what) else "differs", published, found)
 
 
+def same(what: str, published: float | str | None, found: float | str | None) -> Finding:
+    """Of what must be equal to the last digit."""
+    return Finding(what, "matches" if published == found else "differs", published, found)
+
+
 def overall(measured: Sequence[Measured]) -> float | None:
     """E on all held-out frames of these branches; none when a baseline is not known, or no scale."""
     scales = [(one.numbers.get(BASELINE_ENERGY) or 0.0, one.numbers[BASELINE_FORCE]) for one in measured]
@@ -96,3 +101,33 @@ def overall(measured: Sequence[Measured]) -> float | None:
         (one.numbers[ENERGY] / energy for one, (energy, _) in zip(measured, scales, strict=True)),
         (one.numbers[FORCE] / force for one, (_, force) in zip(measured, scales, strict=True)),
     )
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0: everything came out again; 1: something differs; 2: nothing differs, not all could be derived."""
+    states = {one.state for one in findings}
+    return 1 if "differs" in states else 2 if "not-rederived" in states else 0
+
+
+def sentence(one: Finding) -> str:
+    """A finding as a person reads it."""
+    numbers = ""
+    if isinstance(one.published, float | int) and isinstance(one.found, float | int):
+        numbers = f" {one.published:.6g}, found {one.found:.6g}"
+    elif one.state == "differs" and not one.why:
+        numbers = f" {one.published or 'nothing'}, found {one.found or 'nothing'}"
+    return f"{one.what}{numbers}{': ' + one.why if one.why else ''}"
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """What differs first, then what could not be derived, then the rest."""
+    return [one for state in ("differs", "not-rederived", "matches") for one in findings if one.state == state]
+
+
+def document(findings: Sequence[Finding]) -> dict[str, object]:
+    """For scripts."""
+    return {
+        "outcome": ("matches", "differs", "incomplete")[exit_code(findings)],
+        "tolerance": {"relative": RELATIVE_TOLERANCE, "absolute_mev": ABSOLUTE_TOLERANCE},
+        "findings": [asdict(one) for one in findings],
+    }
