@@ -38,6 +38,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     fence: int = 0
     expires: float = 0.0
     newest: pb.StoredCheckpoint | None = None
+    workers: list[pb.Worker] = field(default_factory=list)
+    """What they announced, each time one asked."""
     leases: list[pb.Lease] = field(default_factory=list)
     reports: list[pb.ReportRequest] = field(default_factory=list)
     checkpoints: list[pb.CheckpointRequest] = field(default_factory=list)
@@ -70,6 +72,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
         self.expires = time.monotonic() + self.ttl
 
     async def Lease(self, request: pb.LeaseRequest, context: object) -> pb.LeaseResponse:
+        self.workers.append(request.worker)
         if self.spec is None or self.paused or time.monotonic() < self.expires:
             return pb.LeaseResponse(retry_after=Duration(nanos=200_000_000))
         self.fence += 1
@@ -249,6 +252,10 @@ class WorkerProcess:
         }
         self._environment = {**os.environ, **{f"POTLUCK_TRAINER_{name}": value for name, value in variables.items()}}
         self._process: asyncio.subprocess.Process | None = None
+
+    def speak_to(self, port: int) -> None:
+        """Where the registry listens, when it was not known before."""
+        self._environment["POTLUCK_TRAINER_REGISTRY_ADDRESS"] = f"127.0.0.1:{port}"
 
     async def __aenter__(self) -> "WorkerProcess":
         self._folder.mkdir(parents=True, exist_ok=True)

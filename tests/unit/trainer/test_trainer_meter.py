@@ -10,7 +10,7 @@ import pytest
 from contracts.fleet.v1 import fleet_pb2 as pb
 from trainer.energy import Nvml, Rapl
 from trainer.fleet import hardware_of
-from trainer.meter import Meter
+from trainer.meter import Held, Meter, metering
 
 NVML = """
 #include <stddef.h>
@@ -64,7 +64,7 @@ def test_without_readable_counters_nothing_is_told(tmp_path: Path) -> None:
     rapl = Rapl(tmp_path)
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
     assert rapl.joules() is None
-    none = Nvml(None, "libno-such-library.so")
+    none = Nvml(None, 8, "libno-such-library.so")
     assert (none.gpus, none.joules()) == (0, None)
 
 
@@ -86,7 +86,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> str:
     ("visible", "gpus"), [(None, 2), ("1", 1), ("0,1", 2), ("GPU-1", 1), ("", 0), ("7", 0), ("MIG-1", 0)]
 )
 def test_the_gpus_that_cuda_shows_are_counted(library: str, visible: str | None, gpus: int) -> None:
-    nvml = Nvml(visible, library)
+    nvml = Nvml(visible, 8, library)
     assert nvml.gpus == gpus
     first, second = nvml.joules(), nvml.joules()
     if gpus == 0:
@@ -99,7 +99,7 @@ def test_the_gpus_that_cuda_shows_are_counted(library: str, visible: str | None,
 def test_time_counts_by_what_is_held() -> None:
     seconds = [100.0]
     cpu, gpu = Fixed(10.0), Fixed(None)
-    meter = Meter(4, 2, cpu, gpu, clock=lambda: seconds[0])
+    meter = Meter(Held(4, 2), cpu, gpu, clock=lambda: seconds[0])
     seconds[0], cpu.now = 1900.0, 3.6e6 + 10
     assert (meter.used().core_seconds, meter.used().gpu_seconds) == (7200, 3600)
     cost = meter.cost()
@@ -112,6 +112,26 @@ def test_time_counts_by_what_is_held() -> None:
     assert meter.used().gpu_seconds == 3600
     meter.trains_on("cpu")
     assert (meter.used().gpu_seconds, meter.used().gpu_joules) == (0, None)
+
+
+def test_a_job_elsewhere_counts_from_its_start_and_tells_no_energy() -> None:
+    seconds = [0.0]
+    meter = Meter(Held(64, 4, here=False), Fixed(None), Fixed(None), clock=lambda: seconds[0])
+    seconds[0] = 5000.0  # in the queue
+    assert meter.used().core_seconds == 0
+    meter.trains_on("cuda:0")
+    seconds[0] += 3600
+    cost = meter.cost()
+    assert (cost.core_hours, cost.gpu_hours, cost.cpu_energy_kwh, cost.gpu_energy_kwh) == (64, 4, None, None)
+    assert metering(Held(64, 4, here=False))().used().cpu_joules is None
+
+
+def test_gpus_beyond_those_that_are_trained_on_are_not_counted(library: str) -> None:
+    one = Nvml(None, 1, library)
+    assert one.gpus == 1
+    first = one.joules()
+    assert first is not None
+    assert one.joules() == first + 1
 
 
 def test_hardware_is_what_was_announced() -> None:

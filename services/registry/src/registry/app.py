@@ -9,6 +9,7 @@ from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit.logs import get_logger
 from kit.rpc import ServiceEntry, serve
 from kit.service import Foundation
+from kit.tls import is_loopback
 
 from registry.growth import Growth
 from registry.handlers import Handlers
@@ -61,8 +62,10 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             settings.operator_token,
         )
         entries.append(operators)
-    async with serve(settings.address, entries) as port:
-        log.info("grpc-serving", port=port)
+    if settings.tls is None and not is_loopback(settings.address):
+        log.warning("grpc-not-encrypted", address=settings.address, remedy="set tls_certificate and tls_key")
+    async with serve(settings.address, entries, tls=settings.tls) as port:
+        log.info("grpc-serving", port=port, encrypted=settings.tls is not None)
         timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)
         task = base.tasks.create_task(timer.run(grace_seconds=policy.lease_ttl_seconds), name="registry-timer")
         try:

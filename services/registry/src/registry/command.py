@@ -7,14 +7,16 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 from contracts.operator.v1 import operator_pb2 as pb
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub
 from kit.rpc import channel
-from kit.settings import service_config
-from pydantic import Field, SecretStr, ValidationError
+from kit.settings import problems, service_config
+from kit.tls import ClientTls
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings
 
 from registry.command_words import inquiry_lines, line_lines, round_lines, versions, worker_lines
@@ -33,7 +35,25 @@ class OperatorSettings(BaseSettings):
 
     address: str = Field(description="host:port of the registry's gRPC")
     operator_token: SecretStr | None = Field(default=None, description="bearer token of operators")
+    operator_ca: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the registry's certificate; none: no TLS"
+    )
+    operator_certificate: Path | None = Field(default=None, description="PEM file: the operator's own certificate")
+    operator_key: Path | None = Field(default=None, description="PEM file of its key")
     deadline_seconds: float = Field(default=20, gt=0, description="how long an answer may take")
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """How the registry is known, where it speaks TLS."""
+        if self.operator_ca is None:
+            return None
+        return ClientTls(self.operator_ca, self.operator_certificate, self.operator_key)
+
+    @model_validator(mode="after")
+    def _certificates_can_be_used(self) -> "OperatorSettings":
+        if self.tls is not None:
+            self.tls.check()
+        return self
 
 
 class Command:
@@ -121,9 +141,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = OperatorSettings()
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(map(str, problem["loc"])).upper()
-            print(f"POTLUCK_REGISTRY_{name}: {problem['msg']}", file=sys.stderr)
+        print("\n".join(problems(OperatorSettings, error)), file=sys.stderr)
         return 2
     try:
         lines = asyncio.run(_speak(settings, given))
@@ -146,7 +164,7 @@ def _refusal(error: grpc.aio.AioRpcError) -> str:
 
 
 async def _speak(settings: OperatorSettings, given: argparse.Namespace) -> list[str]:
-    async with channel(settings.address, settings.operator_token) as connection:
+    async with channel(settings.address, settings.operator_token, settings.tls) as connection:
         stub: OperatorServiceAsyncStub = OperatorServiceStub(connection)
         verb: Callable[[argparse.Namespace], Awaitable[list[str]]] = getattr(
             Command(stub, settings.deadline_seconds), given.verb

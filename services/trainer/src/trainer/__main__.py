@@ -3,6 +3,7 @@
 import sys
 
 from kit.service import run
+from kit.settings import told
 
 from trainer.app import build
 from trainer.command import main
@@ -11,4 +12,4 @@ from trainer.settings import TrainerSettings
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit(main(sys.argv[1:]))
-    run("trainer", TrainerSettings(), build)
+    run("trainer", told(TrainerSettings), build)

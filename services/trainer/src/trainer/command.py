@@ -19,6 +19,7 @@ from dpa.remeasure import NotMeasured
 from kit.blobs import Blobs
 from kit.rpc import channel
 from kit.settings import service_config
+from kit.tls import RegistryTlsSettings
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
@@ -28,7 +29,7 @@ NO_ANSWER = 3
 _MARKS = {"matches": "✓", "differs": "✗", "not-rederived": "?"}
 
 
-class VerifySettings(BaseSettings):
+class VerifySettings(BaseSettings, RegistryTlsSettings):
     """Environment variables POTLUCK_TRAINER_…"""
 
     model_config = service_config("trainer")
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _verified(settings: VerifySettings, version: str) -> tuple[str, list[claims.Finding]]:
     with tempfile.TemporaryDirectory(prefix="potluck-verify-") as name:
-        async with channel(settings.registry_address, settings.query_token) as connection:
+        async with channel(settings.registry_address, settings.query_token, settings.registry_tls) as connection:
             stub = registry_pb2_grpc.RegistryServiceStub(connection)
             rederiving = Rederiving(Blobs(settings.blobs_url), Path(name), settings.threads)
             return await rederiving.version(stub, version, settings.deadline_seconds)

@@ -52,9 +52,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class NoWork:
-    """No round waits; ask again later."""
+    """No round waits that this worker can run; ask again later."""
 
     retry_after_seconds: float
+    refusal: str = ""
+    """Why the round that waits is not for this worker; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,15 +64,15 @@ class Rapl:
 
 
 class Nvml:
-    """The NVIDIA GPUs that CUDA shows this process, by NVIDIA's own library; none without its driver."""
+    """The first NVIDIA GPUs that CUDA shows this process, by NVIDIA's own library; none without its driver."""
 
-    def __init__(self, visible: str | None, library: str = "libnvidia-ml.so.1") -> None:
-        """`visible`: the value of CUDA_VISIBLE_DEVICES."""
+    def __init__(self, visible: str | None, most: int, library: str = "libnvidia-ml.so.1") -> None:
+        """`visible`: the value of CUDA_VISIBLE_DEVICES; `most`: how many of them are trained on."""
         self._devices: Sequence[ctypes.c_void_p] | None = None
         try:
             self._library = ctypes.CDLL(library)
             self._asked("nvmlInit_v2")
-            self._devices = self._visible(visible)
+            self._devices = self._visible(visible)[:most]
         except (OSError, AttributeError, ValueError):
             return
 
@@ -122,5 +122,5 @@ class Nvml:
             raise OSError(f"{function} answered {code}")
 
 
-def visible_gpus() -> Nvml:
-    return Nvml(os.environ.get("CUDA_VISIBLE_DEVICES"))
+def visible_gpus(most: int) -> Nvml:
+    return Nvml(os.environ.get("CUDA_VISIBLE_DEVICES"), most)

@@ -53,7 +53,7 @@ class Fleet:
     async def lease(self) -> Lease | NoWork:
         response = await self._call(self._stub.Lease, pb.LeaseRequest(worker=self._worker))
         if not response.HasField("lease"):
-            return NoWork(_seconds(response.retry_after))
+            return NoWork(_seconds(response.retry_after), response.refusal)
         return _lease(response.lease)
 
     async def heartbeat(self, lease: Lease, usage: Usage) -> Beat:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from contracts.artifacts import Cost
 
@@ -13,31 +14,44 @@ KILOWATT_HOUR = 3.6e6
 """Joules."""
 
 
-class Meter:
-    """Runs from its making. `cores` and `gpus`: what the attempt holds."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an attempt holds while it runs.
 
-    def __init__(
-        self, cores: int, gpus: int, cpu: Counter, gpu: Counter, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._cores = cores
-        self._gpus = gpus
+    here  on this machine, from its lease on; else elsewhere, from the moment when training starts there (a job may
+          have waited in a queue), and this machine's counters tell nothing about it
+    """
+
+    cores: int
+    gpus: int
+    here: bool = True
+
+
+class Meter:
+    """Runs from its making."""
+
+    def __init__(self, held: Held, cpu: Counter, gpu: Counter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._held = held
+        self._gpus = held.gpus
         self._cpu = cpu
         self._gpu = gpu
         self._clock = clock
-        self._began = clock()
+        self._began = clock() if held.here else None
         self._cpu_start = cpu.joules()
         self._gpu_start = gpu.joules()
 
     def trains_on(self, device: str) -> None:
-        """As the engine said: on a CPU no GPU is held, whatever the machine has."""
+        """As the engine said when it started: on a CPU no GPU is held, whatever the machine has."""
         if device.startswith("cpu"):
             self._gpus = 0
+        if self._began is None:
+            self._began = self._clock()
 
     def used(self) -> Usage:
         """So far."""
-        seconds = self._clock() - self._began
+        seconds = 0.0 if self._began is None else self._clock() - self._began
         return Usage(
-            core_seconds=seconds * self._cores,
+            core_seconds=seconds * self._held.cores,
             gpu_seconds=seconds * self._gpus,
             cpu_joules=_since(self._cpu_start, self._cpu.joules()),
             gpu_joules=_since(self._gpu_start, self._gpu.joules()) if self._gpus else None,
@@ -61,7 +75,16 @@ def _since(start: float | None, now: float | None) -> float | None:
     return None if start is None or now is None or now < start else now - start
 
 
-def metering(cores: int) -> Callable[[], Meter]:
-    """A new meter for each attempt that trains on this machine."""
-    gpus = visible_gpus()
-    return lambda: Meter(cores, gpus.gpus, Rapl(), gpus)
+class _Untold:
+    """Counters of a machine that is elsewhere."""
+
+    def joules(self) -> None:
+        return None
+
+
+def metering(held: Held) -> Callable[[], Meter]:
+    """A new meter for each attempt."""
+    if not held.here:
+        return lambda: Meter(held, _Untold(), _Untold())
+    gpus = visible_gpus(held.gpus)
+    return lambda: Meter(held, Rapl(), gpus)

@@ -31,6 +31,7 @@ VERIFY_AHEAD = 0.8
 
 SHUTTING_DOWN = "the worker is shutting down"
 PAUSED = "growth is paused"
+STOPPED_THERE = "the machine that trained was about to end the training program"
 
 
 class StoppedOnRequest(Exception):
@@ -88,7 +89,7 @@ class RoundRun:
         try:
             return await self._candidate()
         except StoppedOnRequest:
-            reason = self._leave.result() if self._leave.done() else SHUTTING_DOWN
+            reason = self._leave.result() if self._leave.done() else STOPPED_THERE
             log.info("round-handed-back", round=str(lease.round_id), fence=lease.fence, reason=reason)
             await persistently("hand-back", partial(fleet.hand_back, lease, reason, self._meter.used()))
         except AttemptFailed as error:
