@@ -137,6 +137,13 @@ CREATE TABLE gateway.people (
     mail_when_done boolean DEFAULT false NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
 );
+CREATE TABLE gateway.receipts (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    round_id uuid NOT NULL,
+    issued timestamp with time zone NOT NULL,
+    document text NOT NULL
+);
 CREATE TABLE gateway.reruns (
     rerun_id uuid NOT NULL,
     dataset_id uuid NOT NULL,
@@ -260,6 +267,8 @@ ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_email_key UNIQUE (email);
 ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (dataset_id, version, round_id);
 ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_pkey PRIMARY KEY (rerun_id);
 ALTER TABLE ONLY gateway.round_datasets

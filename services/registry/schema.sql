@@ -24,6 +24,19 @@ ALTER TABLE registry.alias_moves ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE registry.attempts (
+    round_id uuid NOT NULL,
+    fence bigint NOT NULL,
+    core_seconds double precision NOT NULL,
+    gpu_seconds double precision NOT NULL,
+    cpu_joules double precision,
+    gpu_joules double precision,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT attempts_core_seconds_check CHECK ((core_seconds >= (0)::double precision)),
+    CONSTRAINT attempts_cpu_joules_check CHECK ((cpu_joules >= (0)::double precision)),
+    CONSTRAINT attempts_gpu_joules_check CHECK ((gpu_joules >= (0)::double precision)),
+    CONSTRAINT attempts_gpu_seconds_check CHECK ((gpu_seconds >= (0)::double precision))
+);
 CREATE TABLE registry.checkpoints (
     round_id uuid NOT NULL,
     step integer NOT NULL,
@@ -50,6 +63,7 @@ CREATE TABLE registry.datasets (
     state text DEFAULT 'waiting'::text NOT NULL,
     reason text,
     relative_weight double precision,
+    content_sha256 text,
     CONSTRAINT datasets_relative_weight_check CHECK ((relative_weight > (0)::double precision)),
     CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reserved'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'withdrawn'::text]))),
     CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
@@ -142,6 +156,13 @@ ALTER TABLE registry.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE registry.receipts (
+    round_id uuid NOT NULL,
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    key_id text NOT NULL,
+    document text NOT NULL
+);
 CREATE TABLE registry.round_branches (
     round_id uuid NOT NULL,
     "position" integer NOT NULL,
@@ -196,6 +217,12 @@ CREATE TABLE registry.schema_migration (
     sha256 text NOT NULL,
     applied timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE registry.signing_keys (
+    key_id text NOT NULL,
+    public_key text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    until timestamp with time zone
+);
 CREATE TABLE registry.workers (
     worker_id text NOT NULL,
     hostname text NOT NULL,
@@ -214,6 +241,8 @@ CREATE TABLE registry.workers (
 );
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (round_id, fence);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
 ALTER TABLE ONLY registry.datasets
@@ -240,6 +269,8 @@ ALTER TABLE ONLY registry.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY registry.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (round_id, dataset_id, dataset_version);
 ALTER TABLE ONLY registry.round_branches
     ADD CONSTRAINT round_branches_pkey PRIMARY KEY (round_id, "position");
 ALTER TABLE ONLY registry.round_branches
@@ -250,6 +281,8 @@ ALTER TABLE ONLY registry.rounds
     ADD CONSTRAINT rounds_sequence_key UNIQUE (sequence);
 ALTER TABLE ONLY registry.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY registry.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE ONLY registry.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (worker_id);
 CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
@@ -261,6 +294,8 @@ CREATE INDEX workers_last_seen ON registry.workers USING btree (last_seen);
 CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.attempts
+    ADD CONSTRAINT attempts_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.inquiries
@@ -273,6 +308,10 @@ ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
 ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.round_branches
     ADD CONSTRAINT round_branches_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
 ALTER TABLE ONLY registry.round_branches

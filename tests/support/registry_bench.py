@@ -31,9 +31,10 @@ from registry.presets import Presets
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
+from registry.signing import Signer
 from registry.store import Store
 from registry.timer import Timer
-from registry_examples import Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
+from registry_examples import CONTENT, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
 TOKEN = SecretStr("token-of-the-tests")
+SIGNING_KEY = SecretStr("11" * 32)
 DEEPMD_VERSION = "3.2.0"
 """As in the manifests of `registry_examples`."""
 
@@ -60,7 +62,8 @@ class Bench:
         self.policy = policy
         self.store = Store()
         self.rounds = Rounds(self.store, policy, presets)
-        self.growth = Growth(self.store, blobs, policy)
+        self.signer = Signer(SIGNING_KEY.get_secret_value())
+        self.growth = Growth(self.store, blobs, policy, self.signer)
         self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
         self.fleet: FleetServiceAsyncStub
         self.queries: RegistryServiceAsyncStub
@@ -106,7 +109,7 @@ class Bench:
         credit = Credit(title=title, authors=(author,), licence="CC-BY-4.0", private=private)
         event = metric_passed(ref, stored, credit, nearest=nearest)
         async with self.database.transaction() as conn:
-            await self.rounds.join(conn, event, train_frames, traceparent)
+            await self.rounds.join(conn, event, train_frames, traceparent, CONTENT)
         return ref
 
     async def quiet(self) -> None:
@@ -214,6 +217,7 @@ async def opened(
         growth_policy=blobs_folder / "unused.json",
         fleet_token=TOKEN,
         open_queries=True,
+        signing_key=SIGNING_KEY,
     )
     async with foundation("registry", settings) as base:
         bench = Bench(base.database, base.blobs, policy, presets)

@@ -52,6 +52,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     diverged: bool = False
     stale_calls: int = 0
     beats: int = 0
+    usages: list[pb.Usage] = field(default_factory=list)
+    """What heartbeats told."""
 
     def offer(self, spec: pb.RoundSpec) -> None:
         """A new round waits."""
@@ -90,6 +92,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
         await self._checked(request, context)
         self.beats += 1
+        self.usages.append(request.usage)
         return pb.HeartbeatResponse(ttl=Duration(seconds=int(self.ttl)), hand_back=self.paused)
 
     async def Report(self, request: pb.ReportRequest, context: object) -> pb.ReportResponse:

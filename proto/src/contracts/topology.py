@@ -8,11 +8,13 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelMarked,
     ModelPublished,
     ModelRetired,
     ModelWithheld,
@@ -57,6 +59,8 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelPublished,
         ModelWithheld,
         ModelRetired,
+        ModelMarked,
+        DatasetReceiptIssued,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }

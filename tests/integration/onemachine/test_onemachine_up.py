@@ -192,6 +192,8 @@ def test_the_operators_command_finds_registry_and_token(machine: Machine) -> Non
     assert operate("rounds").returncode == 3
     machine.up()
     assert operate().stdout == "running\n0 datasets wait\n"
+    none = operate("verify", "9.9")  # the trainer's command: it reaches registry and storage, and there is no model
+    assert (none.returncode, "there is no model '9.9'" in none.stderr) == (2, True)
     assert operate("pause", "--reason", "maintenance").returncode == 0
     assert operate("status").stdout.startswith("paused: maintenance\n")
     refused = operate("cancel")

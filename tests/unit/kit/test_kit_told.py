@@ -9,7 +9,13 @@ import pytest
 from certificates import Authority
 
 OUTSIDE = "10.0.0.7:50051"
-REGISTRY = {"BLOBS_URL": "file:///objects", "GROWTH_POLICY": "growth.json", "OPEN_QUERIES": "true", "ADDRESS": OUTSIDE}
+REGISTRY = {
+    "BLOBS_URL": "file:///objects",
+    "GROWTH_POLICY": "growth.json",
+    "OPEN_QUERIES": "true",
+    "ADDRESS": OUTSIDE,
+    "SIGNING_KEY": "11" * 32,
+}
 TRAINER = {"BLOBS_URL": "file:///objects", "PRESETS": "presets", "REGISTRY_ADDRESS": OUTSIDE}
 
 
@@ -37,6 +43,7 @@ def started(service: str, variables: dict[str, str]) -> tuple[int, str]:
             {**REGISTRY, "FLEET_TOKEN": "x", "TLS_CERTIFICATE": "c.pem", "TLS_KEY": "k.pem"},
             "c.pem cannot be read: No such file or directory",
         ),
+        ("registry", {**REGISTRY, "SIGNING_KEY": "secret"}, "openssl rand -hex 32"),
         ("trainer", TRAINER, f"the registry at {OUTSIDE} would not know this worker: set fleet_token"),
         ("trainer", {**TRAINER, "FLEET_TOKEN": "x", "LAUNCHER": "magic"}, "POTLUCK_TRAINER_LAUNCHER: Input should be"),
         (

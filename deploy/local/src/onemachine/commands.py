@@ -92,16 +92,29 @@ def down(state: Path) -> int:
 
 
 def operate(state: Path, arguments: Sequence[str]) -> int:
-    """The registry's own command (`python -m registry …`), told where it runs and with its operators' token."""
+    """The services' own commands, told where the registry runs and with its tokens.
+
+    `verify …` is the trainer's (`python -m trainer verify …`), everything else the registry's.
+    """
     if StateLock(state).holder() is None:
         print(f"not running (state folder {state.absolute()})")
         return NOT_RUNNING
+    address = f"127.0.0.1:{Ports(state / 'ports.json').known('registry')}"
+    secret = Secrets(state / "secrets").get
+    service = "trainer" if arguments[:1] == ["verify"] else "registry"
     own = {
-        "POTLUCK_REGISTRY_ADDRESS": f"127.0.0.1:{Ports(state / 'ports.json').known('registry')}",
-        "POTLUCK_REGISTRY_OPERATOR_TOKEN": Secrets(state / "secrets").get("registry-operator"),
+        "registry": {
+            "POTLUCK_REGISTRY_ADDRESS": address,
+            "POTLUCK_REGISTRY_OPERATOR_TOKEN": secret("registry-operator"),
+        },
+        "trainer": {
+            "POTLUCK_TRAINER_REGISTRY_ADDRESS": address,
+            "POTLUCK_TRAINER_QUERY_TOKEN": secret("registry-query"),
+            "POTLUCK_TRAINER_BLOBS_URL": (state.absolute() / "blobs").as_uri(),
+        },
     }
-    command = [sys.executable, "-m", "registry", *(arguments or ("status",))]
-    return subprocess.run(command, env=inherited(os.environ, "registry", own), check=False).returncode
+    command = [sys.executable, "-m", service, *(arguments or ("status",))]
+    return subprocess.run(command, env=inherited(os.environ, service, own[service]), check=False).returncode
 
 
 def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:

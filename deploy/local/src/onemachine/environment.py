@@ -83,6 +83,8 @@ def _registry(told: Telling) -> dict[str, str]:
         "fleet_token": told.secret("registry-fleet"),
         "query_token": told.secret("registry-query"),
         "operator_token": told.secret("registry-operator"),
+        # 32 random bytes in hex are an Ed25519 seed.
+        "signing_key": told.secret("registry-signing"),
     }
 
 

@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -13,7 +14,14 @@ from contracts.events.dataset import (
     MetricRerunRequested,
     NumberCompared,
 )
-from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
+from contracts.events.model import (
+    ModelFile,
+    ModelMarked,
+    ModelPublished,
+    ModelRetired,
+    ModelWithheld,
+    TrainedDataset,
+)
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
@@ -44,6 +52,8 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    ModelMarked,
+    DatasetReceiptIssued,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -66,12 +76,14 @@ __all__ = [
     "DatasetMetricPassed",
     "DatasetMetricStarted",
     "DatasetReading",
+    "DatasetReceiptIssued",
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelFile",
+    "ModelMarked",
     "ModelPublished",
     "ModelRetired",
     "ModelWithheld",

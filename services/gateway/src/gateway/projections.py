@@ -12,6 +12,7 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -46,6 +47,7 @@ from gateway.telling import tell
 log = get_logger(__name__)
 
 REASON_LENGTH = 300
+BESIDE_THE_WAY = frozenset(event.nats_subject for event in (DatasetReading, DatasetReceiptIssued, MetricRerunFinished))
 
 RoundEvent = (
     TrainingQueued
@@ -87,6 +89,8 @@ class Projector:
                     await self._on_dataset(connection, event, at)
                 case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
                     await self._on_metric(connection, event, at, report)
+                case DatasetReceiptIssued():
+                    await self._store.receipts.add(connection, event.dataset, event.signed)
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
@@ -147,7 +151,7 @@ class Projector:
             async with self._database.transaction() as connection:
                 if await self._store.reruns.give_up(connection, asked.rerun_id, reason):
                     await self._tell_of_reruns(connection, asked.dataset)
-        elif subject not in (DatasetReading.nats_subject, MetricRerunFinished.nats_subject):
+        elif subject not in BESIDE_THE_WAY:
             return False
         log.error("dead-letter-beside-the-way", subject=subject, reason=reason)
         return True
@@ -180,7 +184,7 @@ class Projector:
                 await self._tables.set_fact(connection, "rejected", event.dataset, event, at)
             case DatasetMetricStarted():
                 await self._tables.set_fact(connection, "metric_started", event.dataset, event, at)
-        await self._tell(connection, event.dataset, at, {"ingest", "download"})
+        await self._tell(connection, event.dataset, at, {"ingest", "download", "frame_files"})
 
     async def _on_metric(
         self,

@@ -15,6 +15,7 @@ from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.identities import Identities
 from gateway.models import Models
+from gateway.receipts import Receipts
 from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
@@ -39,6 +40,7 @@ class Gateway:
     datasets: Datasets
     reruns: Reruns
     models: Models
+    receipts: Receipts
     feed: Feed
 
     @classmethod
@@ -59,5 +61,6 @@ class Gateway:
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
+            receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
         )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
 from contracts.events import MetricRerunFinished, TrainingHeldUp, TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.signed import SignedReceipt, canonical
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
@@ -367,6 +368,29 @@ class Reruns:
         return await self._q.execute(c, "give_up_rerun", rerun_id=rerun_id, reason=reason) == 1
 
 
+class Receipts:
+    """Signed receipts of contributions."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def add(self, c: Connection, ref: DatasetRef, signed: SignedReceipt) -> None:
+        await self._q.execute(
+            c,
+            "insert_receipt",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            round_id=signed.receipt.round_id,
+            issued=signed.receipt.issued,
+            document=canonical(signed.document()).decode(),
+        )
+
+    async def of(self, c: Connection, dataset_id: UUID, reader_id: UUID | None, most: int) -> list[str]:
+        """Newest first."""
+        rows = await self._q.all(c, "receipts", dataset_id=dataset_id, reader_id=reader_id, most=most)
+        return [row["document"] for row in rows]
+
+
 class Store:
     """Everything that the gateway keeps, by room."""
 
@@ -379,3 +403,4 @@ class Store:
         self.entries = Entries(queries)
         self.projections = Projections(queries)
         self.reruns = Reruns(queries)
+        self.receipts = Receipts(queries)

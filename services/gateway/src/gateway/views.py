@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.artifacts import BranchCoverage, FrameVerdict, LearningGain, Novelty
+from contracts.artifacts import BranchCoverage, Cost, FrameVerdict, Hardware, LearningGain, Novelty
 from contracts.base import (
     BranchError,
     Detection,
@@ -274,6 +274,9 @@ class DatasetView(Frozen):
     declared: LevelOfTheory | None = None
     ingest: IngestView | None
     download: DownloadView | None = None
+    frame_files: tuple[DownloadView, ...] = Field(
+        default=(), description="the frames as they are trained on and measured on (LMDB), when they have been read"
+    )
     metric: MetricView | None
     reruns: tuple[RerunView, ...] = ()
     training: TrainingView | None
@@ -329,6 +332,11 @@ class ModelView(Frozen):
     checks: tuple[RuleResult, ...]
     standard_score: float
     wall_seconds: float
+    seed: int | None = None
+    steps: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
     aliases: tuple[str, ...]
 
 

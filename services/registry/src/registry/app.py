@@ -16,9 +16,11 @@ from registry.handlers import Handlers
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.presets import Presets
+from registry.proclaiming import proclaim
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
+from registry.signing import Signer
 from registry.store import Store
 from registry.timer import Timer
 
@@ -33,7 +35,9 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     presets = Presets(settings.presets)
     presets.needs(policy.preset)  # a policy that names no preset is told at start
     rounds = Rounds(store, policy, presets)
-    growth = Growth(store, base.blobs, policy)
+    signer = Signer(settings.signing_key.get_secret_value())
+    await proclaim(base.database, base.blobs, store, signer, policy)
+    growth = Growth(store, base.blobs, policy, signer)
     handlers = Handlers(base.database, base.blobs, rounds)
     base.bus.consume("registry-dataset-metric-passed", handlers.on_metric_passed)
     entries = [

@@ -134,6 +134,8 @@ class Member:
     reason: str | None = None
     relative_weight: float | None = None
     """Set by an operator in place of √train_frames."""
+    content_sha256: str | None = None
+    """None: it came before this was kept."""
 
     @property
     def withdrawn(self) -> bool:
@@ -220,6 +222,16 @@ class StoredCheckpoint:
 
     blob: BlobRef
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None = None
+    gpu_joules: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.base import DatasetRef, RuleResult
 from contracts.events import DatasetMetricPassed
+from contracts.signed import SignedReceipt
 from kit.queries import Connection
 
 from registry.domain import (
@@ -19,6 +20,7 @@ from registry.domain import (
     RoundPlan,
     RoundState,
     StoredCheckpoint,
+    Usage,
     WaitingList,
 )
 from registry.inquiries import Inquiry
@@ -62,7 +64,12 @@ class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
 
     async def add_dataset(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> bool: ...
 
     async def waiting(self, conn: Connection) -> WaitingList: ...
@@ -111,9 +118,15 @@ class Plans(Rounds, Protocol):
 
     async def newest_checkpoint(self, conn: Connection, round_id: UUID) -> StoredCheckpoint | None: ...
 
+    async def tell_usage(self, conn: Connection, round_id: UUID, fence: int, usage: Usage) -> None: ...
+
 
 class Models(Rounds, Protocol):
     """Of growth."""
+
+    async def usages(self, conn: Connection, round_id: UUID) -> dict[int, Usage]: ...
+
+    async def add_receipt(self, conn: Connection, signed: SignedReceipt) -> None: ...
 
     async def newest_version(self, conn: Connection) -> str | None: ...
 
@@ -144,6 +157,8 @@ class Line(Rounds, Protocol):
     async def withdraw(self, conn: Connection, ref: DatasetRef, reason: str) -> None: ...
 
     async def set_relative_weight(self, conn: Connection, ref: DatasetRef, weight: float | None) -> None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
 
     async def trained_versions(self, conn: Connection, ref: DatasetRef) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
 

@@ -48,6 +48,7 @@ def member_of(row: Row) -> Member:
         state=DatasetState(row["state"]),
         reason=row["reason"],
         relative_weight=row["relative_weight"],
+        content_sha256=row["content_sha256"],
     )
 
 

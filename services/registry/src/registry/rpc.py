@@ -44,6 +44,7 @@ from registry.wire import (
     to_lease,
     to_model,
     to_round,
+    usage_of,
     version_token_of,
 )
 
@@ -107,7 +108,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def Heartbeat(self, request: fleet.HeartbeatRequest, context: Context) -> fleet.HeartbeatResponse:
         async with self._transaction(context) as conn:
-            beat = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence)
+            beat = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence, usage_of(request))
         return fleet.HeartbeatResponse(
             ttl=to_duration(beat.ttl_seconds), cancelled=beat.cancelled, hand_back=beat.hand_back
         )
@@ -126,7 +127,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def HandBack(self, request: fleet.HandBackRequest, context: Context) -> fleet.HandBackResponse:
         async with self._transaction(context) as conn:
-            await self._rounds.hand_back(conn, round_id_of(request.round_id), request.fence, request.reason)
+            await self._rounds.hand_back(
+                conn, round_id_of(request.round_id), request.fence, request.reason, usage_of(request)
+            )
         return fleet.HandBackResponse()
 
     async def Fail(self, request: fleet.FailRequest, context: Context) -> fleet.FailResponse:
@@ -138,6 +141,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
                 request.rule or "crashed",
                 request.reason,
                 request.retryable,
+                usage_of(request),
             )
         return fleet.FailResponse(will_retry=will_retry)
 

@@ -38,6 +38,7 @@ from registry.domain import (
     RoundState,
     StoredCheckpoint,
     UnknownRound,
+    Usage,
     may_retry,
     settled,
     stale,
@@ -110,10 +111,15 @@ class Rounds:
         self._presets = presets or Presets()
 
     async def join(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> None:
         """The dataset passed: it waits for a round. Known datasets stay as they are."""
-        if await self._store.add_dataset(conn, event, train_frames, traceparent):
+        if await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
             log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
@@ -233,12 +239,13 @@ class Rounds:
         version = None if parent is None else await self._store.deepmd_version(conn, parent)
         return demand(round_.preset, needs, parent, version)
 
-    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int) -> Beat:
+    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int, usage: Usage | None = None) -> Beat:
         """Renew the lease, and tell the worker when it must stop."""
         ttl = self._policy.lease_ttl_seconds
         held = await self._store.hold(conn, round_id, fence, ttl)
         if held is not None:
             await self._store.heard_of(conn, held.worker or "")
+            await self._used(conn, round_id, fence, usage)
             return Beat(ttl, hand_back=await self._store.pause_reason(conn) is not None)
         round_ = await known_round(self._store, conn, round_id)
         if round_.state is RoundState.CANCELLED and round_.fence == fence:
@@ -276,9 +283,12 @@ class Rounds:
         await self._store.add_checkpoint(conn, round_id, fence, checkpoint)
         log.info("checkpoint-stored", round=str(round_id), fence=fence, step=checkpoint.step)
 
-    async def hand_back(self, conn: Connection, round_id: UUID, fence: int, reason: str) -> None:
+    async def hand_back(
+        self, conn: Connection, round_id: UUID, fence: int, reason: str, usage: Usage | None = None
+    ) -> None:
         """The worker leaves in good order: the round waits again, and no failure is counted."""
         round_ = await hold(self._store, conn, round_id, fence, self._policy)
+        await self._used(conn, round_id, fence, usage)
         rule, reason = HANDED_BACK, reason or "the worker was asked to stop"
         paused = await self._store.pause_reason(conn)
         if paused is not None:
@@ -288,9 +298,19 @@ class Rounds:
         await announce(conn, round_, ended)
         log.info("round-handed-back", round=str(round_id), fence=fence, reason=reason)
 
-    async def fail(self, conn: Connection, round_id: UUID, fence: int, rule: str, reason: str, retryable: bool) -> bool:
+    async def fail(
+        self,
+        conn: Connection,
+        round_id: UUID,
+        fence: int,
+        rule: str,
+        reason: str,
+        retryable: bool,
+        usage: Usage | None = None,
+    ) -> bool:
         """The worker says that this attempt cannot go on. True: the round is offered again."""
         round_ = await hold(self._store, conn, round_id, fence, self._policy)
+        await self._used(conn, round_id, fence, usage)
         return await self._attempt_failed(conn, round_, rule, reason, retryable)
 
     async def sweep(self, conn: Connection) -> Round | None:
@@ -300,6 +320,10 @@ class Rounds:
             reason = f"worker {round_.worker} was silent for more than {self._policy.lease_ttl_seconds:g} s"
             await self._attempt_failed(conn, round_, LEASE_LOST, reason, retryable=True)
         return round_
+
+    async def _used(self, conn: Connection, round_id: UUID, fence: int, usage: Usage | None) -> None:
+        if usage is not None:
+            await self._store.tell_usage(conn, round_id, fence, usage)
 
     async def _attempt_failed(self, conn: Connection, round_: Round, rule: str, reason: str, retryable: bool) -> bool:
         """Offer the round again, or give it up and set its new datasets aside, so that they block nobody."""

@@ -1,10 +1,11 @@
 """What the registry is told at start."""
 
+import re
 from pathlib import Path
 
 from kit.settings import ServiceSettings, service_config
 from kit.tls import ServerTls, is_loopback
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 
 class RegistrySettings(ServiceSettings):
@@ -27,6 +28,10 @@ class RegistrySettings(ServiceSettings):
         default=None, min_length=1, description="bearer token of operators; none: nobody steers growth from outside"
     )
     open_operator: bool = Field(default=False, description="let anyone on this machine steer growth; loopback only")
+    signing_key: SecretStr = Field(
+        description="64 hex digits: the Ed25519 seed that signs receipts and manifests; a new one takes over, and what"
+        " earlier ones signed stays valid"
+    )
     tls_certificate: Path | None = Field(
         default=None, description="PEM file: certificate (chain) of this address; none: nothing is encrypted"
     )
@@ -36,6 +41,13 @@ class RegistrySettings(ServiceSettings):
         description="PEM file: every caller needs a certificate that this authority signed (mutual TLS)",
     )
     check_seconds: float = Field(default=1.0, gt=0, description="pause between looks at leases and waiting list")
+
+    @field_validator("signing_key")
+    @classmethod
+    def _a_seed(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[0-9a-f]{64}", value.get_secret_value()):
+            raise ValueError("is not 64 lower-case hex digits; make one: openssl rand -hex 32")
+        return value
 
     @model_validator(mode="after")
     def _queries_are_guarded_or_open(self) -> "RegistrySettings":

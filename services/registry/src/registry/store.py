@@ -1,4 +1,4 @@
-"""The registry's tables: with `operator_store` and `worker_store` the only place that runs SQL.
+"""The registry's tables: with `operator_store`, `worker_store` and `proof_store` the only place that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -26,6 +26,7 @@ from registry.domain import (
     WaitingList,
 )
 from registry.operator_store import OperatorStore
+from registry.proof_store import ProofStore
 from registry.rows import (
     alias_move_of,
     branch_of,
@@ -42,7 +43,7 @@ BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(OperatorStore, WorkerStore):
+class Store(OperatorStore, WorkerStore, ProofStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
@@ -51,7 +52,12 @@ class Store(OperatorStore, WorkerStore):
     # Datasets
 
     async def add_dataset(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> bool:
         """Put the dataset on the waiting list. False: it was known already."""
         added = await self._queries.execute(
@@ -69,6 +75,7 @@ class Store(OperatorStore, WorkerStore):
             nearest_branch=event.nearest_branch,
             energy_shift_ev=Jsonb(event.energy_shift_ev),
             traceparent=traceparent,
+            content_sha256=content_sha256,
         )
         return added == 1
 

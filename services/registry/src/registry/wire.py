@@ -1,5 +1,6 @@
 """Protobuf messages ↔ domain values. What a caller got wrong is InvalidRequest."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +22,7 @@ from registry.domain import (
     RoundState,
     RoundSummary,
     StoredCheckpoint,
+    Usage,
     Version,
 )
 from registry.publication import trained_dataset
@@ -91,6 +93,23 @@ def progress_of(message: fleet.ReportRequest) -> Progress:
         frames_per_second=message.frames_per_second,
         eta_seconds=message.eta.ToNanoseconds() / 1e9,
     )
+
+
+def usage_of(message: fleet.HeartbeatRequest | fleet.HandBackRequest | fleet.FailRequest) -> Usage | None:
+    """None when the worker does not tell. Raises InvalidRequest for numbers that are none."""
+    if not message.HasField("usage"):
+        return None
+    told = message.usage
+    usage = Usage(
+        core_seconds=told.core_seconds,
+        gpu_seconds=told.gpu_seconds,
+        cpu_joules=told.cpu_joules if told.HasField("cpu_joules") else None,
+        gpu_joules=told.gpu_joules if told.HasField("gpu_joules") else None,
+    )
+    numbers = (usage.core_seconds, usage.gpu_seconds, usage.cpu_joules or 0.0, usage.gpu_joules or 0.0)
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise InvalidRequest("usage holds a number that is none: seconds and joules, zero or more")
+    return usage
 
 
 def announcement_of(worker: fleet.Worker) -> Announcement:

@@ -20,6 +20,7 @@ from trainer.launcher import Launcher
 from trainer.launchers.dpdispatcher import ClusterSettings, Dpdispatcher
 from trainer.launchers.local import Local
 from trainer.launchers.torchrun import Torchrun
+from trainer.meter import Held, metering
 from trainer.preparation import Preparation
 from trainer.preset import preset_names
 from trainer.process import Nursery
@@ -35,12 +36,8 @@ async def build(settings: TrainerSettings, base: Foundation[TrainerSettings]) ->
     nursery = Nursery(launcher, settings.threads, warm=settings.warm_start)
     with _work_folder(settings) as folder:
         async with channel(settings.registry_address, settings.fleet_token, settings.registry_tls) as registry:
-            fleet = Fleet(
-                registry,
-                await asyncio.to_thread(_introduction, settings, launcher),
-                settings.deadline_seconds,
-                settings.submit_seconds,
-            )
+            introduction = await asyncio.to_thread(_introduction, settings, launcher)
+            fleet = Fleet(registry, introduction, settings.deadline_seconds, settings.submit_seconds)
             cache = Cache(folder / "cache", base.blobs, settings.cache_bytes)
             tools = Tools(
                 fleet=fleet,
@@ -49,6 +46,7 @@ async def build(settings: TrainerSettings, base: Foundation[TrainerSettings]) ->
                 nursery=nursery,
                 report_seconds=settings.report_seconds,
                 stop_seconds=settings.stop_seconds,
+                meter=metering(held(settings, launcher, introduction)),
             )
             worker = Worker(tools, cache, folder / "attempts")
             base.health.add("registry", worker.ready)
@@ -88,6 +86,16 @@ def chosen(settings: TrainerSettings) -> Launcher:
             return cluster
         case _:
             return Local()
+
+
+def held(settings: TrainerSettings, launcher: Launcher, introduced: fleet_pb2.Worker) -> Held:
+    """What an attempt holds, and whether this machine's counters tell its energy."""
+    gpus = len(introduced.gpu_devices)
+    if isinstance(launcher, Dpdispatcher):
+        return Held(introduced.cpu_cores, gpus, here=False)
+    # A process trains on one GPU.
+    here = not isinstance(launcher, Torchrun) or settings.torchrun_nodes == 1
+    return Held(settings.threads * launcher.processes, min(gpus, launcher.processes), here)
 
 
 def _introduction(settings: TrainerSettings, launcher: Launcher) -> fleet_pb2.Worker:

@@ -87,6 +87,16 @@ class Verdict:
     published: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None
+    gpu_joules: float | None
+
+
 class LeaseLost(Exception):
     """A successor owns the round, or it was cancelled: drop everything, say nothing."""
 

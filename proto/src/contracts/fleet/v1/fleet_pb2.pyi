@@ -387,22 +387,69 @@ class StoredCheckpoint(_message.Message):
 Global___StoredCheckpoint: _TypeAlias = StoredCheckpoint  # noqa: Y015
 
 @_typing.final
+class Usage(_message.Message):
+    """Usage is what an attempt has taken since its lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORE_SECONDS_FIELD_NUMBER: _builtins.int
+    GPU_SECONDS_FIELD_NUMBER: _builtins.int
+    CPU_JOULES_FIELD_NUMBER: _builtins.int
+    GPU_JOULES_FIELD_NUMBER: _builtins.int
+    core_seconds: _builtins.float
+    """Time times CPU cores held."""
+    gpu_seconds: _builtins.float
+    """Time times GPUs held."""
+    cpu_joules: _builtins.float
+    """Joules that whole CPU packages took meanwhile (RAPL). Absent: unknown."""
+    gpu_joules: _builtins.float
+    """Joules that the GPUs took meanwhile (NVML). Absent: unknown, or no GPU."""
+    def __init__(
+        self,
+        *,
+        core_seconds: _builtins.float = ...,
+        gpu_seconds: _builtins.float = ...,
+        cpu_joules: _builtins.float | None = ...,
+        gpu_joules: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules", "_gpu_joules", b"_gpu_joules", "cpu_joules", b"cpu_joules", "gpu_joules", b"gpu_joules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules", "_gpu_joules", b"_gpu_joules", "core_seconds", b"core_seconds", "cpu_joules", b"cpu_joules", "gpu_joules", b"gpu_joules", "gpu_seconds", b"gpu_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cpu_joules: _TypeAlias = _typing.Literal["cpu_joules"]  # noqa: Y015
+    _WhichOneofArgType__cpu_joules: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_joules: _TypeAlias = _typing.Literal["gpu_joules"]  # noqa: Y015
+    _WhichOneofArgType__gpu_joules: _TypeAlias = _typing.Literal["_gpu_joules", b"_gpu_joules"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_joules) -> _WhichOneofReturnType__cpu_joules | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_joules) -> _WhichOneofReturnType__gpu_joules | None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
 class HeartbeatRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUND_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
         round_id: _builtins.str = ...,
         fence: _builtins.int = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "round_id", b"round_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "round_id", b"round_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -563,19 +610,25 @@ class HandBackRequest(_message.Message):
     ROUND_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
     reason: _builtins.str
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
         round_id: _builtins.str = ...,
         fence: _builtins.int = ...,
         reason: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "round_id", b"round_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "round_id", b"round_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -605,6 +658,7 @@ class FailRequest(_message.Message):
     RULE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
     rule: _builtins.str
@@ -612,6 +666,10 @@ class FailRequest(_message.Message):
     reason: _builtins.str
     retryable: _builtins.bool
     """Another attempt may help."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
@@ -620,10 +678,11 @@ class FailRequest(_message.Message):
         rule: _builtins.str = ...,
         reason: _builtins.str = ...,
         retryable: _builtins.bool = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "retryable", b"retryable", "round_id", b"round_id", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "retryable", b"retryable", "round_id", b"round_id", "rule", b"rule", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

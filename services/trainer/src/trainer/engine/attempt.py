@@ -167,12 +167,14 @@ class Attempt:
             max_force_errors_ev_per_angstrom=accuracy.max_force_errors,
             baseline_energy_rmse_mev_per_atom=baseline.energy_rmse(frames.held_out) * MILLI,
             baseline_force_rmse_mev_per_angstrom=baseline.force_rmse(frames.held_out) * MILLI,
+            baseline_element_energies_ev=baseline.by_element(frames.held_out),
             held_out_frames=HeldOutFrames(
                 atoms=tuple(frame.natoms for frame in frames.held_out),
                 after=accuracy.frames,
                 before=before.frames if before else None,
                 baseline=baseline_errors(baseline, frames.held_out),
             ),
+            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             sample=sample,
             predictions=predictions,
         )
