@@ -17,6 +17,7 @@ from contracts.base import (
     RuleResult,
     ScfCounts,
     SetAside,
+    Sha256,
     TheoryMismatch,
 )
 
@@ -85,6 +86,10 @@ class DatasetManifest(Frozen):
     overlaps: tuple[Overlap, ...] = Field(default=(), description="most frames first")
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
+    )
+    frame_hashes: BlobRef | None = Field(
+        default=None,
+        description="32 bytes a frame (frames.hashing): training frames in the order of their LMDB, then held-out ones",
     )
     labels: tuple[LabelCount, ...] = ()
     scf: ScfCounts = ScfCounts()
@@ -254,6 +259,14 @@ class HeldOutFrames(Frozen):
         default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
     )
     baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
+    hashes: tuple[Sha256, ...] = Field(
+        default=(), description="frames.hashing of each frame; empty in manifests written before it was there"
+    )
+    seen: tuple[int, ...] = Field(
+        default=(),
+        description="indices of frames that a dataset of this round has among its training frames: left out there from "
+        "now on, but an earlier model may have learned them",
+    )
 
 
 class BranchManifest(Frozen):
@@ -273,6 +286,9 @@ class BranchManifest(Frozen):
     baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
     held_out_frames: HeldOutFrames | None = Field(
         default=None, description="none in manifests written before it was there"
+    )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 
