@@ -20,6 +20,7 @@ from contracts.base import (
     Sha256,
     TheoryMismatch,
 )
+from contracts.standard import StandardScore
 
 
 class FormatInfo(Frozen):
@@ -346,6 +347,9 @@ class PublishedManifest(Frozen):
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of, when it was published"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]
