@@ -3,6 +3,7 @@
 What it emits stays in the outbox, where a test reads it; time passes when a test says so.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID, uuid4
 
 import grpc
+from contracts.artifacts import BranchManifest, FrameErrors, HeldOutFrames, ModelManifest
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.envelope import Event
 from contracts.events import BY_TYPE
@@ -36,7 +38,7 @@ from registry.service import Rounds
 from registry.settings import RegistrySettings
 from registry.store import Store
 from registry.timer import Timer
-from registry_examples import Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
+from registry_examples import Errors, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
@@ -102,12 +104,18 @@ class Bench:
         train_frames: int = 100,
         traceparent: str | None = None,
         nearest: str | None = None,
+        hashes: Sequence[bytes] | None = None,
     ) -> DatasetRef:
-        """A dataset passes the metric."""
+        """A dataset passes the metric. `hashes`: of its training frames, as ingest stores them."""
         ref = DatasetRef(dataset_id=uuid4(), version=1)
-        stored = await self.blobs.put_model(
-            f"datasets/{ref.dataset_id}/manifest.json", dataset_manifest(ref, train_frames)
-        )
+        described = dataset_manifest(ref, train_frames if hashes is None else len(hashes))
+        if hashes is not None:
+            train_frames = len(hashes)
+            held_out = [frame_hash(f"held out of {ref}", number) for number in range(20)]
+            data = b"".join([*hashes, *held_out])
+            kept = await self.blobs.put_bytes(f"datasets/{ref.dataset_id}/hashes.bin", data)
+            described = described.model_copy(update={"frame_hashes": kept})
+        stored = await self.blobs.put_model(f"datasets/{ref.dataset_id}/manifest.json", described)
         credit = Credit(title=title, authors=(author,), licence="CC-BY-4.0", private=private)
         event = metric_passed(ref, stored, credit, nearest=nearest)
         async with self.database.transaction() as conn:
@@ -153,8 +161,11 @@ class Bench:
         )
         return stored
 
-    async def candidate(self, lease: fleet.Lease, numbers: Mapping[str, Numbers]) -> BlobRef:
-        """The worker stores the files of its candidate, and the manifest."""
+    async def candidate(self, lease: fleet.Lease, numbers: Mapping[str, Numbers], frames: int = 0) -> BlobRef:
+        """The worker stores the files of its candidate, and the manifest.
+
+        `frames`: of each branch, one as good as the other, told one by one with their hashes; 0: none is.
+        """
         round_id = UUID(lease.round_id)
         files = {}
         for name in file_names(numbers):
@@ -172,6 +183,8 @@ class Bench:
             datasets=refs,
             files=files,
         )
+        if frames:
+            described = told_by_frames(described, numbers, frames)
         return await self.blobs.put_model(f"rounds/{round_id}/{lease.fence}/manifest.json", described)
 
     async def submit(self, lease: fleet.Lease, candidate: BlobRef) -> fleet.SubmitResponse:
@@ -179,11 +192,18 @@ class Bench:
             fleet.SubmitRequest(round_id=lease.round_id, fence=lease.fence, manifest=message(candidate))
         )
 
-    async def publish(self, *titles: str) -> str:
+    async def publish(self, *titles: str, frames: int = 0) -> str:
         """A whole round, planned on these titles and better in everything; the version of its model."""
-        await self.planned(*titles)
+        for title in titles:
+            await self.arrive(title)
+        return await self.publish_waiting(frames)
+
+    async def publish_waiting(self, frames: int = 0) -> str:
+        await self.quiet()
+        await self.leakage.look()
+        assert await self.plan() is not None
         lease = await self.lease()
-        answer = await self.submit(lease, await self.candidate(lease, better(lease.spec.branches)))
+        answer = await self.submit(lease, await self.candidate(lease, better(lease.spec.branches), frames))
         assert answer.published
         return answer.version
 
@@ -196,6 +216,30 @@ def better(branches: Sequence[fleet.RoundBranch]) -> dict[str, Numbers]:
         else Numbers(after=(20, 400), before=(20, 400))
         for one in branches
     }
+
+
+def frame_hash(name: str, number: int) -> bytes:
+    return hashlib.sha256(f"{name}: frame {number}".encode()).digest()
+
+
+def told_by_frames(manifest: ModelManifest, numbers: Mapping[str, Numbers], frames: int) -> ModelManifest:
+    """The candidate with so many held-out frames of two atoms a branch, each with the errors of the branch."""
+
+    def each(errors: Errors) -> FrameErrors:
+        return FrameErrors(energy_mev_per_atom=(errors[0],) * frames, force_mev_per_angstrom=(errors[1],) * frames)
+
+    def told(branch: BranchManifest) -> BranchManifest:
+        of = numbers[branch.name]
+        held_out = HeldOutFrames(
+            atoms=(2,) * frames,
+            after=each(of.after),
+            before=None if of.before is None else each(of.before),
+            baseline=each(of.baseline),
+            hashes=tuple(frame_hash(str(branch.dataset), number).hex() for number in range(frames)),
+        )
+        return branch.model_copy(update={"held_out_frames": held_out})
+
+    return manifest.model_copy(update={"branches": tuple(told(branch) for branch in manifest.branches)})
 
 
 def message(reference: BlobRef) -> fleet.Blob:

@@ -136,7 +136,7 @@ def test_a_branch_without_a_frame_to_give_is_not_in_it() -> None:
     assert next_standard(None, every, [si], "1.0", 1, 3) is None
     old = measured([si], [100] * 4, None, new=["si"], hashes=False)
     assert next_standard(None, old, [si], "1.0", 1, 3) is None
-    assert next_standard(None, measured([], [], None, new=[]), [si], "1.0", 1, 3) is None
+    assert next_standard(None, measured([], [100], None, new=[]), [si], "1.0", 1, 3) is None
 
 
 def test_a_branch_that_a_candidate_was_not_measured_on_keeps_its_frames_and_fails_the_rule() -> None:
@@ -221,7 +221,7 @@ def test_means_over_branches_are_geometric() -> None:
     assert found is not None
     assert found.energy_rmse_mev_per_atom == pytest.approx(10)
     assert found.force_rmse_mev_per_angstrom == pytest.approx(60)
-    assert (found.energy_ratio, found.force_ratio) == (pytest.approx(0.1), pytest.approx(0.06))
+    assert [found.energy_ratio, found.force_ratio] == pytest.approx([0.1, 0.06])
     assert found.score == pytest.approx(0.08)
     assert [(one.branch, one.frames, one.zero_shot) for one in found.branches] == [("si", 3, False), ("sic", 3, True)]
 
