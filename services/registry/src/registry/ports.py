@@ -63,6 +63,8 @@ class Rounds(Protocol):
 class Overlaps(Protocol):
     """Of planning's own look at training frames."""
 
+    async def standard_number(self, conn: Connection) -> int: ...
+
     async def newest_standard(self, conn: Connection) -> Released | None: ...
 
     async def unchecked(self, conn: Connection, number: int) -> list[Member]: ...
@@ -112,6 +114,8 @@ class Standards(Protocol):
 
 class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
+
+    async def standard_number(self, conn: Connection) -> int: ...
 
     async def newest_standard(self, conn: Connection) -> Released | None: ...
 

@@ -146,10 +146,10 @@ class Rounds:
         """Training frames that are test frames of the standard dataset; none while a dataset was not compared."""
         old = [one.branch.member for one in parent.branches if not one.branch.member.withdrawn] if parent else []
         refs = [one.ref for one in (*old, *members)]
-        newest = await self._store.newest_standard(conn)
-        if newest is None:
+        number = await self._store.standard_number(conn)
+        if number == 0:
             return dict.fromkeys(refs, ())
-        found = await self._store.overlaps(conn, newest.standard.number)
+        found = await self._store.overlaps(conn, number)
         if missing := [ref for ref in refs if ref not in found]:
             log.info("planning-waits-for-hashes", datasets=len(missing))
             return None
