@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contracts import artifacts, signed, topology
+from contracts import artifacts, signed, standard, topology
 from contracts.base import Frozen
 from contracts.envelope import Event
 from contracts.events import EVENTS
@@ -27,6 +27,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,
+    standard.StandardDataset,
 )
 
 

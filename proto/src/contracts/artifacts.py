@@ -20,6 +20,7 @@ from contracts.base import (
     Sha256,
     TheoryMismatch,
 )
+from contracts.standard import StandardScore
 
 
 class FormatInfo(Frozen):
@@ -86,6 +87,10 @@ class DatasetManifest(Frozen):
     overlaps: tuple[Overlap, ...] = Field(default=(), description="most frames first")
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
+    )
+    frame_hashes: BlobRef | None = Field(
+        default=None,
+        description="32 bytes a frame (frames.hashing): training frames in the order of their LMDB, then held-out ones",
     )
     labels: tuple[LabelCount, ...] = ()
     scf: ScfCounts = ScfCounts()
@@ -298,6 +303,14 @@ class HeldOutFrames(Frozen):
         default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
     )
     baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
+    hashes: tuple[Sha256, ...] = Field(
+        default=(), description="frames.hashing of each frame; empty in manifests written before it was there"
+    )
+    seen: tuple[int, ...] = Field(
+        default=(),
+        description="indices of frames that a dataset of this round has among its training frames: left out there from "
+        "now on, but an earlier model may have learned them",
+    )
 
 
 class BranchManifest(Frozen):
@@ -325,6 +338,9 @@ class BranchManifest(Frozen):
     )
     baseline_element_energies_ev: dict[str, float] | None = Field(
         default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
+    )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 
@@ -405,6 +421,9 @@ class PublishedManifest(Frozen):
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of, when it was published"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]

@@ -16,8 +16,10 @@ from contracts.events import (
     MetricRerunRequested,
     ModelMarked,
     ModelPublished,
+    ModelRescored,
     ModelRetired,
     ModelWithheld,
+    StandardReleased,
     TrainingFailed,
     TrainingFinished,
     TrainingHeldUp,
@@ -61,12 +63,15 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelRetired,
         ModelMarked,
         DatasetReceiptIssued,
+        StandardReleased,
+        ModelRescored,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }
 
 CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),

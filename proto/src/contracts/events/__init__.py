@@ -22,6 +22,7 @@ from contracts.events.model import (
     ModelWithheld,
     TrainedDataset,
 )
+from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
@@ -54,6 +55,8 @@ EVENTS: tuple[type[Event], ...] = (
     ModelRetired,
     ModelMarked,
     DatasetReceiptIssued,
+    StandardReleased,
+    ModelRescored,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -85,9 +88,11 @@ __all__ = [
     "ModelFile",
     "ModelMarked",
     "ModelPublished",
+    "ModelRescored",
     "ModelRetired",
     "ModelWithheld",
     "NumberCompared",
+    "StandardReleased",
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",

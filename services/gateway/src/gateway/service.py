@@ -20,6 +20,7 @@ from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
+from gateway.standard import Standards
 from gateway.store import Store
 from gateway.tokens import Tokens
 from gateway.uploads import Uploads
@@ -41,6 +42,7 @@ class Gateway:
     reruns: Reruns
     models: Models
     receipts: Receipts
+    standards: Standards
     feed: Feed
 
     @classmethod
@@ -62,5 +64,6 @@ class Gateway:
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
             receipts=Receipts(database, store, blobs),
+            standards=Standards(database, store),
             feed=Feed(database, store, settings),
         )

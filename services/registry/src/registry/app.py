@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc
+from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from contracts.operator.v1 import operator_pb2, operator_pb2_grpc
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit.logs import get_logger
@@ -13,11 +13,14 @@ from kit.tls import is_loopback
 
 from registry.growth import Growth
 from registry.handlers import Handlers
+from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.presets import Presets
 from registry.proclaiming import proclaim
 from registry.rpc import FleetServicer, RegistryServicer
+from registry.scoring import Scorings
+from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
 from registry.signing import Signer
@@ -48,6 +51,12 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             settings.fleet_token,
         ),
         ServiceEntry(
+            scoring_pb2_grpc.add_ScoringServiceServicer_to_server,
+            ScoringServicer(base.database, Scorings(store, policy)),
+            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+            settings.fleet_token,
+        ),
+        ServiceEntry(
             registry_pb2_grpc.add_RegistryServiceServicer_to_server,
             RegistryServicer(base.database, store),
             registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
@@ -57,7 +66,7 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     if settings.offers_operations:
         operators = ServiceEntry(
             operator_pb2_grpc.add_OperatorServiceServicer_to_server,
-            OperatorServicer(base.database, store, rounds.life_seconds),
+            OperatorServicer(base.database, store, rounds.life_seconds, policy.max_attempts),
             operator_pb2.DESCRIPTOR.services_by_name["OperatorService"].full_name,
             settings.operator_token,
         )
@@ -66,7 +75,8 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
         log.warning("grpc-not-encrypted", address=settings.address, remedy="set tls_certificate and tls_key")
     async with serve(settings.address, entries, tls=settings.tls) as port:
         log.info("grpc-serving", port=port, encrypted=settings.tls is not None)
-        timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)
+        leakage = Leakage(base.database, base.blobs, store)
+        timer = Timer(base.database, base.blobs, store, rounds, leakage, settings.check_seconds)
         task = base.tasks.create_task(timer.run(grace_seconds=policy.lease_ttl_seconds), name="registry-timer")
         try:
             yield

@@ -1,12 +1,13 @@
 """What the use cases need of the database. `store.Store` provides it; what each method promises is told there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from contracts.base import DatasetRef, RuleResult
+from contracts.base import BlobRef, DatasetRef, RuleResult
 from contracts.events import DatasetMetricPassed
 from contracts.signed import SignedReceipt
+from contracts.standard import StandardDataset, StandardScore
 from kit.queries import Connection
 
 from registry.domain import (
@@ -24,6 +25,8 @@ from registry.domain import (
     WaitingList,
 )
 from registry.inquiries import Inquiry
+from registry.scoring_domain import Released, Scoring
+from registry.standard import StandardError
 from registry.workers import Announcement, Worker
 
 
@@ -60,8 +63,66 @@ class Rounds(Protocol):
     async def members(self, conn: Connection, arrivals: Sequence[int]) -> list[Member]: ...
 
 
+class Overlaps(Protocol):
+    """Of planning's own look at training frames."""
+
+    async def standard_number(self, conn: Connection) -> int: ...
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def unchecked(self, conn: Connection, number: int) -> list[Member]: ...
+
+    async def add_overlap(
+        self, conn: Connection, ref: DatasetRef, number: int, training_frames: Sequence[int] | None
+    ) -> None: ...
+
+
+class Standards(Protocol):
+    """Of scores on the standard dataset."""
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def add_standard(self, conn: Connection, standard: StandardDataset, content: BlobRef) -> None: ...
+
+    async def add_standard_errors(
+        self, conn: Connection, version: str, standard: StandardDataset, errors: Mapping[str, StandardError]
+    ) -> None: ...
+
+    async def standard_errors(self, conn: Connection, version: str, number: int) -> dict[DatasetRef, StandardError]: ...
+
+    async def unscored_models(self, conn: Connection, number: int) -> list[str]: ...
+
+    async def add_standard_score(self, conn: Connection, version: str, score: StandardScore) -> None: ...
+
+    async def queue_scoring(self, conn: Connection, version: str, number: int) -> None: ...
+
+    async def lease_scoring(
+        self, conn: Connection, worker: str, ttl_seconds: float, max_attempts: int
+    ) -> Scoring | None: ...
+
+    async def hold_scoring(self, conn: Connection, version: str, fence: int, ttl_seconds: float) -> Scoring | None: ...
+
+    async def scoring(self, conn: Connection, version: str) -> Scoring | None: ...
+
+    async def end_scoring(self, conn: Connection, version: str) -> None: ...
+
+    async def offer_scoring_again(self, conn: Connection, version: str, failures: int, reason: str) -> None: ...
+
+    async def round_waits(self, conn: Connection) -> bool: ...
+
+    async def pause_reason(self, conn: Connection) -> str | None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
+
+
 class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
+
+    async def standard_number(self, conn: Connection) -> int: ...
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def overlaps(self, conn: Connection, number: int) -> dict[DatasetRef, tuple[int, ...]]: ...
 
     async def add_dataset(
         self,
@@ -121,7 +182,7 @@ class Plans(Rounds, Protocol):
     async def tell_usage(self, conn: Connection, round_id: UUID, fence: int, usage: Usage) -> None: ...
 
 
-class Models(Rounds, Protocol):
+class Models(Rounds, Standards, Protocol):
     """Of growth."""
 
     async def usages(self, conn: Connection, round_id: UUID) -> dict[int, Usage]: ...

@@ -25,6 +25,8 @@ from trainer.preparation import Preparation
 from trainer.preset import preset_names
 from trainer.process import Nursery
 from trainer.round import Tools
+from trainer.scoring import Scorer
+from trainer.scoring_service import ScoringService
 from trainer.service import Worker
 from trainer.settings import TrainerSettings
 
@@ -48,7 +50,9 @@ async def build(settings: TrainerSettings, base: Foundation[TrainerSettings]) ->
                 stop_seconds=settings.stop_seconds,
                 meter=metering(held(settings, launcher, introduction)),
             )
-            worker = Worker(tools, cache, folder / "attempts")
+            scoring = ScoringService(registry, settings.worker_id, settings.deadline_seconds)
+            scorer = Scorer(scoring, cache, nursery, folder / "attempts")
+            worker = Worker(tools, cache, folder / "attempts", scorer)
             base.health.add("registry", worker.ready)
             task = base.tasks.create_task(worker.run(), name="worker")
             try:

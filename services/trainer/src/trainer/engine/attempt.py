@@ -69,7 +69,8 @@ class Attempt:
         if self._ranks.rank != 0:
             self._session(self._ranks.share(), {}).run()
             return
-        frames = {branch.name: load(branch, work.preset.alignment_frames) for branch in work.branches}
+        standard = [bytes.fromhex(one) for one in work.standard_frames]
+        frames = load(work.branches, work.preset.alignment_frames, standard)
         self._stop_if_told()
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
@@ -173,8 +174,11 @@ class Attempt:
                 after=accuracy.frames,
                 before=before.frames if before else None,
                 baseline=baseline_errors(baseline, frames.held_out),
+                hashes=tuple(one.hex() for one in frames.hashes),
+                seen=frames.seen,
             ),
             left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
+            left_out_frames=frames.left_out,
             sample=sample,
             predictions=predictions,
         )
