@@ -31,14 +31,16 @@ from registry.growth import Growth
 from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
+from registry.presets import Presets
 from registry.rpc import FleetServicer, RegistryServicer
 from registry.scoring import Scorings
 from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
+from registry.signing import Signer
 from registry.store import Store
 from registry.timer import Timer
-from registry_examples import Errors, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
+from registry_examples import CONTENT, Errors, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
 TOKEN = SecretStr("token-of-the-tests")
+SIGNING_KEY = SecretStr("11" * 32)
+DEEPMD_VERSION = "3.2.0"
+"""As in the manifests of `registry_examples`."""
 
 
 class FreshDatabase(Protocol):
@@ -58,13 +63,14 @@ class FreshDatabase(Protocol):
 class Bench:
     """Drives the registry as its callers do: events in, gRPC in, time."""
 
-    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self.database = database
         self.blobs = blobs
         self.policy = policy
         self.store = Store()
-        self.rounds = Rounds(self.store, policy)
-        self.growth = Growth(self.store, blobs, policy)
+        self.rounds = Rounds(self.store, policy, presets)
+        self.signer = Signer(SIGNING_KEY.get_secret_value())
+        self.growth = Growth(self.store, blobs, policy, self.signer)
         self.scorings = Scorings(self.store, policy)
         self.leakage = Leakage(database, blobs, self.store)
         self.timer = Timer(database, blobs, self.store, self.rounds, self.leakage, check_seconds=1)
@@ -119,7 +125,7 @@ class Bench:
         credit = Credit(title=title, authors=(author,), licence="CC-BY-4.0", private=private)
         event = metric_passed(ref, stored, credit, nearest=nearest)
         async with self.database.transaction() as conn:
-            await self.rounds.join(conn, event, train_frames, traceparent)
+            await self.rounds.join(conn, event, train_frames, traceparent, CONTENT)
         return ref
 
     async def quiet(self) -> None:
@@ -146,7 +152,8 @@ class Bench:
             assert await self.rounds.sweep(conn) is not None
 
     async def lease(self, worker: str = "worker-1") -> fleet.Lease:
-        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=fleet.Worker(worker_id=worker)))
+        announced = fleet.Worker(worker_id=worker, deepmd_version=DEEPMD_VERSION)
+        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=announced))
         assert answer.HasField("lease")
         return answer.lease
 
@@ -252,7 +259,9 @@ def nowhere(lease: fleet.Lease) -> fleet.Blob:
 
 
 @asynccontextmanager
-async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIterator[Bench]:
+async def opened(
+    dsn: str, blobs_folder: Path, policy: GrowthPolicy, presets: Presets | None = None
+) -> AsyncIterator[Bench]:
     """The bench on an empty schema."""
     settings = RegistrySettings(
         database_dsn=SecretStr(dsn),
@@ -260,9 +269,10 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
         growth_policy=blobs_folder / "unused.json",
         fleet_token=TOKEN,
         open_queries=True,
+        signing_key=SIGNING_KEY,
     )
     async with foundation("registry", settings) as base:
-        bench = Bench(base.database, base.blobs, policy)
+        bench = Bench(base.database, base.blobs, policy, presets)
         entries = [
             ServiceEntry(
                 add_FleetServiceServicer_to_server,
@@ -283,7 +293,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             ),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
-                OperatorServicer(base.database, bench.store, policy.max_attempts),
+                OperatorServicer(base.database, bench.store, bench.rounds.life_seconds, policy.max_attempts),
                 "contracts.operator.v1.OperatorService",
                 TOKEN,
             ),

@@ -39,6 +39,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     fence: int = 0
     expires: float = 0.0
     newest: pb.StoredCheckpoint | None = None
+    workers: list[pb.Worker] = field(default_factory=list)
+    """What they announced, each time one asked."""
     leases: list[pb.Lease] = field(default_factory=list)
     reports: list[pb.ReportRequest] = field(default_factory=list)
     checkpoints: list[pb.CheckpointRequest] = field(default_factory=list)
@@ -51,6 +53,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     diverged: bool = False
     stale_calls: int = 0
     beats: int = 0
+    usages: list[pb.Usage] = field(default_factory=list)
+    """What heartbeats told."""
 
     def offer(self, spec: pb.RoundSpec) -> None:
         """A new round waits."""
@@ -69,6 +73,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
         self.expires = time.monotonic() + self.ttl
 
     async def Lease(self, request: pb.LeaseRequest, context: object) -> pb.LeaseResponse:
+        self.workers.append(request.worker)
         if self.spec is None or self.paused or time.monotonic() < self.expires:
             return pb.LeaseResponse(retry_after=Duration(nanos=200_000_000))
         self.fence += 1
@@ -88,6 +93,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
         await self._checked(request, context)
         self.beats += 1
+        self.usages.append(request.usage)
         return pb.HeartbeatResponse(ttl=Duration(seconds=int(self.ttl)), hand_back=self.paused)
 
     async def Report(self, request: pb.ReportRequest, context: object) -> pb.ReportResponse:
@@ -285,6 +291,10 @@ class WorkerProcess:
         }
         self._environment = {**os.environ, **{f"POTLUCK_TRAINER_{name}": value for name, value in variables.items()}}
         self._process: asyncio.subprocess.Process | None = None
+
+    def speak_to(self, port: int) -> None:
+        """Where the registry listens, when it was not known before."""
+        self._environment["POTLUCK_TRAINER_REGISTRY_ADDRESS"] = f"127.0.0.1:{port}"
 
     async def __aenter__(self) -> "WorkerProcess":
         self._folder.mkdir(parents=True, exist_ok=True)

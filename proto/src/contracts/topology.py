@@ -8,11 +8,13 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelMarked,
     ModelPublished,
     ModelRescored,
     ModelRetired,
@@ -20,6 +22,7 @@ from contracts.events import (
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -49,6 +52,7 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
         TrainingQueued,
+        TrainingHeldUp,
         TrainingStarted,
         TrainingProgress,
         TrainingFinished,
@@ -59,6 +63,8 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelRetired,
         StandardReleased,
         ModelRescored,
+        ModelMarked,
+        DatasetReceiptIssued,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }

@@ -13,10 +13,11 @@ from contracts.base import BranchError, DatasetRef
 from contracts.standard import StandardBranch, StandardBranchScore, StandardDataset, StandardScore
 from frames.hashing import HASH_BYTES, ascending, hash_array
 from frames.hashing import content_sha256 as over_hashes
+from frames.score import geometric_mean
 
 from registry.bootstrap import rmse
 from registry.domain import Branch
-from registry.policy import OnStandard, geometric_mean
+from registry.policy import OnStandard
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def on_standard(manifest: ModelManifest, standard: StandardDataset) -> OnStandar
             "parent_held_out": tuple(start[one.branch] for one in manifest.parent_held_out if one.branch in start),
         }
     )
-    return OnStandard(measured, {one.branch: len(one.frames) for one in standard.branches})
+    return OnStandard(measured, {one.branch: len(one.frames) for one in standard.branches}, standard.number)
 
 
 def candidate_errors(manifest: ModelManifest) -> dict[str, StandardError]:
