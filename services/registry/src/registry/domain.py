@@ -303,12 +303,12 @@ class Model:
     retired_reason: str | None = None
     withdrawn_ancestral_datasets: int = 0
     """Withdrawn datasets that trained an ancestor and not this version."""
-    deepmd_version: str | None = None
-    """Of the deepmd-kit that trained it; none: it does not tell."""
     scores: tuple[StandardScore, ...] = ()
     """On versions of the standard dataset, newest first."""
     current_standard: int = 0
     """Number of the standard dataset's newest version; 0 before there is one."""
+    deepmd_version: str | None = None
+    """Of the deepmd-kit that trained it; none: it does not tell."""
 
     @property
     def withdrawn_datasets(self) -> int:

@@ -1,4 +1,4 @@
-"""The registry's tables: with the other `…_store` files the only place that runs SQL.
+"""The registry's tables: with `operator_store`, `standard_store`, `worker_store` and `proof_store` all that runs SQL.
 
 Every method runs inside its caller's transaction.
 """

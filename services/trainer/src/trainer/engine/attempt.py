@@ -177,8 +177,8 @@ class Attempt:
                 hashes=tuple(one.hex() for one in frames.hashes),
                 seen=frames.seen,
             ),
-            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             left_out_frames=frames.left_out,
+            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             sample=sample,
             predictions=predictions,
         )
