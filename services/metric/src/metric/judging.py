@@ -21,7 +21,7 @@ from kit.logs import get_logger
 from metric.domain.coverage import KnownBranch, Prediction
 from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
-from metric.domain.records import Split
+from metric.domain.records import SPLITS, Split
 from metric.domain.report import Judgement, Known, judge
 from metric.domain.run_settings import RunSettings, Share
 from metric.domain.sampling import sample_by_group
@@ -263,8 +263,8 @@ def _frames(files: Sequence[tuple[Split, Path]]) -> Iterator[tuple[Split, int, F
 
 def _read(files: Sequence[tuple[Split, Path]], sampled: Sequence[Surveyed]) -> list[Frame]:
     """The sampled frames, in their order: the order of the dataset."""
-    wanted = {(one.split, one.index) for one in sampled}
-    return [frame for split, index, frame in _frames(files) if (split, index) in wanted]
+    wanted = {split: frozenset(one.index for one in sampled if one.split == split) for split in SPLITS}
+    return [frame for split, path in files for frame in lmdb.iterate(path, wanted[split])]
 
 
 def _report(task: Task, manifest: DatasetManifest, judgement: Judgement, device: str) -> MetricReport:
