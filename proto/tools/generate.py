@@ -22,6 +22,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.MetricPolicy,
     artifacts.MetricReport,
     artifacts.ModelManifest,
+    artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
 )
 

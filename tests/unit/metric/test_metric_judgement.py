@@ -85,11 +85,11 @@ def test_known_data_is_covered_and_told_what_would_pass() -> None:
 
 
 def test_what_the_model_was_trained_on_is_covered_however_badly_it_is_predicted() -> None:
-    frames = [replace(one, known=index < 18) for index, one in enumerate(dataset(20))]
+    frames = dataset(20)
     tagged = [("train", index, one) for index, one in enumerate(frames)]
     found = survey(tagged, LIMITS)  # type: ignore[arg-type]
     badly = [predicted(frames, 0.9)]
-    result = judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1, known_trained=True)
+    result = judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1, trained=[k < 18 for k in range(20)])
     assert (result.outcome, result.coverage) == ("covered", 0.9)
     assert "covers 18 of 20 frames (90 %)" in result.new.sentence
     assert "or when it is in a dataset that trained the model" in result.new.sentence
