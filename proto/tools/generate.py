@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contracts import artifacts, topology
+from contracts import artifacts, standard, topology
 from contracts.base import Frozen
 from contracts.envelope import Event
 from contracts.events import EVENTS
@@ -24,6 +24,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.ModelManifest,
     artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
+    standard.StandardDataset,
 )
 
 

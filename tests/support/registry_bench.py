@@ -15,6 +15,7 @@ from contracts.envelope import Event
 from contracts.events import BY_TYPE
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub, add_FleetServiceServicer_to_server
+from contracts.fleet.v1.scoring_pb2_grpc import ScoringServiceStub, add_ScoringServiceServicer_to_server
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub, add_OperatorServiceServicer_to_server
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from kit.blobs import Blobs
@@ -25,9 +26,12 @@ from kit.service import foundation
 from pydantic import SecretStr
 from registry.domain import RoundPlan
 from registry.growth import Growth
+from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.rpc import FleetServicer, RegistryServicer
+from registry.scoring import Scorings
+from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
 from registry.store import Store
@@ -36,6 +40,7 @@ from registry_examples import Numbers, blob, dataset_manifest, file_names, manif
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
+    from contracts.fleet.v1.scoring_pb2_grpc import ScoringServiceAsyncStub
     from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
@@ -58,8 +63,11 @@ class Bench:
         self.store = Store()
         self.rounds = Rounds(self.store, policy)
         self.growth = Growth(self.store, blobs, policy)
-        self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
+        self.scorings = Scorings(self.store, policy)
+        self.leakage = Leakage(database, blobs, self.store)
+        self.timer = Timer(database, blobs, self.store, self.rounds, self.leakage, check_seconds=1)
         self.fleet: FleetServiceAsyncStub
+        self.scoring: ScoringServiceAsyncStub
         self.queries: RegistryServiceAsyncStub
         self.operator: OperatorServiceAsyncStub
         self.address = ""
@@ -219,13 +227,19 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
                 TOKEN,
             ),
             ServiceEntry(
+                add_ScoringServiceServicer_to_server,
+                ScoringServicer(base.database, bench.scorings),
+                "contracts.fleet.v1.ScoringService",
+                TOKEN,
+            ),
+            ServiceEntry(
                 add_RegistryServiceServicer_to_server,
                 RegistryServicer(base.database, bench.store),
                 "contracts.registry.v1.RegistryService",
             ),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
-                OperatorServicer(base.database, bench.store),
+                OperatorServicer(base.database, bench.store, policy.max_attempts),
                 "contracts.operator.v1.OperatorService",
                 TOKEN,
             ),
@@ -234,6 +248,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             bench.address = f"127.0.0.1:{port}"
             async with channel(bench.address, TOKEN) as connection:
                 bench.fleet = FleetServiceStub(connection)
+                bench.scoring = ScoringServiceStub(connection)
                 bench.queries = RegistryServiceStub(connection)
                 bench.operator = OperatorServiceStub(connection)
                 yield bench

@@ -17,8 +17,10 @@ from contracts.base import (
     RuleResult,
     ScfCounts,
     SetAside,
+    Sha256,
     TheoryMismatch,
 )
+from contracts.standard import StandardScore
 
 
 class FormatInfo(Frozen):
@@ -106,6 +108,10 @@ class DatasetManifest(Frozen):
     )
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
+    )
+    frame_hashes: BlobRef | None = Field(
+        default=None,
+        description="32 bytes a frame (frames.hashing): training frames in the order of their LMDB, then held-out ones",
     )
     labels: tuple[LabelCount, ...] = ()
     scf: ScfCounts = ScfCounts()
@@ -275,6 +281,14 @@ class HeldOutFrames(Frozen):
         default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
     )
     baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
+    hashes: tuple[Sha256, ...] = Field(
+        default=(), description="frames.hashing of each frame; empty in manifests written before it was there"
+    )
+    seen: tuple[int, ...] = Field(
+        default=(),
+        description="indices of frames that a dataset of this round has among its training frames: left out there from "
+        "now on, but an earlier model may have learned them",
+    )
 
 
 class BranchManifest(Frozen):
@@ -294,6 +308,9 @@ class BranchManifest(Frozen):
     baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
     held_out_frames: HeldOutFrames | None = Field(
         default=None, description="none in manifests written before it was there"
+    )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 
@@ -351,6 +368,9 @@ class PublishedManifest(Frozen):
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of, when it was published"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]

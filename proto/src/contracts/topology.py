@@ -14,8 +14,10 @@ from contracts.events import (
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
+    ModelRescored,
     ModelRetired,
     ModelWithheld,
+    StandardReleased,
     TrainingFailed,
     TrainingFinished,
     TrainingProgress,
@@ -55,12 +57,15 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelPublished,
         ModelWithheld,
         ModelRetired,
+        StandardReleased,
+        ModelRescored,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }
 
 CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),

@@ -14,6 +14,7 @@ from contracts.events.dataset import (
     NumberCompared,
 )
 from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
+from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
@@ -42,6 +43,8 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    StandardReleased,
+    ModelRescored,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -71,9 +74,11 @@ __all__ = [
     "MetricRerunRequested",
     "ModelFile",
     "ModelPublished",
+    "ModelRescored",
     "ModelRetired",
     "ModelWithheld",
     "NumberCompared",
+    "StandardReleased",
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",

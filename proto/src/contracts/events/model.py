@@ -7,6 +7,7 @@ from pydantic import Field
 
 from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, RuleResult
 from contracts.envelope import Event
+from contracts.standard import StandardScore
 
 
 class ModelFile(Frozen):
@@ -44,6 +45,9 @@ class ModelPublished(Event):
     files: tuple[ModelFile, ...]
     branches: tuple[BranchError, ...]
     standard_score: float = Field(description="E of the standard dataset: 0 is DFT, 1 a composition-only baseline")
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of; none when no standard dataset was made yet"
+    )
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     preset: str

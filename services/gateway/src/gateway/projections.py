@@ -18,7 +18,9 @@ from contracts.events import (
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
+    ModelRescored,
     ModelWithheld,
+    StandardReleased,
     TrainingFailed,
     TrainingFinished,
     TrainingProgress,
@@ -88,6 +90,10 @@ class Projector:
                     await self._tell_of_reruns(connection, event.dataset)
                 case MetricRerunRequested():
                     pass  # our own word: its row committed with it
+                case StandardReleased():
+                    await self._tables.add_standard_version(connection, event.number, at, event)
+                case ModelRescored():
+                    await self._tables.add_standard_score(connection, event.version, at, event.standard)
                 case (
                     TrainingQueued()
                     | TrainingStarted()
@@ -216,6 +222,8 @@ class Projector:
             case ModelPublished():
                 await self._tables.set_ending(connection, "published", event.round_id, event)
                 await self._tables.add_model(connection, event.version, at, event)
+                if event.standard is not None:
+                    await self._tables.add_standard_score(connection, event.version, at, event.standard)
             case ModelWithheld():
                 await self._tables.set_ending(connection, "withheld", event.round_id, event)
         for ref in await self._tables.datasets_of_round(connection, event.round_id):

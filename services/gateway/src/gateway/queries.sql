@@ -371,6 +371,26 @@ insert into models (version, published, event) values (%(version)s, %(published)
 -- Newest first: versions are compared as numbers.
 select version, published, event from models order by string_to_array(version, '.')::int[] desc;
 
+-- name: insert_standard_version
+insert into standard_versions (number, released, event) values (%(number)s, %(released)s, %(event)s)
+on conflict do nothing;
+
+-- name: insert_standard_score
+insert into standard_scores (version, standard, scored, score) values (%(version)s, %(standard)s, %(scored)s, %(score)s)
+on conflict do nothing;
+
+-- name: newest_standard
+select number, released, event from standard_versions order by number desc limit 1;
+
+-- name: standard_history
+-- Every model with its score on the newest standard dataset that it was scored on, newest version first.
+select models.version, models.published, newest.score
+from models
+left join lateral (
+    select score from standard_scores where standard_scores.version = models.version order by standard desc limit 1
+) as newest on true
+order by string_to_array(models.version, '.')::int[] desc;
+
 -- name: private_datasets
 -- Of these, the ones that are private now.
 select dataset_id from datasets where private and dataset_id = any(%(dataset_ids)s);

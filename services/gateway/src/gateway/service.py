@@ -17,6 +17,7 @@ from gateway.models import Models
 from gateway.reruns import Reruns
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
+from gateway.standard import Standards
 from gateway.store import Store
 from gateway.uploads import Uploads
 
@@ -33,6 +34,7 @@ class Gateway:
     datasets: Datasets
     reruns: Reruns
     models: Models
+    standards: Standards
     feed: Feed
 
     @classmethod
@@ -49,5 +51,6 @@ class Gateway:
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
+            standards=Standards(database, store),
             feed=Feed(database, store, settings),
         )

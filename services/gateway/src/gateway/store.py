@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
 from contracts.events import MetricRerunFinished, TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.standard import StandardScore
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
@@ -216,6 +217,12 @@ class Entries:
     async def models(self, c: Connection) -> list[Row]:
         return await self._q.all(c, "models")
 
+    async def newest_standard(self, c: Connection) -> Row | None:
+        return await self._q.one(c, "newest_standard")
+
+    async def standard_history(self, c: Connection) -> list[Row]:
+        return await self._q.all(c, "standard_history")
+
     async def private_among(self, c: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
         rows = await self._q.all(c, "private_datasets", dataset_ids=list(dataset_ids))
         return {row["dataset_id"] for row in rows}
@@ -379,6 +386,14 @@ class Projections:
 
     async def add_model(self, c: Connection, version: str, published: datetime, event: Frozen) -> None:
         await self._q.execute(c, "insert_model", version=version, published=published, event=json_of(event))
+
+    async def add_standard_version(self, c: Connection, number: int, released: datetime, event: Frozen) -> None:
+        await self._q.execute(c, "insert_standard_version", number=number, released=released, event=json_of(event))
+
+    async def add_standard_score(self, c: Connection, version: str, scored: datetime, score: StandardScore) -> None:
+        await self._q.execute(
+            c, "insert_standard_score", version=version, standard=score.standard, scored=scored, score=json_of(score)
+        )
 
 
 class Reruns:

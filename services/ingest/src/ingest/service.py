@@ -147,6 +147,7 @@ class Reading:
             overlaps=selection.elsewhere.overlaps,
             known_in=await self._known_in(event, selection, work),
             standard_frames=selection.elsewhere.standard_frames,
+            frame_hashes=await self._put_hashes(content, selection, work),
             labels=(
                 LabelCount(name="energy", unit="eV", frames=selection.frames),
                 LabelCount(name="force", unit="eV/Å", frames=selection.frames),
@@ -170,8 +171,14 @@ class Reading:
         # Two datasets may hold the same structures with other labels: the file's own hash is in the key.
         sha256 = await asyncio.to_thread(file_sha256, path)
         if os.getuid() == 0:
-            os.chown(path, 0, 0)  # the child wrote it as another user
+            os.chown(path, 0, 0)  # a child wrote it as another user
         return await self.blobs.adopt_file(dataset_file(content, name.format(sha256[:16])), path, sha256)
+
+    async def _put_hashes(self, content: str, selection: Selection, work: Path) -> BlobRef:
+        """So that others can tell which training frames are test frames of theirs, without reading any."""
+        path = work / "hashes.bin"
+        await asyncio.to_thread(selection.in_file_order.tofile, path)
+        return await self._put(content, "hashes-{}.bin", path)
 
     async def _put_json(self, name: str, what: Frozen, content_sha256: str, ref: DatasetRef, work: Path) -> BlobRef:
         path = work / f"{name}.json"

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc
+from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from contracts.operator.v1 import operator_pb2, operator_pb2_grpc
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit.logs import get_logger
@@ -12,9 +12,12 @@ from kit.service import Foundation
 
 from registry.growth import Growth
 from registry.handlers import Handlers
+from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.rpc import FleetServicer, RegistryServicer
+from registry.scoring import Scorings
+from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
 from registry.store import Store
@@ -40,6 +43,12 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             settings.fleet_token,
         ),
         ServiceEntry(
+            scoring_pb2_grpc.add_ScoringServiceServicer_to_server,
+            ScoringServicer(base.database, Scorings(store, policy)),
+            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+            settings.fleet_token,
+        ),
+        ServiceEntry(
             registry_pb2_grpc.add_RegistryServiceServicer_to_server,
             RegistryServicer(base.database, store),
             registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
@@ -49,14 +58,15 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     if settings.offers_operations:
         operators = ServiceEntry(
             operator_pb2_grpc.add_OperatorServiceServicer_to_server,
-            OperatorServicer(base.database, store),
+            OperatorServicer(base.database, store, policy.max_attempts),
             operator_pb2.DESCRIPTOR.services_by_name["OperatorService"].full_name,
             settings.operator_token,
         )
         entries.append(operators)
     async with serve(settings.address, entries) as port:
         log.info("grpc-serving", port=port)
-        timer = Timer(base.database, base.blobs, store, rounds, settings.check_seconds)
+        leakage = Leakage(base.database, base.blobs, store)
+        timer = Timer(base.database, base.blobs, store, rounds, leakage, settings.check_seconds)
         task = base.tasks.create_task(timer.run(grace_seconds=policy.lease_ttl_seconds), name="registry-timer")
         try:
             yield

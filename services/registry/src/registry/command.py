@@ -17,7 +17,7 @@ from kit.settings import service_config
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from registry.command_words import inquiry_lines, line_lines, round_lines, versions
+from registry.command_words import inquiry_lines, line_lines, round_lines, standard_lines, versions
 
 if TYPE_CHECKING:
     from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
@@ -104,6 +104,9 @@ class Command:
         request = pb.RollBackAliasRequest(alias=given.alias, reason=given.reason)
         answer = await self._stub.RollBackAlias(request, timeout=self._deadline)
         return [f"{given.alias}: {answer.previous_version} → {answer.version}"]
+
+    async def standard(self, _given: argparse.Namespace) -> list[str]:
+        return standard_lines(await self._stub.ListStandards(pb.ListStandardsRequest(), timeout=self._deadline))
 
     async def retire(self, given: argparse.Namespace) -> list[str]:
         request = pb.RetireModelRequest(version=given.version, reason=given.reason)
@@ -200,4 +203,5 @@ def _arguments() -> argparse.ArgumentParser:
         one.add_argument("alias", help="e.g. stable")
     move.add_argument("version", help="e.g. 1.2")
     verb("retire", "offer a version no longer").add_argument("version", help="e.g. 1.2")
+    verb("standard", "versions of the standard dataset, and which models are scored on the newest", reason=False)
     return parser

@@ -61,3 +61,23 @@ def ref(dataset: pb.DatasetRef) -> str:
 
 def versions(found: Sequence[str]) -> str:
     return ", ".join(found) or "no version"
+
+
+def standard_lines(answer: pb.ListStandardsResponse) -> list[str]:
+    """Every version of the standard dataset with its frames, newest first; then every model with its score."""
+    if not answer.standards:
+        return ["there is no standard dataset yet: the first published model makes it"]
+    lines = []
+    for number, one in enumerate(answer.standards):
+        frames = sum(branch.frames for branch in one.branches)
+        head = f"S{one.number}  of model {one.model_version}: {frames} frames of {len(one.branches)} branches"
+        lines.append(f"{head}{'' if number else '  (current)'}")
+        for branch in one.branches:
+            private = ", private" if branch.private else ""
+            lines.append(f"    {branch.branch}: {branch.frames} frames of {ref(branch.dataset)}{private}")
+    lines.append("scores:")
+    for version in answer.coverage:
+        score = f"{version.score:.4f} on S{version.standard}" if version.standard else "no score yet"
+        why = f" ({version.reason})" if version.reason else ""
+        lines.append(f"    {version.model_version}  {version.state}: {score}{why}")
+    return lines

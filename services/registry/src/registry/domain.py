@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
 from contracts.events import ModelFile
+from contracts.standard import StandardScore
 
 NOT_FINITE = "not-finite"
 """The rule of an attempt whose training diverged."""
@@ -157,6 +158,8 @@ class Branch:
     is_new: bool
     weight: float
     """Sampling probability, 0..1; the branches of a round sum to 1."""
+    left_out_frames: tuple[int, ...] = ()
+    """Indices of training frames that are test frames of the standard dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,8 @@ class Lease:
     """Of the parent, in its order: their datasets were withdrawn."""
     resume_from: StoredCheckpoint | None
     ttl_seconds: float
+    standard: BlobRef | None = None
+    """A StandardDataset: no frame of it is trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +278,10 @@ class Model:
     retired_reason: str | None = None
     withdrawn_ancestral_datasets: int = 0
     """Withdrawn datasets that trained an ancestor and not this version."""
+    scores: tuple[StandardScore, ...] = ()
+    """On versions of the standard dataset, newest first."""
+    current_standard: int = 0
+    """Number of the standard dataset's newest version; 0 before there is one."""
 
     @property
     def withdrawn_datasets(self) -> int:

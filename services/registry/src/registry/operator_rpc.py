@@ -12,7 +12,7 @@ from registry.domain import Round, RoundSummary
 from registry.inquiries import Inquiry
 from registry.offering import Offering
 from registry.operations import Operations
-from registry.operator_wire import dataset_ref_of, to_dataset, to_inquiry, to_refs, to_round
+from registry.operator_wire import dataset_ref_of, to_coverage, to_dataset, to_inquiry, to_refs, to_round, to_standard
 from registry.rpc import Context, answering
 from registry.store import Store
 from registry.wire import page_size_of, round_id_of, sequence_token_of
@@ -21,9 +21,10 @@ from registry.wire import page_size_of, round_id_of, sequence_token_of
 class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
     """contracts.operator.v1: whoever runs the platform steers growth."""
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(self, database: Database, store: Store, max_attempts: int) -> None:
         self._database = database
         self._store = store
+        self._max_attempts = max_attempts
         self._operations = Operations(store)
         self._offering = Offering(store)
 
@@ -114,6 +115,16 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
         async with self._transaction(context) as conn:
             await self._offering.retire(conn, request.version, request.reason)
         return pb.RetireModelResponse()
+
+    async def ListStandards(self, _request: pb.ListStandardsRequest, context: Context) -> pb.ListStandardsResponse:
+        async with self._transaction(context) as conn:
+            standards = await self._store.standards(conn)
+            coverage = await self._store.coverage(conn)
+        newest = standards[0].standard.number if standards else 0
+        return pb.ListStandardsResponse(
+            standards=[to_standard(one) for one in standards],
+            coverage=[to_coverage(one, one.state(newest, self._max_attempts)) for one in coverage],
+        )
 
     async def _round(self, conn: Connection, round_: Round, summary: RoundSummary | None = None) -> pb.Round:
         new = [one.member for one in await self._store.branches(conn, round_.round_id) if one.is_new]

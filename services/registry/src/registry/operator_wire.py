@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from registry.domain import InvalidRequest, Member, Round
 from registry.inquiries import Inquiry
+from registry.scoring_domain import Coverage, CoverageState, Released
 from registry.wire import to_timestamp
 
 
@@ -82,4 +83,32 @@ def to_inquiry(inquiry: Inquiry, members: Iterable[Member]) -> pb.Inquiry:
         ],
         ended=to_timestamp(inquiry.ended_at),
         outcome=inquiry.outcome or "",
+    )
+
+
+def to_standard(released: Released) -> pb.Standard:
+    standard = released.standard
+    return pb.Standard(
+        number=standard.number,
+        model_version=standard.model_version,
+        released=to_timestamp(released.released_at),
+        branches=[
+            pb.StandardFrames(
+                branch=one.branch,
+                dataset=to_ref(one.dataset),
+                private=one.branch in released.private_branches,
+                frames=len(one.frames),
+            )
+            for one in standard.branches
+        ],
+    )
+
+
+def to_coverage(coverage: Coverage, state: CoverageState) -> pb.Coverage:
+    return pb.Coverage(
+        model_version=coverage.version,
+        state=state,
+        reason=coverage.reason or "",
+        standard=coverage.score.standard if coverage.score else 0,
+        score=coverage.score.score if coverage.score else 0,
     )

@@ -1,11 +1,12 @@
 """What the use cases need of the database. `store.Store` provides it; what each method promises is told there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from contracts.base import DatasetRef, RuleResult
+from contracts.base import BlobRef, DatasetRef, RuleResult
 from contracts.events import DatasetMetricPassed
+from contracts.standard import StandardDataset, StandardScore
 from kit.queries import Connection
 
 from registry.domain import (
@@ -22,6 +23,8 @@ from registry.domain import (
     WaitingList,
 )
 from registry.inquiries import Inquiry
+from registry.scoring_domain import Released, Scoring
+from registry.standard import StandardError
 
 
 class Rounds(Protocol):
@@ -57,8 +60,62 @@ class Rounds(Protocol):
     async def members(self, conn: Connection, arrivals: Sequence[int]) -> list[Member]: ...
 
 
+class Overlaps(Protocol):
+    """Of planning's own look at training frames."""
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def unchecked(self, conn: Connection, number: int) -> list[Member]: ...
+
+    async def add_overlap(
+        self, conn: Connection, ref: DatasetRef, number: int, training_frames: Sequence[int] | None
+    ) -> None: ...
+
+
+class Standards(Protocol):
+    """Of scores on the standard dataset."""
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def add_standard(self, conn: Connection, standard: StandardDataset, content: BlobRef) -> None: ...
+
+    async def add_standard_errors(
+        self, conn: Connection, version: str, standard: StandardDataset, errors: Mapping[str, StandardError]
+    ) -> None: ...
+
+    async def standard_errors(self, conn: Connection, version: str, number: int) -> dict[DatasetRef, StandardError]: ...
+
+    async def unscored_models(self, conn: Connection, number: int) -> list[str]: ...
+
+    async def add_standard_score(self, conn: Connection, version: str, score: StandardScore) -> None: ...
+
+    async def queue_scoring(self, conn: Connection, version: str, number: int) -> None: ...
+
+    async def lease_scoring(
+        self, conn: Connection, worker: str, ttl_seconds: float, max_attempts: int
+    ) -> Scoring | None: ...
+
+    async def hold_scoring(self, conn: Connection, version: str, fence: int, ttl_seconds: float) -> Scoring | None: ...
+
+    async def scoring(self, conn: Connection, version: str) -> Scoring | None: ...
+
+    async def end_scoring(self, conn: Connection, version: str) -> None: ...
+
+    async def offer_scoring_again(self, conn: Connection, version: str, failures: int, reason: str) -> None: ...
+
+    async def round_waits(self, conn: Connection) -> bool: ...
+
+    async def pause_reason(self, conn: Connection) -> str | None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
+
+
 class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def overlaps(self, conn: Connection, number: int) -> dict[DatasetRef, tuple[int, ...]]: ...
 
     async def add_dataset(
         self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
@@ -99,7 +156,7 @@ class Plans(Rounds, Protocol):
     async def newest_checkpoint(self, conn: Connection, round_id: UUID) -> StoredCheckpoint | None: ...
 
 
-class Models(Rounds, Protocol):
+class Models(Rounds, Standards, Protocol):
     """Of growth."""
 
     async def newest_version(self, conn: Connection) -> str | None: ...

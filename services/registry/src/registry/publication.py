@@ -13,6 +13,7 @@ from contracts import keys
 from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedManifest
 from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.events import ModelFile, ModelPublished, TrainedDataset
+from contracts.standard import StandardScore
 from frames.errors import conformal_threshold
 
 from registry.bootstrap import rmse
@@ -63,6 +64,10 @@ def check_frames(branch: BranchManifest, manifest: ModelManifest) -> None:
     frames = branch.held_out_frames
     if frames is None:
         return
+    if frames.hashes and not len(frames.hashes) == len(set(frames.hashes)) == len(frames.atoms):
+        raise InvalidRequest(f"branch {branch.name!r}: held_out_frames.hashes must have one hash a frame, each once")
+    if any(not 0 <= index < len(frames.atoms) for index in frames.seen):
+        raise InvalidRequest(f"branch {branch.name!r}: held_out_frames.seen names a frame that is not there")
     start = {error.branch: error for error in (*manifest.zero_shot, *manifest.parent_held_out)}.get(branch.name)
     told = {
         "after": (frames.after, _errors(branch.held_out)),
@@ -175,6 +180,7 @@ def published_manifest(
     branches: Sequence[ModelBranch],
     rules: tuple[RuleResult, ...],
     standard_score: float,
+    standard: StandardScore | None = None,
 ) -> PublishedManifest:
     """The manifest that anyone may download."""
     described = {branch.name: branch for branch in manifest.branches}
@@ -188,6 +194,7 @@ def published_manifest(
         rules=rules,
         checks=manifest.checks,
         standard_score=standard_score,
+        standard=standard,
         steps=manifest.steps,
         wall_seconds=manifest.wall_seconds,
         versions=manifest.versions,
@@ -213,7 +220,7 @@ def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedB
     )
 
 
-def model_published(model: Model, wall_seconds: float) -> ModelPublished:
+def model_published(model: Model, wall_seconds: float, standard: StandardScore | None = None) -> ModelPublished:
     """The event that tells outsiders."""
     rows = tuple(trained_dataset(one) for one in model.branches)
     return ModelPublished(
@@ -233,6 +240,7 @@ def model_published(model: Model, wall_seconds: float) -> ModelPublished:
             for row in rows
         ),
         standard_score=model.standard_score,
+        standard=standard,
         rules=model.rules,
         checks=model.checks,
         preset=model.preset,

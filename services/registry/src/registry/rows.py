@@ -5,6 +5,7 @@ from typing import Any
 
 from contracts.base import BlobRef, Credit, DatasetRef, Frozen, RuleResult
 from contracts.events import ModelFile
+from contracts.standard import StandardScore
 from kit.queries import Row
 from psycopg.types.json import Jsonb
 
@@ -51,7 +52,13 @@ def member_of(row: Row) -> Member:
 
 
 def branch_of(row: Row) -> Branch:
-    return Branch(name=row["name"], member=member_of(row), is_new=row["is_new"], weight=row["weight"])
+    return Branch(
+        name=row["name"],
+        member=member_of(row),
+        is_new=row["is_new"],
+        weight=row["weight"],
+        left_out_frames=tuple(row["left_out_frames"]),
+    )
 
 
 def maybe_round(row: Row | None) -> Round | None:
@@ -68,7 +75,14 @@ def summary_of(row: Row) -> RoundSummary:
     return RoundSummary(round_of(row), row["new_datasets"], rules)
 
 
-def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdrawn_ancestral: int) -> Model:
+def model_of(
+    row: Row,
+    branches: Sequence[Row],
+    aliases: tuple[str, ...],
+    withdrawn_ancestral: int,
+    scores: Sequence[Row],
+    current_standard: int,
+) -> Model:
     return Model(
         version=row["version"],
         parent_version=row["parent_version"],
@@ -93,6 +107,8 @@ def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdr
         retired_at=row["retired_at"],
         retired_reason=row["retired_reason"],
         withdrawn_ancestral_datasets=withdrawn_ancestral,
+        scores=tuple(StandardScore.model_validate(one["score"]) for one in scores),
+        current_standard=current_standard,
     )
 
 

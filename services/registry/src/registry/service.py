@@ -4,11 +4,11 @@ Every method runs inside its caller's transaction; what it emits commits with wh
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from contracts.base import BranchError
+from contracts.base import BranchError, DatasetRef
 from contracts.events import (
     DatasetMetricPassed,
     TrainingFailed,
@@ -50,6 +50,7 @@ log = get_logger(__name__)
 LEASE_LOST = "lease-lost"
 HANDED_BACK = "handed-back"
 PAUSED = "paused"
+TEST_FRAMES = "test-frames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +113,73 @@ class Rounds:
             log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
-        """Plan a round when none is open, growth is not paused, and an inquiry asks for one or enough datasets wait."""
+        """Plan a round when none is open, growth is not paused, and an inquiry asks for one or enough datasets wait.
+
+        Datasets that were not compared with the standard dataset yet are waited for.
+        """
         await self._store.lock_planning(conn)
         if await self._store.has_open_round(conn) or await self._store.pause_reason(conn) is not None:
             return None
         step = await next_step(self._store, conn)
-        if step is not None:
-            plan = await self._plan(conn, await self._parent(conn), step.members, most=len(step.members))
-            await planned(self._store, conn, step, plan)
-            return plan
-        waiting = await self._store.waiting(conn)
-        if not waiting.members:
-            return None
         parent = await self._parent(conn)
-        first = parent is None or all(one.branch.member.withdrawn for one in parent.branches)
-        if not is_due(waiting, first, self._policy):
+        members = step.members if step else await self._due(conn, parent)
+        tests = await self._test_frames(conn, parent, members) if members else None
+        if tests is None:
             return None
-        return await self._plan(conn, parent, waiting.members)
+        if refused := next((one for one in members if len(tests[one.ref]) >= one.train_frames), None):
+            await self._refuse(conn, parent, refused)
+            return None
+        plan = await self._plan(conn, parent, members, tests, most=len(members) if step else None)
+        if step is not None:
+            await planned(self._store, conn, step, plan)
+        return plan
+
+    async def _due(self, conn: Connection, parent: Model | None) -> tuple[Member, ...]:
+        """Who waits, if it is time for a round."""
+        waiting = await self._store.waiting(conn)
+        first = parent is None or all(one.branch.member.withdrawn for one in parent.branches)
+        return waiting.members if waiting.members and is_due(waiting, first, self._policy) else ()
+
+    async def _test_frames(
+        self, conn: Connection, parent: Model | None, members: Sequence[Member]
+    ) -> dict[DatasetRef, tuple[int, ...]] | None:
+        """Training frames that are test frames of the standard dataset; none while a dataset was not compared."""
+        old = [one.branch.member for one in parent.branches if not one.branch.member.withdrawn] if parent else []
+        refs = [one.ref for one in (*old, *members)]
+        newest = await self._store.newest_standard(conn)
+        if newest is None:
+            return dict.fromkeys(refs, ())
+        found = await self._store.overlaps(conn, newest.standard.number)
+        if missing := [ref for ref in refs if ref not in found]:
+            log.info("planning-waits-for-hashes", datasets=len(missing))
+            return None
+        return {ref: found[ref] for ref in refs}
+
+    async def _refuse(self, conn: Connection, parent: Model | None, member: Member) -> None:
+        """A round of its own that ends before it begins: nothing of the dataset is left to train on."""
+        plan = await self._plan(conn, parent, [member], {}, most=1)
+        round_ = await known_round(self._store, conn, plan.round_id)
+        reason = (
+            f"None of the {member.train_frames} training frames can be trained on: all of them test the model. "
+            "Upload a version with other structures."
+        )
+        await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason)
+        await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
+        failed = TrainingFailed(round_id=plan.round_id, attempt=1, rule=TEST_FRAMES, reason=reason, will_retry=False)
+        await announce(conn, round_, failed)
+        log.warning("dataset-refused", dataset=str(member.ref), reason=reason)
 
     async def _parent(self, conn: Connection) -> Model | None:
         version = await self._store.resolve(conn, LATEST)
         return None if version is None else await self._store.model(conn, version)
 
     async def _plan(
-        self, conn: Connection, parent: Model | None, members: Sequence[Member], most: int | None = None
+        self,
+        conn: Connection,
+        parent: Model | None,
+        members: Sequence[Member],
+        tests: Mapping[DatasetRef, tuple[int, ...]],
+        most: int | None = None,
     ) -> RoundPlan:
         plan = plan_round(
             round_id=uuid4(),
@@ -145,6 +189,7 @@ class Rounds:
             policy=self._policy,
             private_tag=lambda: secrets.token_hex(4),
             most=most,
+            test_frames=tests,
         )
         await self._store.add_round(conn, plan)
         await self._store.set_new_datasets(conn, plan.round_id, DatasetState.TRAINING)
@@ -177,6 +222,7 @@ class Rounds:
         log.info("round-leased", round=str(round_.round_id), fence=round_.fence, worker=worker)
         branches = await self._store.branches(conn, round_.round_id)
         kept = {branch.name for branch in branches if not branch.is_new}
+        standard = await self._store.newest_standard(conn)
         return Lease(
             round=round_,
             branches=branches,
@@ -186,6 +232,7 @@ class Rounds:
             ),
             resume_from=await self._store.newest_checkpoint(conn, round_.round_id),
             ttl_seconds=ttl,
+            standard=standard.content if standard else None,
         )
 
     async def heartbeat(self, conn: Connection, round_id: UUID, fence: int) -> Beat:

@@ -1,4 +1,4 @@
-"""The registry's tables: with `operator_store` the only place that runs SQL.
+"""The registry's tables: with `operator_store` and `standard_store` the only place that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -25,7 +25,6 @@ from registry.domain import (
     Version,
     WaitingList,
 )
-from registry.operator_store import OperatorStore
 from registry.rows import (
     alias_move_of,
     branch_of,
@@ -36,12 +35,13 @@ from registry.rows import (
     model_of,
     summary_of,
 )
+from registry.standard_store import StandardStore
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(OperatorStore):
+class Store(StandardStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
@@ -119,6 +119,7 @@ class Store(OperatorStore):
                 dataset_version=branch.member.ref.version,
                 is_new=branch.is_new,
                 weight=branch.weight,
+                left_out_frames=list(branch.left_out_frames),
             )
 
     async def round(self, conn: Connection, round_id: UUID) -> Round | None:
@@ -302,10 +303,13 @@ class Store(OperatorStore):
 
     async def _models(self, conn: Connection, rows: Sequence[Row]) -> list[Model]:
         aliases = await self._queries.all(conn, "aliases")
+        newest = await self._queries.one(conn, "newest_standard")
         models = []
         for row in rows:
             branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
             pointing = tuple(one["alias"] for one in aliases if one["version"] == row["version"])
             ancestral = await self._queries.one(conn, "withdrawn_ancestral", version=row["version"])
-            models.append(model_of(row, branches, pointing, ancestral["count"] if ancestral else 0))
+            scores = await self._queries.all(conn, "standard_scores", model_version=row["version"])
+            count = ancestral["count"] if ancestral else 0
+            models.append(model_of(row, branches, pointing, count, scores, newest["number"] if newest else 0))
         return models

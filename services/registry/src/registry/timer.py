@@ -9,6 +9,7 @@ from kit.db import Database
 from kit.logs import get_logger
 from psycopg_pool import PoolTimeout
 
+from registry.leakage import Leakage
 from registry.ports import Spent
 from registry.service import Rounds
 
@@ -18,11 +19,20 @@ log = get_logger(__name__)
 class Timer:
     """Looks again and again; any number of replicas may run, as the use cases lock what they take."""
 
-    def __init__(self, database: Database, blobs: Blobs, store: Spent, rounds: Rounds, check_seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        store: Spent,
+        rounds: Rounds,
+        leakage: Leakage,
+        check_seconds: float,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._store = store
         self._rounds = rounds
+        self._leakage = leakage
         self._check_seconds = check_seconds
 
     async def run(self, grace_seconds: float) -> None:
@@ -45,6 +55,7 @@ class Timer:
         while sweep:
             async with self._database.transaction() as conn:
                 sweep = await self._rounds.sweep(conn) is not None
+        await self._leakage.look()
         async with self._database.transaction() as conn:
             await self._rounds.plan_if_due(conn)
         await self.collect()

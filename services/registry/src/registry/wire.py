@@ -1,12 +1,13 @@
 """Protobuf messages ↔ domain values. What a caller got wrong is InvalidRequest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.registry.v1 import registry_pb2 as registry
+from contracts.standard import StandardScore
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
@@ -70,22 +71,25 @@ def checkpoint_of(message: fleet.StoredCheckpoint) -> StoredCheckpoint:
     return StoredCheckpoint(blob_of(message.blob, "checkpoint.blob"), message.step)
 
 
-def progress_of(message: fleet.ReportRequest) -> Progress:
+def errors_of(branches: Iterable[fleet.BranchError]) -> tuple[BranchError, ...]:
     try:
-        branches = tuple(
+        return tuple(
             BranchError(
                 branch=one.branch,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
             )
-            for one in message.branches
+            for one in branches
         )
     except ValidationError as error:
         raise InvalidRequest(f"branches hold a number that is no error: {error}") from error
+
+
+def progress_of(message: fleet.ReportRequest) -> Progress:
     return Progress(
         step=message.step,
         learning_rate=message.learning_rate,
-        branches=branches,
+        branches=errors_of(message.branches),
         frames_per_second=message.frames_per_second,
         eta_seconds=message.eta.ToNanoseconds() / 1e9,
     )
@@ -111,6 +115,7 @@ def to_lease(lease: Lease) -> fleet.Lease:
             parent_version=round_.parent_version or "",
             branches=[_to_round_branch(branch) for branch in lease.branches],
             left_out_branches=lease.left_out_branches,
+            standard_dataset=to_blob(lease.standard) if lease.standard else None,
         ),
         resume_from=fleet.StoredCheckpoint(blob=to_blob(resume.blob), step=resume.step) if resume else None,
         traceparent=round_.traceparent or "",
@@ -128,6 +133,7 @@ def _to_round_branch(branch: Branch) -> fleet.RoundBranch:
         metric_report=to_blob(member.metric_report),
         is_new=branch.is_new,
         weight=branch.weight,
+        left_out_frames=branch.left_out_frames,
     )
     if branch.is_new:
         message.nearest_branch = member.nearest_branch or ""
@@ -158,6 +164,20 @@ def to_model(model: Model) -> registry.Model:
         withdrawn_datasets=model.withdrawn_datasets,
         withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
         checks=_to_rules(model.checks),
+        scores=[_to_score(score) for score in model.scores],
+        current_standard=model.current_standard,
+    )
+
+
+def _to_score(score: StandardScore) -> registry.StandardScore:
+    return registry.StandardScore(
+        standard=score.standard,
+        score=score.score,
+        energy_ratio=score.energy_ratio,
+        force_ratio=score.force_ratio,
+        energy_rmse_mev_per_atom=score.energy_rmse_mev_per_atom,
+        force_rmse_mev_per_angstrom=score.force_rmse_mev_per_angstrom,
+        branches=[registry.StandardBranchScore(**one.model_dump()) for one in score.branches],
     )
 
 

@@ -17,6 +17,8 @@ from trainer.fleet import Fleet
 from trainer.preparation import Preparation
 from trainer.process import Nursery
 from trainer.round import Tools
+from trainer.scoring import Scorer
+from trainer.scoring_service import ScoringService
 from trainer.service import Worker
 from trainer.settings import TrainerSettings
 
@@ -37,7 +39,9 @@ async def build(settings: TrainerSettings, base: Foundation[TrainerSettings]) ->
                 report_seconds=settings.report_seconds,
                 stop_seconds=settings.stop_seconds,
             )
-            worker = Worker(tools, cache, folder / "attempts")
+            scoring = ScoringService(registry, settings.worker_id, settings.deadline_seconds)
+            scorer = Scorer(scoring, cache, nursery, folder / "attempts")
+            worker = Worker(tools, cache, folder / "attempts", scorer)
             base.health.add("registry", worker.ready)
             task = base.tasks.create_task(worker.run(), name="worker")
             try:

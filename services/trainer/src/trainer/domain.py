@@ -18,6 +18,8 @@ class LeasedBranch:
     nearest: str | None
     energy_shift_ev: dict[str, float]
     weight: float
+    test_frames: tuple[int, ...] = ()
+    """Indices of training frames that the registry found in the standard dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Lease:
     traceparent: str | None
     learning_rate_factor: float = 1.0
     """Less than 1 after an attempt that diverged."""
+    standard: BlobRef | None = None
+    """A StandardDataset: none of its frames is trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,26 @@ class Verdict:
 
     version: str | None
     published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StandardBranch:
+    """A branch of the standard dataset; `own`: the model's branch that learned the dataset, if it has one."""
+
+    name: str
+    own: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringLease:
+    """A published model to score on the standard dataset, in this worker's hands as long as it beats."""
+
+    version: str
+    fence: int
+    ttl_seconds: float
+    model_manifest: BlobRef
+    standard: BlobRef
+    branches: tuple[StandardBranch, ...]
 
 
 class LeaseLost(Exception):

@@ -10,6 +10,7 @@ from contracts.fleet.v1 import fleet_pb2 as pb
 from contracts.fleet.v1 import fleet_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
+from trainer.calls import asked
 from trainer.domain import (
     Beat,
     Checkpoint,
@@ -17,22 +18,12 @@ from trainer.domain import (
     LeasedBranch,
     LeaseLost,
     NoWork,
-    RegistryAway,
-    RegistryRefused,
     Report,
     Verdict,
 )
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-
-_LOST = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
-_REFUSED = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.UNAUTHENTICATED,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNIMPLEMENTED,
-)
 
 
 class Fleet:
@@ -101,15 +92,7 @@ class Fleet:
     async def _call(
         self, method: Callable[..., Awaitable[Response]], request: Request, deadline: float | None = None
     ) -> Response:
-        try:
-            return await method(request, timeout=deadline or self._deadline)
-        except grpc.aio.AioRpcError as error:
-            words = f"{error.code().name}: {error.details()}"
-            if error.code() in _LOST:
-                raise LeaseLost(words) from error
-            if error.code() in _REFUSED:
-                raise RegistryRefused(words) from error
-            raise RegistryAway(words) from error
+        return await asked(method, request, deadline or self._deadline)
 
 
 def _lease(lease: pb.Lease) -> Lease:
@@ -130,6 +113,7 @@ def _lease(lease: pb.Lease) -> Lease:
         resume_from=Checkpoint(_ref(resume.blob), resume.step) if lease.HasField("resume_from") else None,
         traceparent=lease.traceparent or None,
         learning_rate_factor=lease.learning_rate_factor or 1.0,
+        standard=_ref(spec.standard_dataset) if spec.HasField("standard_dataset") else None,
     )
 
 
@@ -143,6 +127,7 @@ def _branch(branch: pb.RoundBranch) -> LeasedBranch:
         nearest=branch.nearest_branch or None,
         energy_shift_ev=dict(branch.energy_shift_ev),
         weight=branch.weight,
+        test_frames=tuple(branch.left_out_frames),
     )
 
 

@@ -21,6 +21,7 @@ log = get_logger(__name__)
 
 ENGINE = "trainer.engine"
 VERIFY = "trainer.verify"
+SCORE = "trainer.score"
 STDERR_LINES = 40
 _LINE_LIMIT = 1 << 22
 

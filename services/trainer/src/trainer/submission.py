@@ -72,6 +72,7 @@ def branch_manifests(
             baseline_energy_rmse_mev_per_atom=measured[branch.name].baseline_energy_rmse_mev_per_atom,
             baseline_force_rmse_mev_per_angstrom=measured[branch.name].baseline_force_rmse_mev_per_angstrom,
             held_out_frames=measured[branch.name].held_out_frames,
+            left_out_frames=measured[branch.name].left_out_frames,
         )
         for branch in lease.branches
     )

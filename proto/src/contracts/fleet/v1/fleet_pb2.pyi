@@ -191,6 +191,7 @@ class RoundSpec(_message.Message):
     PARENT_VERSION_FIELD_NUMBER: _builtins.int
     BRANCHES_FIELD_NUMBER: _builtins.int
     LEFT_OUT_BRANCHES_FIELD_NUMBER: _builtins.int
+    STANDARD_DATASET_FIELD_NUMBER: _builtins.int
     preset: _builtins.str
     total_steps: _builtins.int
     seed: _builtins.int
@@ -205,6 +206,10 @@ class RoundSpec(_message.Message):
     def left_out_branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Branches of the parent that this round leaves out, in the parent's order: their datasets were withdrawn."""
 
+    @_builtins.property
+    def standard_dataset(self) -> Global___Blob:
+        """A StandardDataset: no frame of it is trained on. Absent before there is one."""
+
     def __init__(
         self,
         *,
@@ -215,10 +220,11 @@ class RoundSpec(_message.Message):
         parent_version: _builtins.str = ...,
         branches: _abc.Iterable[Global___RoundBranch] | None = ...,
         left_out_branches: _abc.Iterable[_builtins.str] | None = ...,
+        standard_dataset: Global___Blob | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_manifest", b"parent_manifest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parent_manifest", b"parent_manifest", "standard_dataset", b"standard_dataset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "left_out_branches", b"left_out_branches", "parent_manifest", b"parent_manifest", "parent_version", b"parent_version", "preset", b"preset", "seed", b"seed", "total_steps", b"total_steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "left_out_branches", b"left_out_branches", "parent_manifest", b"parent_manifest", "parent_version", b"parent_version", "preset", b"preset", "seed", b"seed", "standard_dataset", b"standard_dataset", "total_steps", b"total_steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,6 +263,7 @@ class RoundBranch(_message.Message):
     NEAREST_BRANCH_FIELD_NUMBER: _builtins.int
     ENERGY_SHIFT_EV_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FRAMES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     dataset_id: _builtins.str
     dataset_version: _builtins.int
@@ -275,6 +282,10 @@ class RoundBranch(_message.Message):
 
     @_builtins.property
     def energy_shift_ev(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
+    @_builtins.property
+    def left_out_frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Indices of training frames that are test frames of the standard dataset: leave them out."""
+
     def __init__(
         self,
         *,
@@ -287,10 +298,11 @@ class RoundBranch(_message.Message):
         nearest_branch: _builtins.str = ...,
         energy_shift_ev: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         weight: _builtins.float = ...,
+        left_out_frames: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_manifest", b"dataset_manifest", "metric_report", b"metric_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "dataset_manifest", b"dataset_manifest", "dataset_version", b"dataset_version", "energy_shift_ev", b"energy_shift_ev", "is_new", b"is_new", "metric_report", b"metric_report", "name", b"name", "nearest_branch", b"nearest_branch", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "dataset_manifest", b"dataset_manifest", "dataset_version", b"dataset_version", "energy_shift_ev", b"energy_shift_ev", "is_new", b"is_new", "left_out_frames", b"left_out_frames", "metric_report", b"metric_report", "name", b"name", "nearest_branch", b"nearest_branch", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

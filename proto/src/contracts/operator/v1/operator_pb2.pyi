@@ -827,3 +827,142 @@ class RetireModelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetireModelResponse: _TypeAlias = RetireModelResponse  # noqa: Y015
+
+@_typing.final
+class ListStandardsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStandardsRequest: _TypeAlias = ListStandardsRequest  # noqa: Y015
+
+@_typing.final
+class ListStandardsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STANDARDS_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def standards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Standard]: ...
+    @_builtins.property
+    def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Coverage]:
+        """Every published version, newest first."""
+
+    def __init__(
+        self,
+        *,
+        standards: _abc.Iterable[Global___Standard] | None = ...,
+        coverage: _abc.Iterable[Global___Coverage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "standards", b"standards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStandardsResponse: _TypeAlias = ListStandardsResponse  # noqa: Y015
+
+@_typing.final
+class Standard(_message.Message):
+    """Standard is a version of the standard dataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    model_version: _builtins.str
+    """The version whose publication made it."""
+    @_builtins.property
+    def released(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandardFrames]: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        model_version: _builtins.str = ...,
+        released: _timestamp_pb2.Timestamp | None = ...,
+        branches: _abc.Iterable[Global___StandardFrames] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["released", b"released"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "model_version", b"model_version", "number", b"number", "released", b"released"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Standard: _TypeAlias = Standard  # noqa: Y015
+
+@_typing.final
+class StandardFrames(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    branch: _builtins.str
+    private: _builtins.bool
+    frames: _builtins.int
+    @_builtins.property
+    def dataset(self) -> Global___DatasetRef: ...
+    def __init__(
+        self,
+        *,
+        branch: _builtins.str = ...,
+        dataset: Global___DatasetRef | None = ...,
+        private: _builtins.bool = ...,
+        frames: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "dataset", b"dataset", "frames", b"frames", "private", b"private"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StandardFrames: _TypeAlias = StandardFrames  # noqa: Y015
+
+@_typing.final
+class Coverage(_message.Message):
+    """Coverage is how far a version is scored on the newest standard dataset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    STANDARD_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    state: _builtins.str
+    """scored, waiting, scoring, failed"""
+    reason: _builtins.str
+    """Why the last attempt failed."""
+    standard: _builtins.int
+    """Of the newest standard dataset that it was scored on; 0: of none."""
+    score: _builtins.float
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+        state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        standard: _builtins.int = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "reason", b"reason", "score", b"score", "standard", b"standard", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Coverage: _TypeAlias = Coverage  # noqa: Y015

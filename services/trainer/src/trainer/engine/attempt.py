@@ -54,7 +54,8 @@ class Attempt:
     def _run(self) -> None:
         work = self._work
         self._reached = step_of(load_checkpoint(work.resume_from)) if work.resume_from else 0
-        frames = {branch.name: load(branch, work.preset.alignment_frames) for branch in work.branches}
+        standard = [bytes.fromhex(one) for one in work.standard_frames]
+        frames = load(work.branches, work.preset.alignment_frames, standard)
         self._stop_if_told()
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
@@ -154,7 +155,10 @@ class Attempt:
                 after=accuracy.frames,
                 before=before.frames if before else None,
                 baseline=baseline_errors(baseline, frames.held_out),
+                hashes=tuple(one.hex() for one in frames.hashes),
+                seen=frames.seen,
             ),
+            left_out_frames=frames.left_out,
             sample=sample,
             predictions=predictions,
         )
