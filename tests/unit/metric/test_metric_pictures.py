@@ -185,7 +185,7 @@ def test_a_few_pairs_fill_the_sheet_and_carry_their_names(count: int) -> None:
     )  # fmt: skip
     sides = [float(one.attrib["width"]) for one in ET.fromstring(svg).iter(f"{SVG}rect") if "width" in one.attrib]
     largest = max(side for side in sides if side < 400)
-    assert largest == pytest.approx({1: 108, 2: 108, 3: 316 / 3 - 2, 12: 316 / 12 - 2}[count], abs=0.1)
+    assert largest == pytest.approx({1: 148, 2: 148, 3: 316 / 3 - 2, 12: 316 / 12 - 2}[count], abs=0.1)
     assert ("C–C" in words(svg)) == (count < 12)
 
 

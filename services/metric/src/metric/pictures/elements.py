@@ -17,7 +17,7 @@ _LEGEND_AT = 452.0
 _NAMED = 4
 
 _MATRIX_SIDE, _MATRIX_TOP, _MATRIX_CENTRE = 316.0, 84.0, 330.0
-_LARGEST_CELL, _LABEL_WIDTH = 110.0, 15.0
+_LARGEST_CELL, _LABEL_WIDTH = 150.0, 15.0
 # In a cell of this size there is room for the name of the pair.
 _NAMES_FROM, _NAMED_SIZE = 44.0, 0.24
 
