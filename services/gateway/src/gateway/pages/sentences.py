@@ -41,7 +41,7 @@ _NUMBERS = frozenset(
     )
 )
 _HOLE = re.compile(r"\{(\w+)\}|\(s\)")
-_NEXT_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 # Of a longer text the rest is left as it is: what is looked through grows with the square.
 _MOST_SENTENCES = 16
 _AND = {"zh": " 和 "}
