@@ -2,6 +2,7 @@
 
 import ast
 import re
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -238,7 +239,20 @@ def test_what_nobody_translated_stays_english_and_is_marked() -> None:
     assert in_language("zh", "The model can learn from this: whatever; below 90 % counts as new.")[0][1] is False
 
 
-def test_a_long_text_is_looked_through_in_time() -> None:
-    pieces = in_language("zh", "Nobody knows this sentence. " * 400)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nobody knows this sentence. " * 400,
+        ", and ".join(["energy"] * 200) + ", and what",
+        "energy: " * 200 + "what.",
+        "energy; " * 200 + "what.",
+        "frame " * 300,
+        "a (b) " * 300 + ".",
+    ],
+)
+def test_a_hostile_text_is_looked_through_in_time(text: str) -> None:
+    started = time.process_time()
+    pieces = in_language("zh", text)
     assert not any(known for _, known in pieces)
     assert len(pieces) < 30
+    assert time.process_time() - started < 5

@@ -120,6 +120,8 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
         max_force_errors_ev_per_angstrom=(0.5, 0.7),
         baseline_energy_rmse_mev_per_atom=50,
         baseline_force_rmse_mev_per_angstrom=900,
+        baseline_element_energies_ev={"C": -155.0, "Si": -107.5},
+        left_out_held_out=(2,),
         held_out_frames=frames,
         sample=Path("s"),
         predictions=Path("p"),
@@ -140,6 +142,9 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
     assert described.held_out.dataset == described.dataset == lease.branches[0].dataset
     assert described.held_out_max_force_errors_ev_per_angstrom == (0.5, 0.7)
     assert described.held_out_frames == frames
+    assert described.content_sha256 == manifest.content_sha256
+    assert described.left_out_held_out == (2,)
+    assert described.baseline_element_energies_ev == {"C": -155.0, "Si": -107.5}
     assert described.elements == ("C", "Si")
 
 

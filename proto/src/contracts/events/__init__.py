@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -13,11 +14,19 @@ from contracts.events.dataset import (
     MetricRerunRequested,
     NumberCompared,
 )
-from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
+from contracts.events.model import (
+    ModelFile,
+    ModelMarked,
+    ModelPublished,
+    ModelRetired,
+    ModelWithheld,
+    TrainedDataset,
+)
 from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -35,6 +44,7 @@ EVENTS: tuple[type[Event], ...] = (
     MetricRerunRequested,
     MetricRerunFinished,
     TrainingQueued,
+    TrainingHeldUp,
     TrainingStarted,
     TrainingProgress,
     TrainingFinished,
@@ -43,6 +53,8 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    ModelMarked,
+    DatasetReceiptIssued,
     StandardReleased,
     ModelRescored,
 )
@@ -67,12 +79,14 @@ __all__ = [
     "DatasetMetricPassed",
     "DatasetMetricStarted",
     "DatasetReading",
+    "DatasetReceiptIssued",
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelFile",
+    "ModelMarked",
     "ModelPublished",
     "ModelRescored",
     "ModelRetired",
@@ -82,6 +96,7 @@ __all__ = [
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",
+    "TrainingHeldUp",
     "TrainingProgress",
     "TrainingQueued",
     "TrainingReleased",

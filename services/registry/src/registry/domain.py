@@ -13,6 +13,9 @@ from contracts.standard import StandardScore
 NOT_FINITE = "not-finite"
 """The rule of an attempt whose training diverged."""
 
+DEEPMD = "deepmd-kit"
+"""The key of its version in a manifest's `versions`."""
+
 LATEST = "latest"
 """The alias that every publication moves, and from which the next round grows."""
 
@@ -132,6 +135,8 @@ class Member:
     reason: str | None = None
     relative_weight: float | None = None
     """Set by an operator in place of √train_frames."""
+    content_sha256: str | None = None
+    """None: it came before this was kept."""
 
     @property
     def withdrawn(self) -> bool:
@@ -205,6 +210,8 @@ class Round:
     model_version: str | None
     planned_at: datetime
     ended_at: datetime | None
+    held_up: str | None = None
+    """What it waits for because no live worker can run it, as contributors were told."""
 
     @property
     def learning_rate_factor(self) -> float:
@@ -221,6 +228,16 @@ class StoredCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None = None
+    gpu_joules: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to train a round until it expires."""
 
@@ -233,6 +250,14 @@ class Lease:
     ttl_seconds: float
     standard: BlobRef | None = None
     """A StandardDataset: no frame of it is trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoOffer:
+    """No round for this worker now."""
+
+    refusal: str = ""
+    """Why the round that waits is not for it; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +303,8 @@ class Model:
     retired_reason: str | None = None
     withdrawn_ancestral_datasets: int = 0
     """Withdrawn datasets that trained an ancestor and not this version."""
+    deepmd_version: str | None = None
+    """Of the deepmd-kit that trained it; none: it does not tell."""
     scores: tuple[StandardScore, ...] = ()
     """On versions of the standard dataset, newest first."""
     current_standard: int = 0

@@ -7,14 +7,15 @@ A crash between the last two leaves copies that the repeated submission finds ag
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from contracts import keys
 from contracts.artifacts import ModelManifest
-from contracts.base import BlobRef
-from contracts.events import ModelFile, ModelWithheld, TrainingFinished
+from contracts.base import BlobRef, DatasetRef
+from contracts.events import DatasetReceiptIssued, ModelFile, ModelWithheld, TrainingFinished
 from contracts.standard import StandardDataset, StandardScore
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
@@ -23,7 +24,9 @@ from pydantic import ValidationError
 
 from registry import ports
 from registry.announcing import announce
+from registry.costs import round_cost
 from registry.domain import (
+    DEEPMD,
     LATEST,
     AliasMoveKind,
     Branch,
@@ -34,6 +37,7 @@ from registry.domain import (
     NotStored,
     Round,
     RoundState,
+    Usage,
     Version,
     settled,
     stale,
@@ -49,11 +53,16 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
+from registry.receipts import receipts
 from registry.scoring import Scorings
 from registry.service import known_round, with_datasets
+from registry.signing import Signer
 from registry.standard import candidate_errors, next_standard, on_standard, parent_errors, scored
 
 log = get_logger(__name__)
+
+MANIFEST_FILE = "manifest.json"
+SIGNATURE_FILE = "manifest.json.sig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Submission:
     """The number that the candidate gets if it is published. No other round is open, so nobody else takes it."""
     standard: StandardDataset | None
     """The current one. Only a publication makes another."""
+    usages: Mapping[int, Usage] = field(default_factory=dict)
+    """What its attempts used, by fence, as far as their workers told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +105,11 @@ class Examined:
 class Growth:
     """Decides on candidates."""
 
-    def __init__(self, store: ports.Models, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Models, blobs: Blobs, policy: GrowthPolicy, signer: Signer) -> None:
         self._store = store
         self._blobs = blobs
         self._policy = policy
+        self._signer = signer
         self._scorings = Scorings(store, policy)
 
     async def open(self, conn: Connection, round_id: UUID, fence: int) -> Submission | Decision:
@@ -108,7 +120,8 @@ class Growth:
         version = Version.after(await self._store.newest_version(conn))
         newest = await self._store.newest_standard(conn)
         branches = await self._store.branches(conn, round_id)
-        return Submission(held, branches, str(version), newest.standard if newest else None)
+        usages = await self._store.usages(conn, round_id)
+        return Submission(held, branches, str(version), newest.standard if newest else None, usages)
 
     async def examine(self, submission: Submission, reference: BlobRef) -> Examined:
         """Judge the candidate; when it passes, put its files where published models live.
@@ -117,6 +130,8 @@ class Growth:
         """
         manifest = await self._manifest(reference)
         check_candidate(manifest, submission.round, submission.branches)
+        cost = round_cost(submission.round.fence, submission.usages, manifest.cost)
+        manifest = manifest.model_copy(update={"cost": cost, "seed": submission.round.seed})
         old = [branch.name for branch in submission.branches if not branch.is_new]
         new = [branch.name for branch in submission.branches if branch.is_new]
         standing = self._standing(submission, manifest)
@@ -153,6 +168,8 @@ class Growth:
         held = await self._store.hold(conn, round_.round_id, round_.fence, self._policy.lease_ttl_seconds)
         if held is None:
             return await self._earlier_decision(conn, round_.round_id, round_.fence)
+        # First, so that they are there when a contributor's page hears of the round's end.
+        await self._issue_receipts(conn, held, examined)
         held_out = tuple(branch.held_out for branch in examined.manifest.branches)
         finished = TrainingFinished(
             round_id=held.round_id,
@@ -165,6 +182,17 @@ class Growth:
             return await self._withhold(conn, held, examined.verdict)
         return await self._publish(conn, held, examined.model, examined)
 
+    async def _issue_receipts(self, conn: Connection, round_: Round, examined: Examined) -> None:
+        """In the transaction of the decision: there is no decision without receipts, and no receipt without one."""
+        version = examined.model.version if examined.model else None
+        issued = examined.model.published_at if examined.model else datetime.now(UTC)
+        branches, rules = examined.submission.branches, examined.verdict.rules
+        for receipt in receipts(examined.manifest, branches, rules, version, issued):
+            signed = self._signer.receipt(receipt)
+            await self._store.add_receipt(conn, signed)
+            ref = DatasetRef(dataset_id=receipt.dataset_id, version=receipt.dataset_version)
+            await announce(conn, round_, DatasetReceiptIssued(dataset=ref, signed=signed))
+
     async def _publish(self, conn: Connection, round_: Round, model: Model, examined: Examined) -> Decision:
         await self._store.add_model(conn, model)
         if examined.standing is not None:
@@ -175,7 +203,7 @@ class Growth:
         await self._store.move_alias(conn, LATEST, model.version, AliasMoveKind.PUBLICATION, reason)
         await ended_with_model(self._store, conn, round_)
         score = examined.standing.score if examined.standing else None
-        await announce(conn, round_, model_published(model, examined.manifest.wall_seconds, score))
+        await announce(conn, round_, model_published(model, examined.manifest, score))
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
 
@@ -235,17 +263,24 @@ class Growth:
         final = final_manifest(manifest, files)
         branches = model_branches(manifest, submission.branches)
         full = await self._put(version, "manifest-full.json", final.model_dump_json(indent=1))
-        score = standing.score if standing else None
-        readable = published_manifest(manifest, version, branches, verdict.rules, standard_score, score)
-        public = await self._put(version, "manifest.json", readable.model_dump_json(indent=1))
         offered = [file.public for file in files if file.public is not None]
+        score = standing.score if standing else None
+        readable = published_manifest(manifest, version, branches, verdict.rules, standard_score, offered, score)
+        text = readable.model_dump_json(indent=1)
+        public = await self._put(version, MANIFEST_FILE, text)
+        vouched = self._signer.file(MANIFEST_FILE, text.encode()).model_dump_json(indent=1)
+        signature = await self._put(version, SIGNATURE_FILE, vouched)
         return Model(
             version=version,
             parent_version=submission.round.parent_version,
             round_id=submission.round.round_id,
             preset=submission.round.preset,
             manifest=full,
-            files=(*offered, ModelFile(name="manifest.json", blob=public, kind="manifest")),
+            files=(
+                *offered,
+                ModelFile(name=MANIFEST_FILE, blob=public, kind="manifest"),
+                ModelFile(name=SIGNATURE_FILE, blob=signature, kind="signature"),
+            ),
             rules=verdict.rules,
             checks=manifest.checks,
             standard_score=standard_score,
@@ -253,6 +288,7 @@ class Growth:
             branches=branches,
             aliases=(LATEST,),
             published_at=datetime.now(UTC),
+            deepmd_version=manifest.versions.get(DEEPMD),
         )
 
     async def _copy(self, source: BlobRef, target: BlobRef) -> None:

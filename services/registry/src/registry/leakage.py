@@ -28,8 +28,9 @@ class Leakage:
     async def look(self) -> None:
         """Datasets that were compared already cost nothing. A round is planned on compared ones alone."""
         async with self._database.transaction() as conn:
-            newest = await self._store.newest_standard(conn)
-            todo = await self._store.unchecked(conn, newest.standard.number) if newest else []
+            number = await self._store.standard_number(conn)
+            todo = await self._store.unchecked(conn, number) if number else []
+            newest = await self._store.newest_standard(conn) if todo else None
         if newest is None:
             return
         for member in todo:

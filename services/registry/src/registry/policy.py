@@ -15,6 +15,7 @@ from pathlib import Path
 
 from contracts.artifacts import BranchManifest, ModelManifest
 from contracts.base import BranchError, RuleResult
+from frames.score import score as score_of_ratios
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry.bootstrap import Evidence, Interval, Sampling
@@ -237,7 +238,7 @@ def judge_standard(
     """standard: the score E on the same frames of the same branches, candidate against parent. Returns E of all too."""
     branches = {branch.name: branch for branch in manifest.branches}
     parent = {error.branch: error for error in manifest.parent_held_out}
-    absent = [name for name in (*old, *new) if name not in branches or not _has_scale(branches[name])]
+    absent = [name for name in (*old, *new) if name not in branches or not has_scale(branches[name])]
     absent += [name for name in old if name not in parent and name not in absent]
     if absent or not branches:
         return _no_numbers("standard", absent, "old or new"), None
@@ -293,24 +294,13 @@ def _not_told(name: str) -> RuleResult:
 def score(branches: Iterable[tuple[BranchError, BranchManifest]]) -> float:
     """E = ½(M_E + M_F) of errors against the baselines of the same branches (each baseline above zero)."""
     pairs = list(branches)
-    energy = geometric_mean(
-        error.energy_rmse_mev_per_atom / branch.baseline_energy_rmse_mev_per_atom for error, branch in pairs
+    return score_of_ratios(
+        (error.energy_rmse_mev_per_atom / branch.baseline_energy_rmse_mev_per_atom for error, branch in pairs),
+        (error.force_rmse_mev_per_angstrom / branch.baseline_force_rmse_mev_per_angstrom for error, branch in pairs),
     )
-    force = geometric_mean(
-        error.force_rmse_mev_per_angstrom / branch.baseline_force_rmse_mev_per_angstrom for error, branch in pairs
-    )
-    return 0.5 * (energy + force)
 
 
-def geometric_mean(ratios: Iterable[float]) -> float:
-    """exp(mean(ln r)); 0 when a ratio is 0."""
-    values = list(ratios)
-    if any(value == 0 for value in values):
-        return 0.0
-    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
-
-
-def _has_scale(branch: BranchManifest) -> bool:
+def has_scale(branch: BranchManifest) -> bool:
     return branch.baseline_energy_rmse_mev_per_atom > 0 and branch.baseline_force_rmse_mev_per_angstrom > 0
 
 

@@ -1,9 +1,10 @@
 -- name: insert_dataset
 -- Put a dataset at the end of the waiting list; nothing happens when it is known in any state.
 insert into datasets (dataset_id, version, title, authors, licence, private, manifest, metric_report,
-                      train_frames, nearest_branch, energy_shift_ev, traceparent)
+                      train_frames, nearest_branch, energy_shift_ev, traceparent, content_sha256)
 values (%(dataset_id)s, %(version)s, %(title)s, %(authors)s, %(licence)s, %(private)s, %(manifest)s,
-        %(metric_report)s, %(train_frames)s, %(nearest_branch)s, %(energy_shift_ev)s, %(traceparent)s)
+        %(metric_report)s, %(train_frames)s, %(nearest_branch)s, %(energy_shift_ev)s, %(traceparent)s,
+        %(content_sha256)s)
 on conflict (dataset_id, version) do nothing
 
 -- name: lock_planning
@@ -65,21 +66,21 @@ order by position
 -- One round.
 select * from rounds where round_id = %(round_id)s
 
+-- name: waiting_round
+-- The round that waits for a worker, locked for whoever offers it. None while growth is paused.
+select * from rounds
+where state = 'waiting' and not exists (select from line where paused_at is not null)
+order by sequence
+limit 1
+for update skip locked
+
 -- name: lease_round
--- Give the waiting round to a worker under the next fence; it starts where the newest checkpoint is.
--- An empty list of presets means any. Nothing is leased while growth is paused.
+-- Give a waiting round to a worker under the next fence; it starts where the newest checkpoint is.
 update rounds
-set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null,
+set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null, held_up = null,
     step = coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0),
     lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
-where round_id = (
-    select round_id from rounds
-    where state = 'waiting' and not exists (select from line where paused_at is not null)
-      and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
-    order by sequence
-    limit 1
-    for update skip locked
-)
+where round_id = %(round_id)s and state = 'waiting'
 returning *
 
 -- name: hold_round
@@ -159,9 +160,9 @@ update rounds set collected = true where round_id = %(round_id)s
 -- name: insert_model
 -- A published version.
 insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules, checks,
-                    standard_score, contributors, published_at)
+                    standard_score, contributors, published_at, deepmd_version)
 values (%(version)s, %(major)s, %(minor)s, %(parent_version)s, %(round_id)s, %(preset)s, %(manifest)s, %(files)s,
-        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s)
+        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s, %(deepmd_version)s)
 
 -- name: set_branch_errors
 -- Held-out errors of one branch of a published model.
@@ -239,6 +240,44 @@ from rounds
 where sequence < %(sequence)s
 order by sequence desc
 limit %(limit)s
+
+-- Workers -----------------------------------------------------------------------------------------------------------
+
+-- name: announce_worker
+-- A worker asks for a round and says what it is.
+insert into workers (worker_id, hostname, gpus, cpu_name, cpu_cores, memory_bytes, presets, deepmd_version,
+                     torch_version, launcher, processes)
+values (%(worker_id)s, %(hostname)s, %(gpus)s, %(cpu_name)s, %(cpu_cores)s, %(memory_bytes)s, %(presets)s,
+        %(deepmd_version)s, %(torch_version)s, %(launcher)s, %(processes)s)
+on conflict (worker_id) do update
+set hostname = excluded.hostname, gpus = excluded.gpus, cpu_name = excluded.cpu_name, cpu_cores = excluded.cpu_cores,
+    memory_bytes = excluded.memory_bytes, presets = excluded.presets, deepmd_version = excluded.deepmd_version,
+    torch_version = excluded.torch_version, launcher = excluded.launcher, processes = excluded.processes,
+    last_seen = now()
+
+-- name: see_worker
+-- A worker that trains has beaten.
+update workers set last_seen = now() where worker_id = %(worker_id)s
+
+-- name: set_refusal
+-- Why the round that waits was not offered to the worker; null: it was.
+update workers set refusal = %(reason)s where worker_id = %(worker_id)s and refusal is distinct from %(reason)s
+
+-- name: workers
+-- Workers with the round that each of them trains, last seen first.
+select workers.*, rounds.round_id, last_seen > now() - make_interval(secs => %(live_seconds)s) as live
+from workers
+left join rounds on rounds.worker = workers.worker_id and rounds.state = 'training'
+where %(everyone)s or last_seen > now() - make_interval(secs => %(live_seconds)s)
+order by last_seen desc, worker_id
+
+-- name: set_held_up
+-- What the round waits for; null: for nothing.
+update rounds set held_up = %(reason)s where round_id = %(round_id)s
+
+-- name: deepmd_version
+-- What trained a version.
+select deepmd_version from models where version = %(version)s
 
 -- Operators ---------------------------------------------------------------------------------------------------------
 
@@ -330,6 +369,40 @@ where version = %(version)s order by alias
 -- name: retired_versions
 -- Versions that no alias may point to.
 select version from models where retired_at is not null
+
+-- Proof -------------------------------------------------------------------------------------------------------------
+
+-- name: tell_usage
+-- What an attempt has used so far. Numbers of one attempt only grow; a message that comes late changes nothing.
+insert into attempts (round_id, fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules)
+values (%(round_id)s, %(fence)s, %(core_seconds)s, %(gpu_seconds)s, %(cpu_joules)s, %(gpu_joules)s)
+on conflict (round_id, fence) do update
+set core_seconds = excluded.core_seconds, gpu_seconds = excluded.gpu_seconds, cpu_joules = excluded.cpu_joules,
+    gpu_joules = excluded.gpu_joules, told_at = now()
+where attempts.core_seconds <= excluded.core_seconds
+
+-- name: usages
+-- What the attempts of a round used, as far as their workers told.
+select fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules from attempts
+where round_id = %(round_id)s order by fence
+
+-- name: insert_receipt
+-- A signed receipt; it is never changed.
+insert into receipts (round_id, dataset_id, dataset_version, key_id, document)
+values (%(round_id)s, %(dataset_id)s, %(dataset_version)s, %(key_id)s, %(document)s)
+
+-- name: upsert_signing_key
+-- The key that signs from now on; one that was replaced may come back.
+insert into signing_keys (key_id, public_key) values (%(key_id)s, %(public_key)s)
+on conflict (key_id) do update set until = null
+
+-- name: retire_other_keys
+-- Every other key has been replaced.
+update signing_keys set until = now() where key_id <> %(key_id)s and until is null
+
+-- name: signing_keys
+-- All keys that ever signed, the one that signs now first.
+select key_id, public_key, since, until from signing_keys order by until is not null, since desc
 
 -- The standard dataset -------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from registry.domain import (
     RoundSummary,
 )
 from registry.inquiries import Group, GroupState, Inquiry, InquiryKind
+from registry.workers import Announcement, Gpu, Worker
 
 
 def json_of(value: Frozen) -> Jsonb:
@@ -48,6 +49,7 @@ def member_of(row: Row) -> Member:
         state=DatasetState(row["state"]),
         reason=row["reason"],
         relative_weight=row["relative_weight"],
+        content_sha256=row["content_sha256"],
     )
 
 
@@ -107,6 +109,7 @@ def model_of(
         retired_at=row["retired_at"],
         retired_reason=row["retired_reason"],
         withdrawn_ancestral_datasets=withdrawn_ancestral,
+        deepmd_version=row["deepmd_version"],
         scores=tuple(StandardScore.model_validate(one["score"]) for one in scores),
         current_standard=current_standard,
     )
@@ -142,4 +145,19 @@ def inquiry_of(row: Row, groups: Sequence[Row]) -> Inquiry:
         groups=tuple(group_of(one) for one in groups),
         ended_at=row["ended_at"],
         outcome=row["outcome"],
+    )
+
+
+def worker_of(row: Row) -> Worker:
+    plain: dict[str, Any] = {
+        field: row[field] for field in Announcement.__dataclass_fields__ if field not in ("gpus", "presets")
+    }
+    gpus = tuple(Gpu(one["name"], one["memory_bytes"]) for one in row["gpus"])
+    return Worker(
+        announced=Announcement(gpus=gpus, presets=tuple(row["presets"]), **plain),
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        live=row["live"],
+        round_id=row["round_id"],
+        refusal=row["refusal"],
     )

@@ -12,6 +12,7 @@ from contracts.base import BranchError, DatasetRef
 from contracts.events import (
     DatasetMetricPassed,
     TrainingFailed,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingStarted,
@@ -31,11 +32,13 @@ from registry.domain import (
     Lease,
     Member,
     Model,
+    NoOffer,
     Round,
     RoundPlan,
     RoundState,
     StoredCheckpoint,
     UnknownRound,
+    Usage,
     may_retry,
     settled,
     stale,
@@ -43,7 +46,9 @@ from registry.domain import (
 from registry.inquiry_steps import ended_without_model, next_step, planned
 from registry.planning import is_due, plan_round
 from registry.policy import GrowthPolicy
+from registry.presets import NOTHING, Presets
 from registry.publication import check_belongs
+from registry.workers import SHORTEST_LIFE_SECONDS, Announcement, Demand, demand, refusal, waits_for
 
 log = get_logger(__name__)
 
@@ -101,15 +106,21 @@ def check_step(step: int, round_: Round) -> None:
 class Rounds:
     """Everything that happens to a round before its candidate is judged."""
 
-    def __init__(self, store: ports.Plans, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Plans, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self._store = store
         self._policy = policy
+        self._presets = presets or Presets()
 
     async def join(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> None:
         """The dataset passed: it waits for a round. Known datasets stay as they are."""
-        if await self._store.add_dataset(conn, event, train_frames, traceparent):
+        if await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
             log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
@@ -146,10 +157,10 @@ class Rounds:
         """Training frames that are test frames of the standard dataset; none while a dataset was not compared."""
         old = [one.branch.member for one in parent.branches if not one.branch.member.withdrawn] if parent else []
         refs = [one.ref for one in (*old, *members)]
-        newest = await self._store.newest_standard(conn)
-        if newest is None:
+        number = await self._store.standard_number(conn)
+        if number == 0:
             return dict.fromkeys(refs, ())
-        found = await self._store.overlaps(conn, newest.standard.number)
+        found = await self._store.overlaps(conn, number)
         if missing := [ref for ref in refs if ref not in found]:
             log.info("planning-waits-for-hashes", datasets=len(missing))
             return None
@@ -206,12 +217,21 @@ class Rounds:
         log.info("round-planned", round=str(plan.round_id), parent=plan.parent_version, new=len(new))
         return plan
 
-    async def lease(self, conn: Connection, worker: str, presets: Sequence[str]) -> Lease | None:
-        """Offer the waiting round to a worker that can run its preset."""
+    async def lease(self, conn: Connection, worker: Announcement) -> Lease | NoOffer:
+        """Keep what the worker announces, and offer it the waiting round if it can run it."""
+        await self._store.announce(conn, worker)
+        waiting = await self._store.waiting_round(conn)
+        if waiting is None:
+            return NoOffer()
+        reason = refusal(worker, await self._demand(conn, waiting))
+        await self._store.set_refusal(conn, worker.worker_id, reason)
+        if reason is not None:
+            return NoOffer(reason)
         ttl = self._policy.lease_ttl_seconds
-        round_ = await self._store.lease(conn, worker, presets, ttl)
-        if round_ is None:
-            return None
+        round_ = await self._store.lease(conn, waiting.round_id, worker.worker_id, ttl)
+        return NoOffer() if round_ is None else await self._leased(conn, round_, worker.worker_id)
+
+    async def _leased(self, conn: Connection, round_: Round, worker: str) -> Lease:
         parent = None
         if round_.parent_version is not None:
             parent = await self._store.model(conn, round_.parent_version)
@@ -231,14 +251,48 @@ class Rounds:
                 one.branch.name for one in (parent.branches if parent else ()) if one.branch.name not in kept
             ),
             resume_from=await self._store.newest_checkpoint(conn, round_.round_id),
-            ttl_seconds=ttl,
+            ttl_seconds=self._policy.lease_ttl_seconds,
             standard=standard.content if standard else None,
         )
 
-    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int) -> Beat:
+    async def tell_if_held_up(self, conn: Connection) -> None:
+        """Say so, once, when no live worker can run the round that waits, instead of waiting in silence."""
+        round_ = await self._store.waiting_round(conn)
+        if round_ is None:
+            return
+        live = await self._store.workers(conn, self.life_seconds, everyone=False)
+        reason = waits_for(await self._demand(conn, round_), [one.announced for one in live])
+        if reason == round_.held_up:
+            return
+        await self._store.set_held_up(conn, round_, reason)
+        if reason is not None:
+            held_up = TrainingHeldUp(round_id=round_.round_id, attempt=round_.fence + 1, reason=reason)
+            await announce(conn, round_, held_up)
+            log.warning("round-held-up", round=str(round_.round_id), reason=reason)
+
+    @property
+    def life_seconds(self) -> float:
+        """A worker that was not heard of for longer does not count as live."""
+        return max(self._policy.lease_ttl_seconds, SHORTEST_LIFE_SECONDS)
+
+    async def _demand(self, conn: Connection, round_: Round) -> Demand:
+        """What a round asks of a worker. A preset file that is missing or wrong here asks for nothing more."""
+        parent = round_.parent_version
+        try:
+            needs = self._presets.needs(round_.preset)
+        except ValueError as error:
+            log.error("preset-unreadable", preset=round_.preset, error=str(error))
+            needs = NOTHING
+        version = None if parent is None else await self._store.deepmd_version(conn, parent)
+        return demand(round_.preset, needs, parent, version)
+
+    async def heartbeat(self, conn: Connection, round_id: UUID, fence: int, usage: Usage | None = None) -> Beat:
         """Renew the lease, and tell the worker when it must stop."""
         ttl = self._policy.lease_ttl_seconds
-        if await self._store.hold(conn, round_id, fence, ttl) is not None:
+        held = await self._store.hold(conn, round_id, fence, ttl)
+        if held is not None:
+            await self._store.heard_of(conn, held.worker or "")
+            await self._used(conn, round_id, fence, usage)
             return Beat(ttl, hand_back=await self._store.pause_reason(conn) is not None)
         round_ = await known_round(self._store, conn, round_id)
         if round_.state is RoundState.CANCELLED and round_.fence == fence:
@@ -276,9 +330,12 @@ class Rounds:
         await self._store.add_checkpoint(conn, round_id, fence, checkpoint)
         log.info("checkpoint-stored", round=str(round_id), fence=fence, step=checkpoint.step)
 
-    async def hand_back(self, conn: Connection, round_id: UUID, fence: int, reason: str) -> None:
+    async def hand_back(
+        self, conn: Connection, round_id: UUID, fence: int, reason: str, usage: Usage | None = None
+    ) -> None:
         """The worker leaves in good order: the round waits again, and no failure is counted."""
         round_ = await hold(self._store, conn, round_id, fence, self._policy)
+        await self._used(conn, round_id, fence, usage)
         rule, reason = HANDED_BACK, reason or "the worker was asked to stop"
         paused = await self._store.pause_reason(conn)
         if paused is not None:
@@ -288,9 +345,19 @@ class Rounds:
         await announce(conn, round_, ended)
         log.info("round-handed-back", round=str(round_id), fence=fence, reason=reason)
 
-    async def fail(self, conn: Connection, round_id: UUID, fence: int, rule: str, reason: str, retryable: bool) -> bool:
+    async def fail(
+        self,
+        conn: Connection,
+        round_id: UUID,
+        fence: int,
+        rule: str,
+        reason: str,
+        retryable: bool,
+        usage: Usage | None = None,
+    ) -> bool:
         """The worker says that this attempt cannot go on. True: the round is offered again."""
         round_ = await hold(self._store, conn, round_id, fence, self._policy)
+        await self._used(conn, round_id, fence, usage)
         return await self._attempt_failed(conn, round_, rule, reason, retryable)
 
     async def sweep(self, conn: Connection) -> Round | None:
@@ -300,6 +367,10 @@ class Rounds:
             reason = f"worker {round_.worker} was silent for more than {self._policy.lease_ttl_seconds:g} s"
             await self._attempt_failed(conn, round_, LEASE_LOST, reason, retryable=True)
         return round_
+
+    async def _used(self, conn: Connection, round_id: UUID, fence: int, usage: Usage | None) -> None:
+        if usage is not None:
+            await self._store.tell_usage(conn, round_id, fence, usage)
 
     async def _attempt_failed(self, conn: Connection, round_: Round, rule: str, reason: str, retryable: bool) -> bool:
         """Offer the round again, or give it up and set its new datasets aside, so that they block nobody."""

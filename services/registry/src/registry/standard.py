@@ -13,10 +13,11 @@ from contracts.base import BranchError, DatasetRef
 from contracts.standard import StandardBranch, StandardBranchScore, StandardDataset, StandardScore
 from frames.hashing import HASH_BYTES, ascending, hash_array
 from frames.hashing import content_sha256 as over_hashes
+from frames.score import geometric_mean
 
 from registry.bootstrap import rmse
 from registry.domain import Branch
-from registry.policy import OnStandard, geometric_mean
+from registry.policy import OnStandard
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ from registry.standard import StandardError, frames_sha256
 class StandardStore(OperatorStore):
     """Rows in, frozen domain values out."""
 
+    async def standard_number(self, conn: Connection) -> int:
+        """Of the newest version; 0 before there is one."""
+        row = await self._queries.one(conn, "newest_standard")
+        return 0 if row is None else int(row["number"])
+
     async def newest_standard(self, conn: Connection) -> Released | None:
         row = await self._queries.one(conn, "newest_standard")
         return None if row is None else await self._released(conn, row)

@@ -1,4 +1,4 @@
-"""The registry's tables: with `operator_store` and `standard_store` the only place that runs SQL.
+"""The registry's tables: with the other `…_store` files the only place that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -25,6 +25,7 @@ from registry.domain import (
     Version,
     WaitingList,
 )
+from registry.proof_store import ProofStore
 from registry.rows import (
     alias_move_of,
     branch_of,
@@ -36,12 +37,13 @@ from registry.rows import (
     summary_of,
 )
 from registry.standard_store import StandardStore
+from registry.worker_store import WorkerStore
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(StandardStore):
+class Store(StandardStore, WorkerStore, ProofStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
@@ -50,7 +52,12 @@ class Store(StandardStore):
     # Datasets
 
     async def add_dataset(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> bool:
         """Put the dataset on the waiting list. False: it was known already."""
         added = await self._queries.execute(
@@ -68,6 +75,7 @@ class Store(StandardStore):
             nearest_branch=event.nearest_branch,
             energy_shift_ev=Jsonb(event.energy_shift_ev),
             traceparent=traceparent,
+            content_sha256=content_sha256,
         )
         return added == 1
 
@@ -138,11 +146,9 @@ class Store(StandardStore):
 
     # Leases
 
-    async def lease(self, conn: Connection, worker: str, presets: Sequence[str], ttl_seconds: float) -> Round | None:
-        """Give the waiting round to `worker` under a new fence."""
-        row = await self._queries.one(
-            conn, "lease_round", worker=worker, presets=list(presets), ttl_seconds=ttl_seconds
-        )
+    async def lease(self, conn: Connection, round_id: UUID, worker: str, ttl_seconds: float) -> Round | None:
+        """Give a waiting round to `worker` under a new fence; none when it does not wait any more."""
+        row = await self._queries.one(conn, "lease_round", round_id=round_id, worker=worker, ttl_seconds=ttl_seconds)
         return maybe_round(row)
 
     async def hold(self, conn: Connection, round_id: UUID, fence: int, ttl_seconds: float) -> Round | None:
@@ -248,6 +254,7 @@ class Store(StandardStore):
             standard_score=model.standard_score,
             contributors=list(model.contributors),
             published_at=model.published_at,
+            deepmd_version=model.deepmd_version,
         )
         for one in model.branches:
             await self._queries.execute(

@@ -1,5 +1,6 @@
 """Protobuf messages ↔ domain values. What a caller got wrong is InvalidRequest."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -22,13 +23,16 @@ from registry.domain import (
     RoundState,
     RoundSummary,
     StoredCheckpoint,
+    Usage,
     Version,
 )
 from registry.publication import trained_dataset
 from registry.service import Progress
+from registry.workers import Announcement, Gpu
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 200
+LARGEST_MEMORY_BYTES = 2**62
 STATES = {
     RoundState.WAITING: registry.ROUND_STATE_WAITING,
     RoundState.TRAINING: registry.ROUND_STATE_TRAINING,
@@ -92,6 +96,49 @@ def progress_of(message: fleet.ReportRequest) -> Progress:
         branches=errors_of(message.branches),
         frames_per_second=message.frames_per_second,
         eta_seconds=message.eta.ToNanoseconds() / 1e9,
+    )
+
+
+def usage_of(message: fleet.HeartbeatRequest | fleet.HandBackRequest | fleet.FailRequest) -> Usage | None:
+    """None when the worker does not tell. Raises InvalidRequest for numbers that are none."""
+    if not message.HasField("usage"):
+        return None
+    told = message.usage
+    usage = Usage(
+        core_seconds=told.core_seconds,
+        gpu_seconds=told.gpu_seconds,
+        cpu_joules=told.cpu_joules if told.HasField("cpu_joules") else None,
+        gpu_joules=told.gpu_joules if told.HasField("gpu_joules") else None,
+    )
+    numbers = (usage.core_seconds, usage.gpu_seconds, usage.cpu_joules or 0.0, usage.gpu_joules or 0.0)
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise InvalidRequest("usage holds a number that is none: seconds and joules, zero or more")
+    return usage
+
+
+def announcement_of(worker: fleet.Worker) -> Announcement:
+    if not worker.worker_id:
+        raise InvalidRequest("worker.worker_id is empty: name the worker that takes the round")
+    for what, size in [
+        ("memory_bytes", worker.memory_bytes),
+        *((one.name, one.memory_bytes) for one in worker.gpu_devices),
+    ]:
+        if size > LARGEST_MEMORY_BYTES:
+            raise InvalidRequest(f"worker.{what}: no machine has {size} bytes of memory")
+    # A worker of an earlier release tells names alone.
+    gpus = [Gpu(one.name, one.memory_bytes) for one in worker.gpu_devices] or [Gpu(name, 0) for name in worker.gpus]
+    return Announcement(
+        worker_id=worker.worker_id,
+        hostname=worker.hostname,
+        gpus=tuple(gpus),
+        cpu_name=worker.cpu_name,
+        cpu_cores=worker.cpu_cores,
+        memory_bytes=worker.memory_bytes,
+        presets=tuple(worker.presets),
+        deepmd_version=worker.deepmd_version,
+        torch_version=worker.torch_version,
+        launcher=worker.launcher,
+        processes=worker.processes or 1,
     )
 
 

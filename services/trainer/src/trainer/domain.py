@@ -56,9 +56,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class NoWork:
-    """No round waits; ask again later."""
+    """No round waits that this worker can run; ask again later."""
 
     retry_after_seconds: float
+    refusal: str = ""
+    """Why the round that waits is not for this worker; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,16 @@ class Verdict:
 
     version: str | None
     published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None
+    gpu_joules: float | None
 
 
 @dataclass(frozen=True, slots=True)

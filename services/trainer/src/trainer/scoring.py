@@ -81,9 +81,12 @@ class Scorer:
                 beat.result()
             reason = LEAVES if beat.done() else STOPS
             await persistently("give-up", partial(self._service.give_up, lease, "", reason))
-        except AttemptFailed as error:
-            log.warning("scoring-failed", version=lease.version, rule=error.rule, reason=str(error))
-            await persistently("give-up", partial(self._service.give_up, lease, error.rule, str(error)))
+        except (LeaseLost, RegistryRefused):
+            raise
+        except Exception as error:  # whatever it is, the worker goes on and the registry hears of it
+            failed = explained(error, "the worker could not score the model:")
+            log.warning("scoring-failed", version=lease.version, rule=failed.rule, reason=failed.reason)
+            await persistently("give-up", partial(self._service.give_up, lease, failed.rule, failed.reason))
         finally:
             for task in (work, beat, stopping):
                 task.cancel()
@@ -108,9 +111,6 @@ class Scorer:
         except ValidationError as error:
             reason = f"a file of this scoring is malformed: {error}"
             raise AttemptFailed("data-unreadable", reason, retryable=False) from error
-        except OSError as error:
-            failed = explained(error, "the worker could not fetch what it is to score:")
-            raise AttemptFailed(failed.rule, failed.reason, retryable=True) from error
         child = await self._nursery.take(SCORE)
         try:
             async with aclosing(child.work(folder)) as messages:

@@ -32,6 +32,7 @@ class Worker:
         self._attempts = attempts
         self._stop = asyncio.Event()
         self._reachable = False
+        self._refusal = ""
 
     async def ready(self) -> None:
         """Raises when the registry did not answer the last question."""
@@ -60,6 +61,7 @@ class Worker:
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 continue
             if isinstance(answer, NoWork):
+                self._tell_refusal(answer.refusal)
                 if not await self._scorer.score_one(self._stop):
                     await self._wait(max(answer.retry_after_seconds, SHORTEST_PAUSE_SECONDS))
             else:
@@ -81,6 +83,12 @@ class Worker:
                 # A disagreement about the contract: the lease runs out and the registry counts the attempt.
                 log.error("registry-refused", **fields, reason=str(error))
         await asyncio.to_thread(self._cache.trim)
+
+    def _tell_refusal(self, refusal: str) -> None:
+        """Once, not every two seconds."""
+        if refusal and refusal != self._refusal:
+            log.warning("round-refused", reason=refusal)
+        self._refusal = refusal
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -163,7 +163,11 @@ class BranchOutcome(_Message):
     max_force_errors_ev_per_angstrom: tuple[float, ...]
     baseline_energy_rmse_mev_per_atom: float
     baseline_force_rmse_mev_per_angstrom: float
+    baseline_element_energies_ev: dict[str, float] = Field(
+        default_factory=dict, description="element → eV per atom, of that baseline"
+    )
     held_out_frames: HeldOutFrames
+    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
     left_out_frames: int = Field(default=0, ge=0, description="training frames left out because they are test frames")
     sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
     predictions: Path = Field(description="the trainer's own predictions of them (.npz)")

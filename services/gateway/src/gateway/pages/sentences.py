@@ -44,6 +44,7 @@ _HOLE = re.compile(r"\{(\w+)\}|\(s\)")
 _NEXT_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 # Of a longer text the rest is left as it is: what is looked through grows with the square.
 _MOST_SENTENCES = 16
+_LONGEST = 2000
 _AND = {"zh": " 和 "}
 _COMMA = {"zh": "、"}
 _SEMICOLON = {"zh": "；"}
@@ -52,9 +53,11 @@ _STOP = {"zh": "。"}
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """`literal`: the longest text between two values, which is looked for first."""
+    """patterns: with the shortest values, and with the longest: either may be the one whose parts can be said.
+    literal: the longest text between two values, which is looked for first.
+    """
 
-    pattern: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], re.Pattern[str]]
     literal: str
     translation: str
 
@@ -91,12 +94,17 @@ def _whole(language: str, text: str) -> str | None:
     return found
 
 
+# Parts of parts come again and again: a hostile name in a sentence must not make a page wait.
+@lru_cache(4096)
 def _said(language: str, text: str) -> str | None:
+    if len(text) > _LONGEST:
+        return None
     for template in _templates(language):
         if template.literal not in text:
             continue
-        match = template.pattern.fullmatch(text)
-        values = _values(language, match) if match is not None else None
+        matches = (pattern.fullmatch(text) for pattern in template.patterns)
+        found = (_values(language, match) for match in matches if match is not None)
+        values = next((one for one in found if one is not None), None)
         if values is not None:
             return _HOLE.sub(lambda hole, known=values: known[hole[1]], template.translation)  # type: ignore[misc]
     return None
@@ -143,7 +151,10 @@ def _templates(language: str) -> Sequence[_Template]:
     """Those with the most text of their own first: they say most."""
     catalogue = translations(language)
     ordered = sorted(SAYINGS, key=lambda one: (-len(_HOLE.sub("", one)), one))
-    return [_Template(_pattern(one), max(_literals(one), key=len), catalogue.gettext(one)) for one in ordered]
+    return [
+        _Template((_pattern(one, "?"), _pattern(one, "")), max(_literals(one), key=len), catalogue.gettext(one))
+        for one in ordered
+    ]
 
 
 def _literals(template: str) -> list[str]:
@@ -151,11 +162,11 @@ def _literals(template: str) -> list[str]:
     return re.split(r"\{\w+\}|\(s\)", template[1:] if template[0] != "{" else template)
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def _pattern(template: str, shortest: str) -> re.Pattern[str]:
     made, last = [], 0
     for hole in _HOLE.finditer(template):
         made.append(re.escape(template[last : hole.start()]))
-        value = r"\S+?" if hole[1] in _NUMBERS else ".+?"
+        value = (r"\S+" if hole[1] in _NUMBERS else ".+") + shortest
         made.append("s?" if hole[1] is None else f"(?P<{hole[1]}>{value})")
         last = hole.end()
     made.append(re.escape(template[last:]))
