@@ -20,6 +20,8 @@ CREATE TABLE ingest.datasets (
     manifest jsonb,
     rule text,
     reason text,
+    sound boolean,
+    judged timestamp with time zone,
     CONSTRAINT datasets_check CHECK (((state = 'reading'::text) = (ended IS NULL))),
     CONSTRAINT datasets_check1 CHECK (((state = 'validated'::text) = (manifest IS NOT NULL))),
     CONSTRAINT datasets_check2 CHECK (((state = 'rejected'::text) = (rule IS NOT NULL))),

@@ -59,6 +59,24 @@ class PreviewStructure(Frozen):
     cell: tuple[tuple[float, float, float], ...] | None
 
 
+Run = tuple[int, int]
+"""First position and how many that follow each other."""
+
+
+class SharedFrames(Frozen):
+    """Which frames of a dataset one other dataset version holds too: runs of positions in each split's LMDB."""
+
+    dataset: DatasetRef
+    train: tuple[Run, ...] = ()
+    held_out: tuple[Run, ...] = ()
+
+
+class OverlappingFrames(Frozen):
+    """Frames of a dataset by who else holds them: every version of the datasets that its manifest names as overlaps."""
+
+    shared: tuple[SharedFrames, ...]
+
+
 class DatasetManifest(Frozen):
     """The canonical dataset: two LMDB files (deepmd's own reader opens them) and what is in them."""
 
@@ -85,6 +103,9 @@ class DatasetManifest(Frozen):
     declared: LevelOfTheory | None = Field(default=None, description="as the contributor told it")
     theory_mismatches: tuple[TheoryMismatch, ...] = ()
     overlaps: tuple[Overlap, ...] = Field(default=(), description="most frames first")
+    known_in: BlobRef | None = Field(
+        default=None, description="an OverlappingFrames: which frames those are; none without overlaps"
+    )
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
     )

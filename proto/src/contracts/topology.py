@@ -71,6 +71,10 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
 
 CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    # From the beginning of the log: datasets that were read before their frames were kept are caught up on.
+    Consumer("ingest", "ingest-known-frames", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),

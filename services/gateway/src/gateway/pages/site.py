@@ -15,6 +15,7 @@ from gateway.identity import reader
 from gateway.pages import words
 from gateway.pages.assets import Assets
 from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
+from gateway.pages.sentences import in_language
 from gateway.problems import Problem
 from gateway.views import DatasetView
 
@@ -39,11 +40,13 @@ def training_data(dataset: DatasetView) -> dict[str, object]:
 
 
 def _said(language: str, sentence: str) -> Markup:
-    """A sentence of a service in the reader's language where the catalogue has it, else marked as English."""
-    translated = translations(language).gettext(sentence)
-    if language == "en" or translated != sentence:
-        return escape(words.sentence(translated))
-    return Markup('<span lang="en">{}</span>').format(words.sentence(sentence))
+    """Sentences of a service in the reader's language where the catalogue has them, the others marked as English."""
+    english = Markup('<span lang="en">{}</span>')
+    pieces = in_language(language, sentence)
+    shown = [escape(words.sentence(text)) if known else english.format(words.sentence(text)) for text, known in pieces]
+    # Chinese sentences stand side by side, others with a space between them.
+    between = Markup("") if all(known for _, known in pieces) else Markup(" ")
+    return between.join(shown)
 
 
 class Site:

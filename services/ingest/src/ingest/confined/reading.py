@@ -88,7 +88,9 @@ class Parser:
         try:
             result.read(self._root, calculation, warned)
         except Unfit as unfit:
-            result.fail(signs(calculation["format"], readers.paths(self._root, calculation)) or unfit)
+            told = signs(calculation["format"], readers.paths(self._root, calculation))
+            # Where a file breaks off its reader knows better than its last lines.
+            result.fail(unfit if told is None or told.rule == unfit.rule == "truncated" else told)
         except MemoryError:
             remedy = "Split it into smaller files."
             result.fail(Unfit("too-much-memory", "reading it needs more memory than is allowed", remedy))
