@@ -4,9 +4,11 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kit.logs import get_logger
 
@@ -66,7 +68,7 @@ def parsers(calculations: Sequence[Calculation], settings: IngestSettings) -> in
 
 @dataclass
 class Parsing:
-    """One dataset's. `run` once, then `spools`, `hashes` and `reports` are the files of child 0, 1, …"""
+    """One dataset's, within `running`. After `done`, `reports` are those of child 0, 1, …, with their files."""
 
     children: Children
     catalogue: Catalogue
@@ -75,6 +77,8 @@ class Parsing:
     calculations: Sequence[Calculation]
     meter: Meter
     reports: list[Report] = field(default_factory=list)
+    _last: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _ending: asyncio.Future[list[None]] = field(init=False)
     _deaths: int = 0
     _parsed: int = 0
     _frames: int = 0
@@ -87,20 +91,38 @@ class Parsing:
         self._shares = Shares.of(self.calculations, self._parsers)
         self._total_bytes = max(1, sum(one.size for one in self.calculations))
         self._theory_every = max(1, len(self.calculations) // _THEORY_SAMPLES)
+        known = self.catalogue.named(self.calculations[0].format)
+        self._multi = known is not None and known.multi
 
-    async def run(self) -> None:
-        """Every calculation is done afterwards. A child that dies costs the calculation it was at.
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The children end with the block."""
+        parsers = [asyncio.create_task(self._parser()) for _ in range(self._parsers)]
+        self._ending = asyncio.gather(*parsers)
+        try:
+            yield
+        finally:
+            for one in parsers:
+                one.cancel()
+            await asyncio.gather(*parsers, self._ending, return_exceptions=True)
+
+    async def done(self) -> None:
+        """Until every calculation is read or set aside. A child that dies costs the calculation it was at.
 
         Raises Rejected when too many die, IngestBroken when our own side failed.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._parsers):
-                    group.create_task(self._parser())
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+        last = asyncio.create_task(self._last.wait())
+        either: set[asyncio.Future[Any]] = {self._ending, last}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        last.cancel()
+        if self._ending.done():
+            self._ending.result()
         # The last numbers stand on the page while the dataset is written.
         self._tell()
+
+    async def ended(self) -> None:
+        """Until the children are gone, which takes them longer than a look at their last results. Raises as `done`."""
+        await self._ending
 
     async def _parser(self) -> None:
         while self._shares.waiting:
@@ -141,6 +163,10 @@ class Parsing:
                 await feed.heard(_LOOK_SECONDS)
                 await self._note(report, given)
             share = self._shares.take() if time.monotonic() < until else []
+        # Not by the child's end: to take down a process of a thousand modules takes longer than a share.
+        while given:
+            await feed.heard(_LOOK_SECONDS)
+            await self._note(report, given)
 
     async def _note(self, report: Report, given: dict[int, Calculation]) -> None:
         ended = await asyncio.to_thread(report.read, given)
@@ -153,6 +179,8 @@ class Parsing:
         self._frames += sum(one.frames for one in ended)
         self._set_aside += sum(one.set_aside for one in ended)
         self._bytes += sum(one.size for one in ended)
+        if self._parsed == len(self.calculations):
+            self._last.set()
         if time.monotonic() - self._told >= _TELL_SECONDS:
             self._tell()
 
@@ -166,13 +194,12 @@ class Parsing:
         )
 
     def _asked(self, one: Calculation) -> dict[str, object]:
-        known = self.catalogue.named(one.format)
         return {
             "number": one.number,
             "format": one.format,
             "files": one.files,
             "options": one.options,
-            "multi": known is not None and known.multi,
+            "multi": self._multi,
         }
 
     def _died(self, ending: Ending, report: Report, left: list[Calculation]) -> None:

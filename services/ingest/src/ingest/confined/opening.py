@@ -2,17 +2,23 @@
 
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from ingest.confined import finding
 from ingest.confined.archives import ArchiveLimits, Extraction, Refused
+from ingest.confined.outputs import call, write
 
 _TELL_SECONDS = 0.5
 
 
 def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
-    """Task of a confined child; input: the archive; outputs: report, what was found as JSON."""
+    """Task of a confined child; input: the archive; outputs: report, calculations, what else was found (JSON).
+
+    It calls on standard output when the calculations are there: they are parsed while it goes on looking.
+    """
     root = Path(arguments["tree"])
     limits = ArchiveLimits(**arguments["limits"])
     teller = _Teller(outputs[0])
@@ -24,9 +30,16 @@ def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[byt
     else:
         teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
-        answer = found(finding.Tree(root), catalogue, arguments["format"])
-        answer |= {"notes": extraction.notes, "files": extraction.files, "private": extraction.private()}
-    outputs[1].write(json.dumps(answer).encode())
+        answer = found(finding.Tree(root), catalogue, arguments["format"], partial(_list, teller, outputs[1]))
+        del answer["calculations"]
+        answer |= {"notes": extraction.notes, "private": extraction.private()}
+    write(outputs[2], json.dumps(answer).encode())
+
+
+def _list(teller: "_Teller", output: IO[bytes], name: str, calculations: list[dict[str, Any]]) -> None:
+    write(output, json.dumps({"format": name, "calculations": calculations}).encode())
+    teller.say({"step": "found"})
+    call()
 
 
 class _Teller:
@@ -45,18 +58,28 @@ class _Teller:
         self._report.write(json.dumps(what).encode() + b"\n")
 
 
-def found(tree: finding.Tree, catalogue: list[finding.Format], wanted: str) -> dict[str, Any]:
-    """Calculations of the chosen format, and what else the content says."""
+def found(
+    tree: finding.Tree,
+    catalogue: list[finding.Format],
+    wanted: str,
+    tell: Callable[[str, list[dict[str, Any]]], None] = lambda name, calculations: None,
+) -> dict[str, Any]:
+    """Calculations of the chosen format, told as soon as they are known, and what else the content says."""
     chosen = next((one for one in catalogue if one.name == wanted), None)
     calculations = finding.find(tree, chosen) if chosen is not None else []
+    listed = finding.as_json(tree, calculations)
+    if listed:
+        tell(wanted, listed)
     detected = finding.detect(tree, catalogue, {} if chosen is None else {wanted: calculations})
     others = {name: [one.path for one in several[:3]] for name, several in detected.items()}
     format_name = wanted
     if chosen is None and detected:
         format_name, calculations = next(iter(detected.items()))
+        listed = finding.as_json(tree, calculations)
+        tell(format_name, listed)
     return {
         "format": format_name,
-        "calculations": finding.as_json(tree, calculations),
+        "calculations": listed,
         "detected": others,
         "detection": finding.detection(tree, format_name, calculations, detected),
         "summary": "" if calculations else tree.summary(),

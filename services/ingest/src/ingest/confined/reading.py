@@ -21,9 +21,9 @@ import numpy as np
 from ingest.confined import readers, spool, theory
 from ingest.confined.diagnosis import diagnose, signs
 from ingest.confined.judging import Unfit, atomic_numbers, frame
+from ingest.confined.outputs import call, write
 from ingest.confined.programs.spec import Theory
 
-_STANDARD_OUTPUT = 1
 _MAX_LISTED = 200
 _TELL_SECONDS = 0.5
 _FLUSH_SECONDS = 0.05
@@ -41,7 +41,7 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
     parser = Parser(arguments, outputs)
     while line := sys.stdin.buffer.readline():
         parser.read(json.loads(line))
-        os.write(_STANDARD_OUTPUT, b"\n")
+        call()
 
 
 class Parser:
@@ -68,7 +68,7 @@ class Parser:
 
     def _read(self, calculation: dict[str, Any], warned: list[warnings.WarningMessage]) -> None:
         number = calculation["number"]
-        _write(self._report, b'{"begin": %d}\n' % number)
+        write(self._report, b'{"begin": %d}\n' % number)
         warned.clear()
         result = self._result(calculation, warned)
         said = _theory(self._root, calculation) if number % self._theory_every == 0 else {}
@@ -79,7 +79,7 @@ class Parser:
     def _flush(self) -> None:
         """Results after the frames of which they speak. What a child's death takes from here is read again."""
         self._spooler.flush()
-        _write(self._report, self._ends)
+        write(self._report, self._ends)
         self._ends.clear()
         self._flushed = time.monotonic()
 
@@ -106,18 +106,11 @@ def _theory(root: Path, calculation: dict[str, Any]) -> Theory:
 
 
 def _say(report: IO[bytes], what: dict[str, Any]) -> None:
-    _write(report, _line(what))
+    write(report, _line(what))
 
 
 def _line(what: dict[str, Any]) -> bytes:
     return json.dumps(what).encode() + b"\n"
-
-
-def _write(file: IO[bytes], data: bytes | bytearray) -> None:
-    """An unbuffered file may take less than it is given."""
-    written = 0
-    while written < len(data):
-        written += file.write(data[written:])
 
 
 class _Place:

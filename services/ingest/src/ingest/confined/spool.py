@@ -13,6 +13,7 @@ from frames import hashing
 from frames.frame import SYMBOLS, FloatArray, Frame
 
 from ingest.confined.judging import all_finite
+from ingest.confined.outputs import write
 
 _LENGTH = struct.Struct("<Q")
 _MAX_RECORD = 1 << 31
@@ -50,9 +51,7 @@ class Spooler:
         self._digests += b"".join(hashing.frame_hashes(self._unhashed))
         self._unhashed.clear()
         for file, kept in ((self._spool, self._packed), (self._hashes, self._digests)):
-            written = 0
-            while written < len(kept):
-                written += file.write(kept[written:])
+            write(file, kept)
             kept.clear()
 
 
