@@ -27,8 +27,9 @@ _LOOK_SECONDS = 0.4
 _TELL_SECONDS = 0.4
 # Spread over the dataset: files of one campaign say the same.
 _THEORY_SAMPLES = 20
-# Shares are small against the whole, so that parsers end together, and large against the time it takes to hand one out.
-_SHARES = 24
+# Shares become smaller towards the end, so that parsers end together: this part of what waits, for each parser, but at
+# least such a part of everything, which is large against the time it takes to hand one out.
+_PART_OF_WAITING, _PART_OF_ALL = 4, 64
 _LARGEST_SHARE = 64
 # A child is renewed long before its processor time is used up by calculations that are all well.
 _RENEWED_AFTER = 0.25
@@ -39,24 +40,28 @@ class Shares:
     """Calculations that wait for a parser, in order."""
 
     waiting: deque[Calculation]
-    share_bytes: float
+    parsers: int
+    waiting_bytes: int
+    smallest: float
 
     @classmethod
     def of(cls, calculations: Sequence[Calculation], parsers: int) -> "Shares":
         total = sum(one.size for one in calculations)
-        return cls(deque(calculations), total / (parsers * _SHARES))
+        return cls(deque(calculations), parsers, total, total / (parsers * _PART_OF_ALL))
 
     def take(self) -> list[Calculation]:
         """The next share; empty when nothing waits."""
         taken: list[Calculation] = []
-        size = 0
-        while self.waiting and len(taken) < _LARGEST_SHARE and (not taken or size < self.share_bytes):
+        size, wanted = 0, max(self.smallest, self.waiting_bytes / (self.parsers * _PART_OF_WAITING))
+        while self.waiting and len(taken) < _LARGEST_SHARE and (not taken or size < wanted):
             taken.append(self.waiting.popleft())
             size += taken[-1].size
+        self.waiting_bytes -= size
         return taken
 
     def back(self, calculations: Sequence[Calculation]) -> None:
         self.waiting.extendleft(reversed(calculations))
+        self.waiting_bytes += sum(one.size for one in calculations)
 
 
 def parsers(calculations: Sequence[Calculation], settings: IngestSettings) -> int:

@@ -15,7 +15,7 @@ from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.parsers import pw_input
-from ingest.confined.parsers.lattice import lower_triangular, volume
+from ingest.confined.parsers.lattice import volume
 from ingest.confined.parsers.pw_input import PwInput
 from ingest.confined.parsers.units import BOHR, KBAR, RYDBERG
 
@@ -84,16 +84,15 @@ class _Run:
         except ValueError as error:
             return Unfit("not-a-number", f"forces: {error}", "Check this place in the output.")
         virial = _stress(text, at)
-        return lower_triangular(
-            Raw(
-                symbols=self._symbols,
-                coords=self._coords,
-                cell=self._cell,
-                energy=RYDBERG * energy,
-                forces=forces,
-                virial=None if virial is None else virial * KBAR * volume(self._cell),
-                converged=True if "convergence has been achieved" in text else None,
-            )
+        return Raw(
+            symbols=self._symbols,
+            coords=self._coords,
+            cell=self._cell,
+            energy=RYDBERG * energy,
+            forces=forces,
+            virial=None if virial is None else virial * KBAR * volume(self._cell),
+            converged=True if "convergence has been achieved" in text else None,
+            turn=True,
         )
 
     def _compare(self, header: str) -> None:
@@ -157,14 +156,11 @@ def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | Non
     sites = header.find("positions (alat units)")
     if min(alat, axes, sites) < 0:
         return None
-    rows = header[sites : header.find("\n\n", sites)].split("\n")[1:]
     vectors = header[axes : axes + _AXES_BYTES].split("\n", 4)[1:4]
+    rows = header[sites : header.find("\n\n", sites)].split("\n")[1:]
     try:
-        return (
-            float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR,
-            [row.split(None, 2)[1] for row in rows],
-            _bracketed(vectors + rows),
-        )
+        labels = [row.split(None, 2)[1] for row in rows]
+        return float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR, labels, _bracketed(vectors + rows)
     except (ValueError, IndexError):
         return None
 
