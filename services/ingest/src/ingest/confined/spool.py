@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 from frames import hashing
-from frames.frame import SYMBOLS, Frame
+from frames.frame import SYMBOLS, Frame, IntArray
 from numpy.typing import NDArray
 
 from ingest.confined.judging import MOST_ATOMS, all_finite
@@ -94,7 +94,6 @@ def frames(spool: IO[bytes], start: int, end: int, source: str, wanted: Sequence
     """Of the frames that lie in [start, end) those that are wanted, one flag a frame. Raises SpoolBroken."""
     spool.seek(start)
     position = start
-    checked = b""
     for keep in wanted:
         header = spool.read(_HEADER.size)
         natoms, kind = _HEADER.unpack(header)[:2] if len(header) == _HEADER.size else (0, 0)
@@ -108,28 +107,26 @@ def frames(spool: IO[bytes], start: int, end: int, source: str, wanted: Sequence
         content = spool.read(length - _HEADER.size)
         if len(content) < length - _HEADER.size:
             raise SpoolBroken(f"the record before {position} breaks off")
-        numbers = content[: 8 * natoms]
-        if numbers != checked:
-            _check_numbers(numbers, position)
-            checked = numbers
         yield _frame(header, content, source, position)
 
 
-def _check_numbers(raw: bytes, position: int) -> None:
-    numbers = np.frombuffer(raw, "<i8")
+@lru_cache(maxsize=16)
+def _atomic_numbers(raw: bytes) -> IntArray:
+    """Kept for the next frames, which mostly have the same atoms. Raises SpoolBroken."""
+    numbers = np.frombuffer(raw, "<i8").astype(np.int64, copy=False)
     if numbers.min() < 1 or numbers.max() > len(SYMBOLS):
-        raise SpoolBroken(f"record before {position}: atomic numbers out of range")
+        raise SpoolBroken("atomic numbers are out of range")
+    return numbers
 
 
 def _frame(header: bytes, content: bytes, source: str, position: int) -> Frame:
     natoms, kind, converged, _, index, energy = _HEADER.unpack(header)
-    numbers = np.frombuffer(content, "<i8", natoms).astype(np.int64, copy=False)
     values = np.frombuffer(content, "<f8", offset=8 * natoms).astype(np.float64, copy=False)
     if converged >= len(_CONVERGED) or not isfinite(energy) or not all_finite(values):
         raise SpoolBroken(f"record before {position}: a number is not finite")
     after = 6 * natoms
     return Frame(
-        numbers=numbers,
+        numbers=_atomic_numbers(content[: 8 * natoms]),
         coords=values[: 3 * natoms].reshape(natoms, 3),
         cell=values[after : after + 9].reshape(3, 3) if kind & _CELL else None,
         energy=energy,
