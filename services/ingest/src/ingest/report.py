@@ -1,6 +1,5 @@
 """Reads what confined children report, a line at a time while they work, believing only what fits."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 from contracts.base import SetAside
 from frames.hashing import HASH_BYTES
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from ingest.domain import Calculation, Spooled, note
 
@@ -68,7 +68,7 @@ class Lines:
                     return
                 at, self._read = self._read, self._read + len(line)
                 try:
-                    said = json.loads(line)
+                    said = from_json(line)
                 except ValueError:
                     continue
                 if isinstance(said, dict):
