@@ -130,7 +130,8 @@ class Parser:
         try:
             judged = iter(frames([one for _, one in waiting if isinstance(one, Candidate)]))
             results = [(result, next(judged) if isinstance(one, Candidate) else one) for result, one in waiting]
-            ends = iter(self._spooler.put([one for _, one in results if isinstance(one, Frame)]))
+            good = [one for _, one in results if isinstance(one, Frame)]
+            kept = zip(_largest_forces(good), self._spooler.put(good), strict=True)
         except MemoryError:
             # Costs the calculation that is being read; when its reader has let go, there is room for these.
             self._waiting = waiting
@@ -139,8 +140,8 @@ class Parser:
             if isinstance(one, Unfit):
                 result.frame_fails(one)
             else:
-                end = next(ends)
-                result.keeps(one, start, end, first)
+                largest, end = next(kept)
+                result.keeps(largest, start, end, first)
                 start, first = end, first + 1
 
     def _flush(self) -> None:
@@ -188,6 +189,16 @@ class _Place:
         return 0
 
 
+def _largest_forces(frames: list[Frame]) -> list[float]:
+    """Of any component, eV/Å, for each."""
+    if not frames:
+        return []
+    starts = np.cumsum([0, *(frame.natoms for frame in frames[:-1])])
+    largest = np.abs(np.concatenate([frame.forces for frame in frames])).max(axis=1)
+    found: list[float] = np.maximum.reduceat(largest, starts).tolist()
+    return found
+
+
 class _Result:
     """What came of one calculation."""
 
@@ -204,13 +215,13 @@ class _Result:
         self._failure: Unfit | None = None
         self._largest_force = 0.0
 
-    def keeps(self, frame: Frame, start: int, end: int, row: int) -> None:
+    def keeps(self, largest_force: float, start: int, end: int, row: int) -> None:
         """A frame that lies there in the spool, its hash in that row."""
         if not self._frames:
             self._spool[0], self._first = start, row
         self._spool[1] = end
         self._frames += 1
-        self._largest_force = max(self._largest_force, float(np.abs(frame.forces).max()))
+        self._largest_force = max(self._largest_force, largest_force)
 
     def frame_fails(self, unfit: Unfit) -> None:
         self._rules[unfit.rule] += 1

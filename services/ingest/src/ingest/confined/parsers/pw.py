@@ -5,9 +5,9 @@ wrong for relaxations and molecular dynamics. Here every ionic step is a frame o
 about a quarter of dpdata's cost, with the same numbers.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +41,8 @@ def frames(files: Sequence[str | Path]) -> Iterator[Raw | Unfit]:
     if len(files) < 2:
         remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
         raise Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    with open(files[0], "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
-        given = pw_input.parse(file.read().decode("latin-1"))
-    with open(files[1], "rb", buffering=0) as file:  # noqa: PTH123
-        yield from _Run(given).frames(file)
+    given = pw_input.parse("".join(_chunks(files[0])))
+    yield from _Run(given).frames(_chunks(files[1]))
 
 
 class _Run:
@@ -56,8 +54,8 @@ class _Run:
         self._cell, self._coords = given.cell, given.coords
         self._pending: list[str] = []
 
-    def frames(self, file: RawIOBase) -> Iterator[Raw | Unfit]:
-        steps = _steps(file)
+    def frames(self, output: Iterator[str]) -> Iterator[Raw | Unfit]:
+        steps = _steps(output)
         self._compare(next(steps, ""))
         for text in steps:
             frame = self._frame(text)
@@ -105,7 +103,7 @@ class _Run:
         if len(labels) != len(self._symbols):
             reason = f"{len(self._symbols)} atoms in the input, {len(labels)} in the output"
         # An output's labels may be cut to three characters.
-        elif [label[:3].lower() for label in labels] != [label[:3].lower() for label in self._symbols]:
+        elif labels != self._symbols and _short(labels) != _short(self._symbols):
             reason = "the elements of input and output differ"
         elif not _close(places, np.concatenate([self._cell, self._coords]) / alat):
             alike = _close(places[:3], self._cell / alat)
@@ -136,21 +134,35 @@ class _Run:
         self._coords = self._given.cartesian(values, positions[1].lower(), self._cell)
 
 
-def _steps(file: RawIOBase) -> Iterator[str]:
-    """The header, then the text of each ionic step; holds one of them at a time. Raises Unfit."""
-    text, size = "", _FIRST_CHUNK
-    more = True
-    while more and (chunk := file.read(size)):
+def _chunks(path: str | Path) -> Iterator[str]:
+    """A file, in pieces that grow. Numbers and labels are ASCII; whatever else there is must not stop the reading."""
+    # Without a file object, which takes as long as reading a small file.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, chunk = _FIRST_CHUNK, os.read(descriptor, _FIRST_CHUNK)
+        yield chunk.decode("latin-1")
         # A file gives less than it is asked for at its end alone.
-        more = len(chunk) == size
-        size = min(2 * size, _LARGEST_CHUNK)
-        # Numbers and labels are ASCII; whatever else there is must not stop the reading.
-        text += chunk.decode("latin-1")
-        *whole, text = text.split(_STEP)
+        while len(chunk) == size:
+            size = min(2 * size, _LARGEST_CHUNK)
+            chunk = os.read(descriptor, size)
+            yield chunk.decode("latin-1")
+    finally:
+        os.close(descriptor)
+
+
+def _steps(output: Iterator[str]) -> Iterator[str]:
+    """The header, then the text of each ionic step; holds one of them at a time. Raises Unfit."""
+    text = ""
+    for chunk in output:
+        *whole, text = (text + chunk).split(_STEP)
         yield from whole
         if len(text) > _LARGEST_STEP:
             raise Unfit("unreadable", f"one ionic step takes more than {_LARGEST_STEP >> 20} MiB", "Print less.")
     yield text
+
+
+def _short(labels: list[str]) -> list[str]:
+    return [label[:3].lower() for label in labels]
 
 
 def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | None:

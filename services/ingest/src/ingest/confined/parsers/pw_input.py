@@ -39,7 +39,6 @@ class Card:
     option: str
     text: str
 
-    @cached_property
     def rows(self) -> list[list[str]]:
         """The words of its rows, without comments and blank lines."""
         return [words for line in self.text.split("\n") if (words := line.split()) and words[0][0] not in "!#"]
@@ -79,7 +78,9 @@ class PwInput:
         lattice = self.whole("ibrav")
         if lattice == 0:
             card = self._card("CELL_PARAMETERS")
-            vectors = _table(card.rows[:3], 0, "CELL_PARAMETERS")
+            vectors = _table(card.rows()[:3], 0, "CELL_PARAMETERS")
+            if card.option == "angstrom":
+                return vectors
             # Without a unit and a lattice parameter, pw.x takes bohr, and warns.
             return vectors * _unit(card.option, self.alat or (BOHR if card.option == "" else None))
         if self.alat is None:
@@ -126,7 +127,7 @@ class PwInput:
 
     @cached_property
     def _positions(self) -> list[list[str]]:
-        rows = self._card("ATOMIC_POSITIONS").rows
+        rows = self._card("ATOMIC_POSITIONS").rows()
         natoms = self.whole("nat")
         if len(rows) < natoms:
             reason = f"ATOMIC_POSITIONS has {len(rows)} rows where nat = {natoms}"
