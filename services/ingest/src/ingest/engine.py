@@ -70,11 +70,10 @@ class Engine:
         opening = Opening(self.children, self.catalogue, self.settings, request, chosen, work, meter)
         async with opening.running():
             with tracer.start_as_current_span("ingest.open"):
-                calculations = await opening.calculations()
-            meter.found(len(calculations))
-            parsing = Parsing(self.children, self.catalogue, self.settings, work, calculations, meter)
-            async with parsing.running():
-                found = await opening.found(calculations)
+                first = await opening.calculations()
+            parsing = Parsing(self.children, self.catalogue, self.settings, work, opening.calculations, meter)
+            async with parsing.running(first):
+                found = await opening.found()
                 if found.private:
                     # Packing takes the light child that assembling would; otherwise nothing competes with the parsers.
                     await self.children.prepare()

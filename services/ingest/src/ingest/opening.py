@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Found:
 
 @dataclass
 class Opening:
-    """One archive's, into `work`/tree. First `calculations`, then `found`, within `running`."""
+    """One archive's, into `work`/tree. Within `running`: `calculations` until there are no more, then `found`."""
 
     children: Children
     catalogue: Catalogue
@@ -57,12 +58,15 @@ class Opening:
     chosen: Format | None
     work: Path
     meter: Meter
-    _known: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _batches: asyncio.Queue[list[Calculation]] = field(default_factory=asyncio.Queue, init=False)
+    _found: list[Calculation] = field(default_factory=list, init=False)
+    _all: bool = field(default=False, init=False)
+    _looking: threading.Lock = field(default_factory=threading.Lock, init=False)
     _task: asyncio.Task[None] = field(init=False)
 
     def __post_init__(self) -> None:
         self._report = Lines(self.work / "opening.jsonl")
-        self._listed, self._answered = self.work / "calculations.json", self.work / "found.json"
+        self._listed, self._answered = Lines(self.work / "calculations.jsonl"), self.work / "found.json"
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -75,22 +79,22 @@ class Opening:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def calculations(self) -> list[Calculation]:
-        """As soon as they are known. Raises Rejected when there are none, or the archive cannot be opened."""
-        known = asyncio.create_task(self._known.wait())
-        await asyncio.wait({self._task, known}, return_when=asyncio.FIRST_COMPLETED)
-        known.cancel()
-        found = await asyncio.to_thread(self._calculations) if self._known.is_set() else []
-        if not found:
+        """The next ones, in the order in which they are found; none when there are no more.
+
+        Raises Rejected when there is not one, or the archive cannot be opened.
+        """
+        found = await self._batches.get()
+        if not found and not self._found:
             await self._none()
         return found
 
-    async def found(self, calculations: list[Calculation]) -> Found:
+    async def found(self) -> Found:
         """When the child has ended. Raises Rejected."""
         said = await self._answer()
-        name = calculations[0].format
+        name = self._found[0].format
         notes = _notes(said)
         if self.chosen is None:
-            notes += _other_formats(name, said["detected"], calculations)
+            notes += _other_formats(name, said["detected"], self._found)
         return Found(name, notes, [str(one) for one in said["private"]], _detection(said["detection"]))
 
     async def _none(self) -> None:
@@ -109,13 +113,15 @@ class Opening:
         return said
 
     async def _run(self) -> None:
-        ending = await self.children.run(self._job(), self._hear)
+        try:
+            ending = await self.children.run(self._job(), self._hear)
+            await self._look()
+        finally:
+            self._batches.put_nowait([])
         if not ending.well:
             blame_ourselves(ending)
             reason = f"{self.request.filename} cannot be unpacked: {ending.why}"
             raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
-        # A child that has calculations wrote them before its answer.
-        await asyncio.to_thread(self._look)
 
     def _job(self) -> Job:
         settings, request = self.settings, self.request
@@ -141,31 +147,40 @@ class Opening:
             Limits(memory, settings.child_cpu_seconds, largest),
             settings.child_wall_seconds,
             inputs=(request.archive,),
-            outputs=(self._report.path, self._listed, self._answered),
+            outputs=(self._report.path, self._listed.path, self._answered),
             writable=tree,
             imports=LIGHT_IMPORTS,
         )
 
     async def _hear(self, feed: Feed) -> None:
-        """How far it is, until it has said which calculations there are."""
-        while not self._known.is_set():
+        """How far it is, and which calculations there are, until it has told all."""
+        while not self._all:
             await feed.heard(_LOOK_SECONDS)
-            await asyncio.to_thread(self._look)
+            await self._look()
 
-    def _look(self) -> None:
-        for _, said in self._report.new():
-            step, files = said.get("step"), said.get("files")
-            if isinstance(files, int) and files >= 0:
-                self.meter.step("finding" if step == "finding" else "unpacking", files)
-            elif step == "found":
-                self._known.set()
+    async def _look(self) -> None:
+        await asyncio.to_thread(self._new, asyncio.get_running_loop())
 
-    def _calculations(self) -> list[Calculation]:
-        said = read_answer(self._listed, _LARGEST_FINDING)
-        return [
-            Calculation(number, one["path"], said["format"], tuple(one["files"]), one["options"], int(one["size"]))
-            for number, one in enumerate(said["calculations"])
-        ]
+    def _new(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread, which goes on when nobody waits for it any more: one look after another, and none is lost."""
+        with self._looking:
+            for _, said in self._report.new():
+                step, files = said.get("step"), said.get("files")
+                if isinstance(files, int) and files >= 0:
+                    self.meter.step("finding" if step == "finding" else "unpacking", files)
+                self._all |= step == "found"
+            if self._listed.path.exists() and self._listed.path.stat().st_size > _LARGEST_FINDING:
+                raise IngestBroken(f"{self._listed.path.name} has more bytes than a child may answer")
+            told = [(said["format"], one) for _, said in self._listed.new() for one in said["calculations"]]
+            found = [
+                Calculation(number, one["path"], name, tuple(one["files"]), one["options"], int(one["size"]))
+                for number, (name, one) in enumerate(told, len(self._found))
+            ]
+            self._found += found
+            if found:
+                loop.call_soon_threadsafe(self._batches.put_nowait, found)
+            if self._all:
+                loop.call_soon_threadsafe(self._batches.put_nowait, [])
 
 
 def read_answer(path: Path, largest: int) -> dict[str, Any]:

@@ -107,11 +107,11 @@ def _ending(path: str) -> str:
 
 def find(tree: Tree, wanted: Format) -> list[Calculation]:
     """Every calculation of that format: by usual names first, else by content, else every file."""
-    found = list(_find(tree, wanted))
-    return sorted(found, key=lambda calculation: calculation.path)
+    return sorted(each(tree, wanted), key=lambda calculation: calculation.path)
 
 
-def _find(tree: Tree, wanted: Format) -> Iterator[Calculation]:
+def each(tree: Tree, wanted: Format) -> Iterator[Calculation]:
+    """As `find`, one after another while it looks, in the order in which they lie in the tree."""
     spec = known.FORMATS.get(wanted.name)
     if spec is not None and spec.find is not None:
         yield from spec.find(tree)

@@ -48,7 +48,7 @@ def parse(arguments: dict[str, Any], _inputs: list[IO[bytes]], outputs: list[IO[
 
 
 class Parser:
-    """Reads calculations below arguments["tree"]; every arguments["theory_every"]-th is asked for its level of theory.
+    """Reads calculations below arguments["tree"]; those with "theory" are asked for their level of theory, too.
 
     outputs: report, spool, hashes.
 
@@ -58,7 +58,6 @@ class Parser:
 
     def __init__(self, arguments: dict[str, Any], outputs: list[IO[bytes]]) -> None:
         self._root = Path(arguments["tree"])
-        self._theory_every: int = arguments["theory_every"]
         self._report = outputs[0]
         self._spooler = spool.Spooler(outputs[1], outputs[2])
         self._waiting: list[tuple[_Result, Candidate | Unfit]] = []
@@ -91,7 +90,7 @@ class Parser:
         except (Exception, SystemExit) as error:
             # Whatever a parser throws at a stranger's file costs this calculation, no more.
             result.fail(diagnose(calculation["format"], readers.paths(self._root, calculation), error))
-        if number % self._theory_every == 0:
+        if calculation["theory"]:
             result.theory = _theory(self._root, calculation)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self._flush()
