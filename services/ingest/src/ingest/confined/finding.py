@@ -248,11 +248,17 @@ def _confidence(tree: Tree, name: str, calculations: list[Calculation]) -> str:
 
 
 def _content_says(tree: Tree, spec: FormatSpec, one: Calculation) -> bool:
-    paths = [tree.root / file for file in one.files]
-    texts = {path for each in paths for path in (each, *spec.texts(each)) if path.is_file()}
     program = known.program(spec.name)
-    contents = (tree.content(tree.inside(path)) for path in texts)
+    # Outputs, which mostly say it, stand behind their inputs.
+    contents = (tree.content(text) for file in reversed(one.files) for text in _texts(tree, spec, file))
     return any(content is not None and known.program(content) == program for content in contents)
+
+
+def _texts(tree: Tree, spec: FormatSpec, file: str) -> Iterator[str]:
+    """The file, and what else tells of its calculation."""
+    for path in dict.fromkeys((file, *(tree.inside(text) for text in spec.texts(tree.root / file)))):
+        if os.path.isfile(tree.whole(path)):  # noqa: PTH113 - see Tree
+            yield path
 
 
 def _named_tellingly(tree: Tree, spec: FormatSpec, calculations: list[Calculation]) -> bool:
