@@ -10,7 +10,7 @@ import numpy as np
 from frames.frame import ATOMIC_NUMBERS, FloatArray, Frame, IntArray
 from numpy.typing import NDArray
 
-from ingest.confined.parsers.lattice import determinants, lower_triangular, upright
+from ingest.confined.parsers.lattice import determinants, lower_triangular, rotated, upright
 
 Flags = NDArray[np.bool_]
 
@@ -246,8 +246,8 @@ def _turned(
         return coords, cells, forces, virials
     cells, turns = lower_triangular(cells)
     if virials is not None:
-        virials = turns.swapaxes(1, 2) @ (virials @ turns)
-    return coords @ turns, cells, forces @ turns, virials
+        virials = rotated(rotated(virials, turns).swapaxes(1, 2), turns).swapaxes(1, 2)
+    return rotated(coords, turns), cells, rotated(forces, turns), virials
 
 
 def all_finite(array: FloatArray) -> bool:

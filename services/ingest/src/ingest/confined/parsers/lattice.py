@@ -57,6 +57,13 @@ def lower_triangular(cells: FloatArray) -> tuple[FloatArray, FloatArray]:
     return turned, np.stack([first, second, third]).transpose(2, 1, 0)
 
 
+def rotated(rows: FloatArray, rotations: FloatArray) -> FloatArray:
+    """rows @ rotations, [k, n, 3]; unlike `@`, which takes one algorithm or another, always summed in one order."""
+    parts = [rows[:, :, place, np.newaxis] * rotations[:, np.newaxis, place] for place in range(3)]
+    product: FloatArray = parts[0] + parts[1] + parts[2]
+    return product
+
+
 # Vectors as [3, k].
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
     value: FloatArray = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
