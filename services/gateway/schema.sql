@@ -66,15 +66,48 @@ CREATE TABLE gateway.datasets (
     created timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT datasets_version_check CHECK ((version >= 1))
 );
+CREATE TABLE gateway.identities (
+    provider text NOT NULL,
+    subject text NOT NULL,
+    person_id uuid NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL
+);
 CREATE TABLE gateway.inbox (
     consumer text NOT NULL,
     event_id uuid NOT NULL,
     handled timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE gateway.mails (
+    mail_id bigint NOT NULL,
+    recipient text NOT NULL,
+    subject text NOT NULL,
+    body text NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE gateway.mails ALTER COLUMN mail_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.mails_mail_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE gateway.models (
     version text NOT NULL,
     published timestamp with time zone NOT NULL,
     event jsonb NOT NULL
+);
+CREATE TABLE gateway.notices (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    state text NOT NULL
+);
+CREATE TABLE gateway.one_time_links (
+    secret_sha256 bytea NOT NULL,
+    person_id uuid NOT NULL,
+    expires timestamp with time zone NOT NULL
 );
 CREATE TABLE gateway.outbox (
     seq bigint NOT NULL,
@@ -98,9 +131,18 @@ CREATE TABLE gateway.people (
     person_id uuid DEFAULT gen_random_uuid() NOT NULL,
     email text NOT NULL,
     name text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     created timestamp with time zone DEFAULT now() NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    mail_when_done boolean DEFAULT false NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
+);
+CREATE TABLE gateway.receipts (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    round_id uuid NOT NULL,
+    issued timestamp with time zone NOT NULL,
+    document text NOT NULL
 );
 CREATE TABLE gateway.reruns (
     rerun_id uuid NOT NULL,
@@ -132,7 +174,8 @@ CREATE TABLE gateway.rounds (
     failed jsonb,
     finished jsonb,
     published jsonb,
-    withheld jsonb
+    withheld jsonb,
+    waits_for jsonb
 );
 CREATE TABLE gateway.schema_migration (
     name text NOT NULL,
@@ -143,7 +186,10 @@ CREATE TABLE gateway.sessions (
     secret_sha256 bytea NOT NULL,
     person_id uuid NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
-    expires timestamp with time zone NOT NULL
+    expires timestamp with time zone NOT NULL,
+    session_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    device text DEFAULT ''::text NOT NULL,
+    last_seen timestamp with time zone DEFAULT now() NOT NULL
 );
 CREATE TABLE gateway.sign_in_attempts (
     attempt_id bigint NOT NULL,
@@ -159,13 +205,38 @@ ALTER TABLE gateway.sign_in_attempts ALTER COLUMN attempt_id ADD GENERATED ALWAY
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE gateway.sign_in_flows (
+    secret_sha256 bytea NOT NULL,
+    provider text NOT NULL,
+    verifier text NOT NULL,
+    nonce text NOT NULL,
+    next text NOT NULL,
+    person_id uuid,
+    subject text,
+    name text DEFAULT ''::text NOT NULL,
+    email text DEFAULT ''::text NOT NULL,
+    expires timestamp with time zone NOT NULL
+);
+CREATE TABLE gateway.standard_scores (
+    version text NOT NULL,
+    standard integer NOT NULL,
+    scored timestamp with time zone NOT NULL,
+    score jsonb NOT NULL
+);
+CREATE TABLE gateway.standard_versions (
+    number integer NOT NULL,
+    released timestamp with time zone NOT NULL,
+    event jsonb NOT NULL
+);
 CREATE TABLE gateway.tokens (
     token_id uuid DEFAULT gen_random_uuid() NOT NULL,
     secret_sha256 bytea NOT NULL,
     person_id uuid NOT NULL,
     name text NOT NULL,
     created timestamp with time zone DEFAULT now() NOT NULL,
-    last_used timestamp with time zone
+    last_used timestamp with time zone,
+    scopes text[] DEFAULT '{read,contribute,account}'::text[] NOT NULL,
+    expires timestamp with time zone
 );
 CREATE TABLE gateway.uploads (
     upload_id uuid NOT NULL,
@@ -187,10 +258,18 @@ ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_upload_id_key UNIQUE (upload_id);
+ALTER TABLE ONLY gateway.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (provider, subject);
 ALTER TABLE ONLY gateway.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+ALTER TABLE ONLY gateway.mails
+    ADD CONSTRAINT mails_pkey PRIMARY KEY (mail_id);
 ALTER TABLE ONLY gateway.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY gateway.notices
+    ADD CONSTRAINT notices_pkey PRIMARY KEY (dataset_id, version, state);
+ALTER TABLE ONLY gateway.one_time_links
+    ADD CONSTRAINT one_time_links_pkey PRIMARY KEY (secret_sha256);
 ALTER TABLE ONLY gateway.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY gateway.outbox
@@ -199,6 +278,8 @@ ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_email_key UNIQUE (email);
 ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (dataset_id, version, round_id);
 ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_pkey PRIMARY KEY (rerun_id);
 ALTER TABLE ONLY gateway.round_datasets
@@ -209,8 +290,16 @@ ALTER TABLE ONLY gateway.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY gateway.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (secret_sha256);
+ALTER TABLE ONLY gateway.sessions
+    ADD CONSTRAINT sessions_session_id_key UNIQUE (session_id);
 ALTER TABLE ONLY gateway.sign_in_attempts
     ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (attempt_id);
+ALTER TABLE ONLY gateway.sign_in_flows
+    ADD CONSTRAINT sign_in_flows_pkey PRIMARY KEY (secret_sha256);
+ALTER TABLE ONLY gateway.standard_scores
+    ADD CONSTRAINT standard_scores_pkey PRIMARY KEY (version, standard);
+ALTER TABLE ONLY gateway.standard_versions
+    ADD CONSTRAINT standard_versions_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (token_id);
 ALTER TABLE ONLY gateway.tokens
@@ -222,14 +311,20 @@ CREATE INDEX contributions_waiting ON gateway.contributions USING btree (state) 
 CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX datasets_newest ON gateway.datasets USING btree (created DESC, dataset_id);
 CREATE INDEX datasets_owner ON gateway.datasets USING btree (owner_id, created DESC);
+CREATE INDEX identities_person ON gateway.identities USING btree (person_id);
+CREATE INDEX mails_due ON gateway.mails USING btree (due);
+CREATE INDEX one_time_links_expires ON gateway.one_time_links USING btree (expires);
+CREATE INDEX one_time_links_person ON gateway.one_time_links USING btree (person_id);
 CREATE INDEX reruns_dataset ON gateway.reruns USING btree (dataset_id, version, requested DESC);
 CREATE UNIQUE INDEX reruns_idempotency ON gateway.reruns USING btree (requested_by, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE UNIQUE INDEX reruns_open ON gateway.reruns USING btree (run_id) WHERE ((finished IS NULL) AND (failed IS NULL));
 CREATE INDEX reruns_person ON gateway.reruns USING btree (requested_by, requested);
 CREATE INDEX round_datasets_dataset ON gateway.round_datasets USING btree (dataset_id, version);
 CREATE INDEX sessions_expires ON gateway.sessions USING btree (expires);
+CREATE INDEX sessions_person ON gateway.sessions USING btree (person_id);
 CREATE INDEX sign_in_attempts_at ON gateway.sign_in_attempts USING btree (at);
 CREATE INDEX sign_in_attempts_of ON gateway.sign_in_attempts USING btree (account, address, at);
+CREATE INDEX sign_in_flows_expires ON gateway.sign_in_flows USING btree (expires);
 CREATE INDEX tokens_person ON gateway.tokens USING btree (person_id);
 CREATE INDEX uploads_owner ON gateway.uploads USING btree (owner_id);
 CREATE INDEX uploads_touched ON gateway.uploads USING btree (touched);
@@ -238,12 +333,18 @@ ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.identities
+    ADD CONSTRAINT identities_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.one_time_links
+    ADD CONSTRAINT one_time_links_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES gateway.people(person_id);
 ALTER TABLE ONLY gateway.round_datasets
     ADD CONSTRAINT round_datasets_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.sessions
     ADD CONSTRAINT sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.sign_in_flows
+    ADD CONSTRAINT sign_in_flows_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.uploads
