@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from frames.frame import Frame
 from frames.store import NotADataset, iterate, write
 
@@ -19,6 +20,13 @@ class BranchFrames:
     train: Path
     train_sample: list[Frame]
     held_out: list[Frame]
+
+    @property
+    def force_rms(self) -> float:
+        """Root mean square of the force components of the sample, eV/Å; what is no number does not count."""
+        forces = np.concatenate([frame.forces for frame in self.train_sample])
+        forces = forces[np.isfinite(forces)]
+        return float(np.sqrt(np.mean(forces**2))) if forces.size else 0.0
 
 
 def load(branch: WorkBranch, sample: int) -> BranchFrames:
