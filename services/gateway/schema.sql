@@ -159,6 +159,17 @@ ALTER TABLE gateway.sign_in_attempts ALTER COLUMN attempt_id ADD GENERATED ALWAY
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE gateway.standard_scores (
+    version text NOT NULL,
+    standard integer NOT NULL,
+    scored timestamp with time zone NOT NULL,
+    score jsonb NOT NULL
+);
+CREATE TABLE gateway.standard_versions (
+    number integer NOT NULL,
+    released timestamp with time zone NOT NULL,
+    event jsonb NOT NULL
+);
 CREATE TABLE gateway.tokens (
     token_id uuid DEFAULT gen_random_uuid() NOT NULL,
     secret_sha256 bytea NOT NULL,
@@ -211,6 +222,10 @@ ALTER TABLE ONLY gateway.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (secret_sha256);
 ALTER TABLE ONLY gateway.sign_in_attempts
     ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (attempt_id);
+ALTER TABLE ONLY gateway.standard_scores
+    ADD CONSTRAINT standard_scores_pkey PRIMARY KEY (version, standard);
+ALTER TABLE ONLY gateway.standard_versions
+    ADD CONSTRAINT standard_versions_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (token_id);
 ALTER TABLE ONLY gateway.tokens

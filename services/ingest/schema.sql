@@ -76,6 +76,14 @@ CREATE TABLE ingest.schema_migration (
     sha256 text NOT NULL,
     applied timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE ingest.standard (
+    one boolean DEFAULT true NOT NULL,
+    number integer DEFAULT 0 NOT NULL,
+    CONSTRAINT standard_one_check CHECK (one)
+);
+CREATE TABLE ingest.standard_frames (
+    hash uuid NOT NULL
+);
 ALTER TABLE ONLY ingest.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY ingest.inbox
@@ -90,6 +98,10 @@ ALTER TABLE ONLY ingest.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
 ALTER TABLE ONLY ingest.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY ingest.standard_frames
+    ADD CONSTRAINT standard_frames_pkey PRIMARY KEY (hash);
+ALTER TABLE ONLY ingest.standard
+    ADD CONSTRAINT standard_pkey PRIMARY KEY (one);
 CREATE INDEX datasets_content ON ingest.datasets USING btree (content_sha256);
 CREATE INDEX known_frames_hash ON ingest.known_frames USING btree (hash);
 CREATE TRIGGER outbox_notify AFTER INSERT ON ingest.outbox FOR EACH STATEMENT EXECUTE FUNCTION ingest.outbox_notify();

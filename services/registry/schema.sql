@@ -151,6 +151,7 @@ CREATE TABLE registry.round_branches (
     weight double precision NOT NULL,
     energy_rmse_mev_per_atom double precision,
     force_rmse_mev_per_angstrom double precision,
+    left_out_frames integer[] DEFAULT '{}'::integer[] NOT NULL,
     CONSTRAINT round_branches_weight_check CHECK (((weight > (0)::double precision) AND (weight <= (1)::double precision)))
 );
 CREATE TABLE registry.rounds (
@@ -195,6 +196,63 @@ CREATE TABLE registry.schema_migration (
     sha256 text NOT NULL,
     applied timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE registry.scorings (
+    model_version text NOT NULL,
+    standard integer NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    worker text,
+    lease_expires_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    reason text,
+    done_at timestamp with time zone,
+    CONSTRAINT scorings_check CHECK (((worker IS NULL) = (lease_expires_at IS NULL))),
+    CONSTRAINT scorings_check1 CHECK (((done_at IS NULL) OR (worker IS NULL)))
+);
+CREATE TABLE registry.standard_branches (
+    number integer NOT NULL,
+    "position" integer NOT NULL,
+    branch text NOT NULL,
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    frames bytea NOT NULL,
+    frames_sha256 text NOT NULL,
+    baseline_energy_rmse_mev_per_atom double precision NOT NULL,
+    baseline_force_rmse_mev_per_angstrom double precision NOT NULL,
+    CONSTRAINT standard_branches_baseline_energy_rmse_mev_per_atom_check CHECK ((baseline_energy_rmse_mev_per_atom > (0)::double precision)),
+    CONSTRAINT standard_branches_baseline_force_rmse_mev_per_angstrom_check CHECK ((baseline_force_rmse_mev_per_angstrom > (0)::double precision)),
+    CONSTRAINT standard_branches_frames_check CHECK (((length(frames) > 0) AND ((length(frames) % 32) = 0)))
+);
+CREATE TABLE registry.standard_errors (
+    model_version text NOT NULL,
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    frames_sha256 text NOT NULL,
+    energy_rmse_mev_per_atom double precision NOT NULL,
+    force_rmse_mev_per_angstrom double precision NOT NULL,
+    zero_shot boolean NOT NULL
+);
+CREATE TABLE registry.standard_overlaps (
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    standard integer NOT NULL,
+    training_frames integer[]
+);
+CREATE TABLE registry.standard_scores (
+    model_version text NOT NULL,
+    standard integer NOT NULL,
+    score jsonb NOT NULL,
+    scored_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE registry.standard_versions (
+    number integer NOT NULL,
+    model_version text NOT NULL,
+    seed bigint NOT NULL,
+    frames_per_branch integer NOT NULL,
+    content jsonb NOT NULL,
+    released_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT standard_versions_frames_per_branch_check CHECK ((frames_per_branch > 0)),
+    CONSTRAINT standard_versions_number_check CHECK ((number > 0))
+);
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
 ALTER TABLE ONLY registry.checkpoints
@@ -233,6 +291,20 @@ ALTER TABLE ONLY registry.rounds
     ADD CONSTRAINT rounds_sequence_key UNIQUE (sequence);
 ALTER TABLE ONLY registry.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY registry.scorings
+    ADD CONSTRAINT scorings_pkey PRIMARY KEY (model_version);
+ALTER TABLE ONLY registry.standard_branches
+    ADD CONSTRAINT standard_branches_number_dataset_id_dataset_version_key UNIQUE (number, dataset_id, dataset_version);
+ALTER TABLE ONLY registry.standard_branches
+    ADD CONSTRAINT standard_branches_pkey PRIMARY KEY (number, "position");
+ALTER TABLE ONLY registry.standard_errors
+    ADD CONSTRAINT standard_errors_pkey PRIMARY KEY (model_version, dataset_id, dataset_version, frames_sha256);
+ALTER TABLE ONLY registry.standard_overlaps
+    ADD CONSTRAINT standard_overlaps_pkey PRIMARY KEY (dataset_id, dataset_version, standard);
+ALTER TABLE ONLY registry.standard_scores
+    ADD CONSTRAINT standard_scores_pkey PRIMARY KEY (model_version, standard);
+ALTER TABLE ONLY registry.standard_versions
+    ADD CONSTRAINT standard_versions_pkey PRIMARY KEY (number);
 CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
 CREATE INDEX datasets_waiting ON registry.datasets USING btree (arrival) WHERE (state = 'waiting'::text);
 CREATE UNIQUE INDEX inquiries_one_open ON registry.inquiries USING btree ((true)) WHERE (ended_at IS NULL);
@@ -261,3 +333,23 @@ ALTER TABLE ONLY registry.rounds
     ADD CONSTRAINT rounds_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);
 ALTER TABLE ONLY registry.rounds
     ADD CONSTRAINT rounds_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.scorings
+    ADD CONSTRAINT scorings_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.scorings
+    ADD CONSTRAINT scorings_standard_fkey FOREIGN KEY (standard) REFERENCES registry.standard_versions(number);
+ALTER TABLE ONLY registry.standard_branches
+    ADD CONSTRAINT standard_branches_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
+ALTER TABLE ONLY registry.standard_branches
+    ADD CONSTRAINT standard_branches_number_fkey FOREIGN KEY (number) REFERENCES registry.standard_versions(number);
+ALTER TABLE ONLY registry.standard_errors
+    ADD CONSTRAINT standard_errors_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.standard_overlaps
+    ADD CONSTRAINT standard_overlaps_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
+ALTER TABLE ONLY registry.standard_overlaps
+    ADD CONSTRAINT standard_overlaps_standard_fkey FOREIGN KEY (standard) REFERENCES registry.standard_versions(number);
+ALTER TABLE ONLY registry.standard_scores
+    ADD CONSTRAINT standard_scores_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.standard_scores
+    ADD CONSTRAINT standard_scores_standard_fkey FOREIGN KEY (standard) REFERENCES registry.standard_versions(number);
+ALTER TABLE ONLY registry.standard_versions
+    ADD CONSTRAINT standard_versions_model_version_fkey FOREIGN KEY (model_version) REFERENCES registry.models(version);

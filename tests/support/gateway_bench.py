@@ -20,6 +20,7 @@ from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.keys import FORMAT_CATALOG
 from contracts.topology import EVENT_STREAM
+from gateway import pages
 from gateway.app import build
 from gateway.problems import Problem
 from gateway.settings import GatewaySettings
@@ -117,13 +118,17 @@ def entry(upload_id: object) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def serving_site(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def serving_site(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, with_pages: bool = False
+) -> AsyncIterator[Site]:
     """A gateway in this process. Several may run at once: replicas."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     settings = GatewaySettings()
 
     def wired(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Any:
+        if with_pages:
+            return build(settings, base, pages.routes(), pages.problem_page)
         return build(settings, base, (), plain_problem_page)
 
     url = f"http://{settings.address}"

@@ -17,8 +17,10 @@ from contracts.base import (
     RuleResult,
     ScfCounts,
     SetAside,
+    Sha256,
     TheoryMismatch,
 )
+from contracts.standard import StandardScore
 
 
 class FormatInfo(Frozen):
@@ -86,6 +88,10 @@ class DatasetManifest(Frozen):
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
     )
+    frame_hashes: BlobRef | None = Field(
+        default=None,
+        description="32 bytes a frame (frames.hashing): training frames in the order of their LMDB, then held-out ones",
+    )
     labels: tuple[LabelCount, ...] = ()
     scf: ScfCounts = ScfCounts()
     element_pairs: tuple[str, ...] = Field(
@@ -147,6 +153,23 @@ class MetricPolicy(Frozen):
     """Written by metric when it starts: what it judges by, for whoever wants to know beforehand."""
 
     settings: dict[str, float] = Field(description="as in a MetricReport; units are in the names")
+
+
+class GrowthRule(Frozen):
+    """One rule of the growth policy with its thresholds."""
+
+    rule: str
+    sentence: str
+    numbers: dict[str, float] = Field(default_factory=dict, description="the unit is in the key's name")
+
+
+class GrowthPolicyInForce(Frozen):
+    """Written by the registry when it starts: by what it decides whether a candidate is published."""
+
+    rules: tuple[GrowthRule, ...]
+    withholding_checks: tuple[str, ...] = ()
+    numbers: dict[str, float] = Field(description="of rounds: how long they gather and train; units are in the names")
+    preset: str
 
 
 class MapPoint(Frozen):
@@ -238,6 +261,32 @@ class MetricReport(Frozen):
     device: str = Field(default="cpu", description="where the model predicted, e.g. 'cpu', 'cuda'")
 
 
+class Gpu(Frozen):
+    name: str
+    memory_bytes: int | None = Field(default=None, ge=0, description="none: not known")
+
+
+class Hardware(Frozen):
+    """What the last attempt of a round trained on."""
+
+    cpu: str | None = Field(description="model; none: not known")
+    cpu_cores: int | None = Field(description="that training might use, over all its processes; none: not known")
+    memory_bytes: int | None = Field(description="main memory of one machine; none: not known")
+    gpus: tuple[Gpu, ...] = ()
+    device: str = Field(default="cpu", description="where training ran: 'cpu' or 'cuda'")
+
+
+class Cost(Frozen):
+    """What a round took, all its attempts together, as far as workers told: a lost one until it was last heard of."""
+
+    attempts: int = Field(ge=1)
+    attempts_told: int = Field(ge=0, description="attempts whose worker told what it used")
+    core_hours: float = Field(ge=0, description="time times CPU cores held")
+    gpu_hours: float = Field(ge=0, description="time times GPUs held")
+    cpu_energy_kwh: float | None = Field(default=None, description="whole CPU packages (RAPL); none: unknown")
+    gpu_energy_kwh: float | None = Field(default=None, description="whole GPUs (NVML); none: unknown, or no GPU")
+
+
 class FrameErrors(Frozen):
     """Errors of one prediction on each held-out frame, in their order, rounded to six digits."""
 
@@ -254,6 +303,14 @@ class HeldOutFrames(Frozen):
         default=None, description="an old branch: the parent; a new one: zero-shot; none in a first model"
     )
     baseline: FrameErrors = Field(description="energies from the composition alone, forces zero")
+    hashes: tuple[Sha256, ...] = Field(
+        default=(), description="frames.hashing of each frame; empty in manifests written before it was there"
+    )
+    seen: tuple[int, ...] = Field(
+        default=(),
+        description="indices of frames that a dataset of this round has among its training frames: left out there from "
+        "now on, but an earlier model may have learned them",
+    )
 
 
 class BranchManifest(Frozen):
@@ -273,6 +330,17 @@ class BranchManifest(Frozen):
     baseline_force_rmse_mev_per_angstrom: float = Field(description="all forces zero, on the same frames")
     held_out_frames: HeldOutFrames | None = Field(
         default=None, description="none in manifests written before it was there"
+    )
+    # None in manifests written before they were there:
+    content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
+    left_out_held_out: tuple[int, ...] | None = Field(
+        default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
+    )
+    baseline_element_energies_ev: dict[str, float] | None = Field(
+        default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
+    )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 
@@ -297,6 +365,10 @@ class ModelManifest(Frozen):
     steps: int
     wall_seconds: float
     versions: dict[str, str]
+    # None in manifests written before they were there:
+    seed: int | None = None
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
 
 
 class PublishedBranch(Frozen):
@@ -316,6 +388,25 @@ class PublishedBranch(Frozen):
     threshold_ev_per_angstrom: float | None = Field(
         default=None, description="a frame whose largest force error is not above this counts as known to the branch"
     )
+    # What the numbers are made of; none for a private one, and in manifests written before it was there.
+    content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
+    held_out_frames: int | None = Field(default=None, description="how many were measured on")
+    left_out_held_out: tuple[int, ...] | None = Field(
+        default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
+    )
+    baseline_element_energies_ev: dict[str, float] | None = Field(default=None, description="element → eV per atom")
+    baseline_energy_rmse_mev_per_atom: float | None = Field(default=None, description="composition-only, held-out")
+    baseline_force_rmse_mev_per_angstrom: float | None = Field(default=None, description="all forces zero, held-out")
+
+
+class PublishedFile(Frozen):
+    """A file of the version beside its manifest."""
+
+    name: str
+    kind: str
+    branch: str | None = None
+    sha256: Sha256
+    size: int = Field(ge=0, description="bytes")
 
 
 class PublishedManifest(Frozen):
@@ -330,6 +421,19 @@ class PublishedManifest(Frozen):
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of, when it was published"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]
+    files: tuple[PublishedFile, ...] = ()
+    # None in manifests written before they were there:
+    seed: int | None = None
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round")
+    score_held_out: float | None = Field(
+        default=None,
+        description="E on all held-out frames of all branches, what the branches' numbers make up; none when a "
+        "baseline has no error",
+    )

@@ -4,6 +4,8 @@ from uuid import UUID
 
 FORMAT_CATALOG = "catalog/formats.json"
 METRIC_POLICY = "catalog/metric.json"
+GROWTH_POLICY = "catalog/growth.json"
+SIGNING_KEYS = "catalog/signing-keys.json"
 
 
 def upload_archive(upload_id: UUID) -> str:
@@ -11,7 +13,7 @@ def upload_archive(upload_id: UUID) -> str:
 
 
 def dataset_file(content_sha256: str, name: str) -> str:
-    """Of a parsed dataset: 'train.mdb', 'held-out.mdb', 'manifest-<dataset>-<version>.json'."""
+    """Of a parsed dataset: 'train.mdb', 'held-out.mdb', 'hashes.bin', 'manifest-<dataset>-<version>.json'."""
     return f"datasets/{content_sha256}/{name}"
 
 
@@ -22,6 +24,11 @@ def metric_file(run_id: UUID, name: str) -> str:
 def round_file(round_id: UUID, name: str) -> str:
     """Work in progress of a round: checkpoints and candidates. Names carry the fence of who wrote them."""
     return f"rounds/{round_id}/{name}"
+
+
+def standard_dataset(number: int, sha256: str) -> str:
+    """A version of the standard dataset."""
+    return f"standard/{number}/{sha256}.json"
 
 
 def model_file(version: str, sha256: str, name: str) -> str:

@@ -1,29 +1,17 @@
 """Known frames in a real PostgreSQL: what joins is found again, by its index alone, and only by whom it may be."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory
-from contracts.envelope import Attributes
-from contracts.events import DatasetUploaded, DatasetValidated
-from frames.hashing import HashArray
-from ingest.domain import Progress, Tell
+from contracts.base import DatasetRef
 from ingest.handlers import Handlers
-from ingest.selecting import Ask, Elsewhere, Selection, nothing_known, select
-from ingest.service import Outcome
-from ingest.store import Store
-from kit.bus import Delivery
+from ingest.selecting import Selection, nothing_known, select
 from kit.db import Database
 from kit.migrations import migrate
+from known_frames import STORE, Overtaken, delivery, hashes, join, outbox, uploaded
 from psycopg.errors import UniqueViolation
-
-OWNER = uuid4()
-STORE = Store()
 
 
 @pytest.fixture
@@ -32,38 +20,6 @@ async def database(service_env: Callable[[str], dict[str, str]]) -> AsyncIterato
     migrate(dsn, "ingest")
     async with Database.opened(dsn, "test", 4) as opened:
         yield opened
-
-
-def uploaded(
-    title: str, owner: UUID = OWNER, private: bool = False, dataset: DatasetRef | None = None
-) -> DatasetUploaded:
-    return DatasetUploaded(
-        dataset=dataset or DatasetRef(dataset_id=uuid4(), version=1),
-        owner_id=owner,
-        credit=Credit(title=title, authors=(), licence="CC-BY-4.0", private=private),
-        archive=BlobRef(key="x", sha256="a" * 64, size=1),
-        filename="x.tar",
-        format="detect",
-    )
-
-
-def hashes(count: int, seed: int) -> HashArray:
-    return np.random.default_rng(seed).integers(0, 256, (count, 32), dtype=np.uint8)
-
-
-async def join(database: Database, event: DatasetUploaded, read: HashArray) -> Selection:
-    """As a service does: ask, decide, keep."""
-    async with database.transaction() as connection:
-        others = await STORE.elsewhere(connection, event, read)
-
-    async def ask(_hashes: HashArray) -> Elsewhere:
-        return others
-
-    selection = await select(read, ask)
-    async with database.transaction() as connection:
-        assert await STORE.joined_since(connection, selection) == []
-        await STORE.keep_frames(connection, event, selection)
-    return selection
 
 
 async def test_what_joins_is_found_again(database: Database) -> None:
@@ -115,45 +71,6 @@ async def test_who_comes_second_hears_of_who_joined_meanwhile(database: Database
         assert sorted((hit.held_out, len(hit.places)) for hit in newer) == [(False, 38), (True, 12)]
         for hit in newer:
             assert (late.held_out[hit.places] == hit.held_out).all()
-
-
-@dataclass
-class Overtaken:
-    """Reads the same frames every time; `meanwhile` happens during the first."""
-
-    frames: HashArray
-    meanwhile: Callable[[], Awaitable[object]]
-    seconds: float = 0.0
-    read_before: list[Selection] = field(default_factory=list)
-
-    async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome:
-        tell(Progress("parsing", calculations=1))
-        selection = await select(self.frames, ask)
-        if not self.read_before:
-            await self.meanwhile()
-        await asyncio.sleep(self.seconds)
-        self.read_before.append(selection)
-        blob = BlobRef(key="x", sha256="a" * 64, size=1)
-        told = DatasetValidated(
-            dataset=event.dataset, credit=event.credit, manifest=blob, content_sha256=selection.content_sha256,
-            format="extxyz", frames=selection.frames, train_frames=selection.train_frames,
-            held_out_frames=selection.held_out_frames, duplicate_frames=0, elements=("Si",), has_virial=False,
-            level_of_theory=LevelOfTheory(), set_aside_count=0, set_aside=(),
-        )  # fmt: skip
-        return Outcome(told, selection)
-
-
-def delivery(event: DatasetUploaded) -> Delivery:
-    attributes = Attributes(
-        id=uuid4(), type=event.ce_type(), source="potluck/gateway", subject=event.about(), time=datetime.now(UTC)
-    )
-    return Delivery("ingest-dataset-uploaded", attributes, 1)
-
-
-async def outbox(database: Database) -> list[str]:
-    async with database.transaction() as connection:
-        cursor = await connection.execute("select subject from outbox order by seq")
-        return [row["subject"] for row in await cursor.fetchall()]
 
 
 async def test_a_dataset_that_was_overtaken_is_read_again_and_split_alike(database: Database) -> None:

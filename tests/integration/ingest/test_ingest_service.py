@@ -19,6 +19,7 @@ from contracts.envelope import Event
 from contracts.events import DatasetReading, DatasetRejected, DatasetUploaded, DatasetValidated
 from contracts.keys import FORMAT_CATALOG, upload_archive
 from frames import store
+from frames.hashing import frame_hashes
 from ingest.app import build
 from ingest.settings import IngestSettings
 from kit.blobs import Blobs
@@ -152,6 +153,12 @@ async def test_uploads_become_datasets_or_messages(
         held_out = tmp_path / "again.lmdb/data.mdb"
         await ingest.blobs.get_file(manifest.held_out, held_out)
         assert all(frame.known for frame in store.read(held_out.parent))
+        train = tmp_path / "train.lmdb/data.mdb"
+        assert manifest.train is not None
+        assert manifest.frame_hashes is not None
+        await ingest.blobs.get_file(manifest.train, train)
+        files = [*store.read(train.parent), *store.read(held_out.parent)]
+        assert await ingest.blobs.get_bytes(manifest.frame_hashes.key) == b"".join(frame_hashes(files))
         assert len(outcomes.heard) == 3
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["caches"]
 

@@ -128,3 +128,31 @@ async def test_who_comes_second_reads_again_when_the_splits_disagree(
     selection = await select(hashes(40), nothing_known)
     hits = [Hit(7, there, np.flatnonzero(selection.held_out == here)[:1]) for here, there in newer]
     assert overtaken(selection, hits) is expected
+
+
+async def test_standard_frames_are_held_out_and_neither_counted_nor_marked() -> None:
+    """Some are of private datasets: the contributor must not learn how many."""
+    read = hashes(100)
+    said = elsewhere(100, [], {}, None, OWNER, 0, 3, [7, 98, 99])
+    assert (said.standard, said.standard_frames, said.overlaps) == (3, 0, ())
+    assert not said.known.any()
+    selection = await select(read, answer(said))
+    assert selection.held_out[[7, 98, 99]].all()
+    assert selection.held_out_frames == held_out_count(100), "they count towards the share that is held out anyway"
+    every = await select(read, answer(elsewhere(100, [], {}, None, OWNER, 0, 3, range(100))))
+    assert every.train_frames == 0
+
+
+async def test_a_newer_standard_dataset_makes_another_selection_necessary_only_when_it_trains_on_its_frames() -> None:
+    selection = await select(hashes(100), nothing_known)
+    trained, held_out = (np.flatnonzero(mask) for mask in (~selection.held_out, selection.held_out))
+    assert not overtaken(selection, [])
+    assert not overtaken(selection, [], held_out)
+    assert overtaken(selection, [], [*held_out, trained[0]])
+
+
+async def test_hashes_lie_in_the_order_of_the_files() -> None:
+    selection = await select(hashes(40), nothing_known)
+    rows = selection.in_file_order
+    np.testing.assert_array_equal(rows[: selection.train_frames], selection.hashes[~selection.held_out])
+    np.testing.assert_array_equal(rows[selection.train_frames :], selection.hashes[selection.held_out])

@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -13,10 +14,19 @@ from contracts.events.dataset import (
     MetricRerunRequested,
     NumberCompared,
 )
-from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
+from contracts.events.model import (
+    ModelFile,
+    ModelMarked,
+    ModelPublished,
+    ModelRetired,
+    ModelWithheld,
+    TrainedDataset,
+)
+from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -34,6 +44,7 @@ EVENTS: tuple[type[Event], ...] = (
     MetricRerunRequested,
     MetricRerunFinished,
     TrainingQueued,
+    TrainingHeldUp,
     TrainingStarted,
     TrainingProgress,
     TrainingFinished,
@@ -42,6 +53,10 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    ModelMarked,
+    DatasetReceiptIssued,
+    StandardReleased,
+    ModelRescored,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -64,19 +79,24 @@ __all__ = [
     "DatasetMetricPassed",
     "DatasetMetricStarted",
     "DatasetReading",
+    "DatasetReceiptIssued",
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelFile",
+    "ModelMarked",
     "ModelPublished",
+    "ModelRescored",
     "ModelRetired",
     "ModelWithheld",
     "NumberCompared",
+    "StandardReleased",
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",
+    "TrainingHeldUp",
     "TrainingProgress",
     "TrainingQueued",
     "TrainingReleased",

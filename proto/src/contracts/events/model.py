@@ -5,8 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from contracts.artifacts import Cost, Hardware
 from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, RuleResult
 from contracts.envelope import Event
+from contracts.standard import StandardScore
 
 
 class ModelFile(Frozen):
@@ -14,7 +16,9 @@ class ModelFile(Frozen):
 
     name: str
     blob: BlobRef
-    kind: str = Field(description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest'")
+    kind: str = Field(
+        description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest', 'signature'"
+    )
     branch: str | None = None
 
 
@@ -44,10 +48,18 @@ class ModelPublished(Event):
     files: tuple[ModelFile, ...]
     branches: tuple[BranchError, ...]
     standard_score: float = Field(description="E of the standard dataset: 0 is DFT, 1 a composition-only baseline")
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of; none when no standard dataset was made yet"
+    )
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     preset: str
     wall_seconds: float = Field(ge=0)
+    seed: int | None = None
+    steps: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict, description="programs that trained it")
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round")
 
     def about(self) -> str:
         return f"model/{self.version}"
@@ -60,6 +72,21 @@ class ModelRetired(Event):
 
     version: str
     reason: str
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
+class ModelMarked(Event):
+    """Datasets that trained a version were withdrawn since. The numbers are all of them, not only the latest."""
+
+    nats_subject: ClassVar[str] = "potluck.model.marked"
+
+    version: str
+    withdrawn_branches: tuple[str, ...] = Field(description="branches of this version whose datasets are withdrawn")
+    withdrawn_ancestral_datasets: int = Field(
+        ge=0, description="withdrawn datasets that trained an ancestor and not this version"
+    )
 
     def about(self) -> str:
         return f"model/{self.version}"

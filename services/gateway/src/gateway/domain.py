@@ -16,6 +16,9 @@ class Person:
     email: str
     name: str
     created: datetime
+    language: str = "en"
+    mail_when_done: bool = False
+    has_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)

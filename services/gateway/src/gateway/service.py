@@ -13,11 +13,16 @@ from gateway.accounts import Accounts
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
+from gateway.identities import Identities
 from gateway.models import Models
+from gateway.receipts import Receipts
 from gateway.reruns import Reruns
+from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
+from gateway.standard import Standards
 from gateway.store import Store
+from gateway.tokens import Tokens
 from gateway.uploads import Uploads
 
 
@@ -28,11 +33,16 @@ class Gateway:
     settings: GatewaySettings
     blobs: Blobs
     accounts: Accounts
+    tokens: Tokens
+    identities: Identities
+    resets: Resets
     uploads: Uploads
     formats: Formats
     datasets: Datasets
     reruns: Reruns
     models: Models
+    receipts: Receipts
+    standards: Standards
     feed: Feed
 
     @classmethod
@@ -40,14 +50,20 @@ class Gateway:
         spool = Spool(settings.incoming, settings.takeover_seconds)
         uploads = Uploads(database, store, blobs, spool, settings)
         formats = Formats(blobs)
+        accounts = Accounts(database, store, settings)
         return cls(
             settings=settings,
             blobs=blobs,
-            accounts=Accounts(database, store, settings),
+            accounts=accounts,
+            tokens=Tokens(database, store, accounts),
+            identities=Identities(database, store, accounts, settings),
+            resets=Resets(database, store, accounts, settings),
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
+            receipts=Receipts(database, store, blobs),
+            standards=Standards(database, store),
             feed=Feed(database, store, settings),
         )

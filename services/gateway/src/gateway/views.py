@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.artifacts import BranchCoverage, FrameVerdict, LearningGain, Novelty
+from contracts.artifacts import BranchCoverage, Cost, FrameVerdict, Hardware, LearningGain, Novelty
 from contracts.base import (
     BranchError,
     Detection,
@@ -43,6 +43,11 @@ class PersonView(Frozen):
     email: str
     name: str
     created: datetime
+    language: str
+    mail_when_done: bool
+
+
+Scope = Literal["read", "contribute", "account"]
 
 
 class TokenView(Frozen):
@@ -50,8 +55,11 @@ class TokenView(Frozen):
 
     id: UUID
     name: str
+    scopes: tuple[Scope, ...]
     created: datetime
     last_used: datetime | None
+    expires: datetime | None
+    expired: bool
 
 
 class NewTokenView(Frozen):
@@ -60,6 +68,27 @@ class NewTokenView(Frozen):
     id: UUID
     token: str
     name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    expires: datetime | None
+
+
+class SessionView(Frozen):
+    """A browser in which somebody is signed in."""
+
+    id: UUID
+    device: str
+    created: datetime
+    last_seen: datetime
+    current: bool
+
+
+class IdentityView(Frozen):
+    """An account elsewhere that one can sign in with."""
+
+    provider: str
+    title: str
+    subject: str
     created: datetime
 
 
@@ -217,6 +246,7 @@ class TrainingView(Frozen):
     curve: tuple[CurvePoint, ...]
     force_rmse_after_mev_per_angstrom: float | None
     energy_rmse_after_mev_per_atom: float | None
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class DatasetView(Frozen):
@@ -244,6 +274,9 @@ class DatasetView(Frozen):
     declared: LevelOfTheory | None = None
     ingest: IngestView | None
     download: DownloadView | None = None
+    frame_files: tuple[DownloadView, ...] = Field(
+        default=(), description="the frames as they are trained on and measured on (LMDB), when they have been read"
+    )
     metric: MetricView | None
     reruns: tuple[RerunView, ...] = ()
     training: TrainingView | None
@@ -299,6 +332,11 @@ class ModelView(Frozen):
     checks: tuple[RuleResult, ...]
     standard_score: float
     wall_seconds: float
+    seed: int | None = None
+    steps: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
     aliases: tuple[str, ...]
 
 
@@ -330,6 +368,7 @@ class QueueRound(Frozen):
     eta_seconds: float | None
     planned: datetime | None
     datasets: tuple[QueueEntry, ...]
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class QueueView(Frozen):

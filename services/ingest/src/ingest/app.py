@@ -10,7 +10,7 @@ from kit.service import Foundation
 
 from ingest.confinement.children import Children
 from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, read_catalogue
-from ingest.handlers import Handlers
+from ingest.handlers import Handlers, StandardHandlers
 from ingest.service import Reading
 from ingest.settings import IngestSettings
 from ingest.store import Store
@@ -39,8 +39,11 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
                 settings.set_aside_kept,
                 children.prepare,
             )
-            handlers = Handlers(base.database, Store(), reading)
+            store = Store()
+            handlers = Handlers(base.database, store, reading)
+            standard = StandardHandlers(base.database, store, base.blobs)
             base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
+            base.bus.consume("ingest-standard-released", standard.on_standard_released)
             yield
         finally:
             await children.close()

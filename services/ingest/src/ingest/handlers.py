@@ -1,4 +1,4 @@
-"""Events in: dataset.uploaded."""
+"""Events in: dataset.uploaded, standard.released."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,10 @@ from typing import Protocol
 import psycopg
 from contracts.base import DatasetRef
 from contracts.envelope import Event
-from contracts.events import DatasetReading, DatasetUploaded
-from frames.hashing import HashArray
+from contracts.events import DatasetReading, DatasetUploaded, StandardReleased
+from contracts.standard import StandardDataset
+from frames.hashing import HashArray, hash_array
+from kit.blobs import Blobs
 from kit.bus import Delivery, Poison
 from kit.db import Database
 from kit.inbox import first_time
@@ -35,7 +37,7 @@ class Reads(Protocol):
 
 
 class _Overtaken(Exception):
-    """Another dataset with the same frames was settled while this one was read."""
+    """Another dataset with the same frames was settled, or the standard dataset grew, while this one was read."""
 
 
 class Handlers:
@@ -79,7 +81,8 @@ class Handlers:
                 return
             if outcome.selection is not None:
                 newer = await self._store.joined_since(connection, outcome.selection)
-                if overtaken(outcome.selection, newer):
+                standard = await self._store.standard_since(connection, outcome.selection)
+                if overtaken(outcome.selection, newer, standard):
                     raise _Overtaken
                 await self._store.keep_frames(connection, uploaded, outcome.selection)
             await emit(connection, outcome.event)
@@ -110,6 +113,27 @@ class Handlers:
                         await emit(connection, _said(dataset, told))
             except (psycopg.Error, PoolTimeout) as error:
                 log.warning("progress-untold", dataset=str(dataset), error=str(error))
+
+
+class StandardHandlers:
+    """Keeps the frames that nobody may train on."""
+
+    def __init__(self, database: Database, store: Store, blobs: Blobs) -> None:
+        self._database = database
+        self._store = store
+        self._blobs = blobs
+
+    async def on_standard_released(self, event: Event, delivery: Delivery) -> None:
+        """Versions may come twice and out of order: the newest counts."""
+        if not isinstance(event, StandardReleased):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        content = await self._blobs.get_model(event.content.key, StandardDataset)
+        hashes = hash_array(bytes.fromhex(one) for branch in content.branches for one in branch.frames)
+        async with self._database.transaction() as connection:
+            if not await first_time(connection, delivery.durable, delivery.attributes.id):
+                return
+            if await self._store.take_standard(connection, event.number, hashes):
+                log.info("standard-taken", number=event.number, frames=len(hashes))
 
 
 @dataclass

@@ -63,3 +63,25 @@ returning source;
 -- name: keep_frames
 -- Its frames, a row each.
 copy known_frames (hash, source, held_out) from stdin (format binary);
+
+-- name: standard_number
+-- Which version of the standard dataset is known here; 0: none.
+select number from standard;
+
+-- name: set_standard_number
+-- A newer version takes the place of the one before; no row when it is not newer.
+update standard set number = %(number)s where number < %(number)s;
+
+-- name: clear_standard_frames
+-- Before those of the newer version come.
+delete from standard_frames;
+
+-- name: add_standard_frames
+-- The frames of the newer version; two datasets may hold the same structure.
+insert into standard_frames (hash) select distinct unnest(%(hashes)s::uuid[]);
+
+-- name: frames_in_standard
+-- Places (from 1) of those of these frames that are in the standard dataset.
+select new.place::integer as place
+from unnest(%(hashes)s::uuid[]) with ordinality as new (hash, place)
+join standard_frames on standard_frames.hash = new.hash;

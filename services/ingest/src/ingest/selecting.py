@@ -1,7 +1,7 @@
 """Which frames a dataset keeps, which of them it holds out, and what other datasets have to say in it. Pure rules."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -46,6 +46,7 @@ class Elsewhere:
     known     a dataset that may be named has it
     standard_frames  frames that a dataset that may be named holds out
     until     the newest dataset version that was asked
+    standard  the version of the standard dataset that was asked; its frames are held out, whoever brought them
     """
 
     held_out: Flags
@@ -54,6 +55,7 @@ class Elsewhere:
     overlaps: tuple[Overlap, ...] = ()
     standard_frames: int = 0
     until: int = 0
+    standard: int = 0
 
 
 Ask = Callable[[HashArray], Awaitable[Elsewhere]]
@@ -71,9 +73,15 @@ def elsewhere(
     dataset: DatasetRef | None,
     owner_id: UUID | None,
     until: int,
+    standard: int = 0,
+    standard_places: Sequence[int] | IntArray = (),
 ) -> Elsewhere:
-    """Sum up for the dataset of that owner what the known dataset versions have in common with it."""
-    held_out, trained, known, standard = (np.zeros(frames, dtype=np.bool_) for _ in range(4))
+    """Sum up for the dataset of that owner what the known dataset versions have in common with it.
+
+    standard_places: frames (indices) that are in version `standard` of the standard dataset. They decide over the
+    split alone: some are those of private datasets, so they are neither counted nor marked.
+    """
+    held_out, trained, known, named = (np.zeros(frames, dtype=np.bool_) for _ in range(4))
     counts: dict[int, int] = {}
     for hit in hits:
         source = sources[hit.source]
@@ -84,15 +92,17 @@ def elsewhere(
             continue
         known[hit.places] = True
         if hit.held_out:
-            standard[hit.places] = True
+            named[hit.places] = True
         counts[hit.source] = counts.get(hit.source, 0) + len(hit.places)
+    held_out[np.asarray(standard_places, dtype=np.int64)] = True
     return Elsewhere(
         held_out=held_out,
         trained=trained,
         known=known,
         overlaps=_overlaps(counts, sources),
-        standard_frames=int(standard.sum()),
+        standard_frames=int(named.sum()),
         until=until,
+        standard=standard,
     )
 
 
@@ -140,6 +150,11 @@ class Selection:
         return len(self.marks) - self.frames
 
     @property
+    def in_file_order(self) -> HashArray:
+        """Hashes of the training frames in the order of their LMDB, then of the held-out ones, [n, 32]."""
+        return np.concatenate([self.hashes[~self.held_out], self.hashes[self.held_out]])
+
+    @property
     def content_sha256(self) -> str:
         return content_sha256(self.hashes)
 
@@ -156,9 +171,12 @@ async def select(read: HashArray, ask: Ask) -> Selection:
     return Selection(hashes, held_out, marks.tobytes(), others)
 
 
-def overtaken(selection: Selection, newer: list[Hit]) -> bool:
-    """Whether datasets that were kept since then make another selection necessary.
+def overtaken(selection: Selection, newer: list[Hit], standard_places: Sequence[int] | IntArray = ()) -> bool:
+    """Whether datasets that were kept since then, or a newer standard dataset, make another selection necessary.
 
     It is when one holds out what this one trains on, or trains on what this one holds out.
+    standard_places: frames (indices) that are in the current standard dataset.
     """
+    if not selection.held_out[np.asarray(standard_places, dtype=np.int64)].all():
+        return True
     return any(bool((selection.held_out[hit.places] != hit.held_out).any()) for hit in newer)

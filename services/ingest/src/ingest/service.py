@@ -81,7 +81,7 @@ class Reading:
         await self.blobs.get_file(event.archive, archive)
         request = Request(archive, event.filename, event.format, event.declared)
         prepared = await self.engine.prepare(request, work, tell, ask)
-        manifest = await self._manifest(event, prepared)
+        manifest = await self._manifest(event, prepared, work)
         log.info(
             "dataset-validated",
             dataset=str(event.dataset),
@@ -113,10 +113,12 @@ class Reading:
             scf=manifest.scf,
             download=manifest.download,
             removed=manifest.removed[:_LISTED_IN_EVENTS],
+            train=manifest.train,
+            held_out=manifest.held_out,
         )
         return Outcome(told, prepared.selection)
 
-    async def _manifest(self, event: DatasetUploaded, prepared: Prepared) -> DatasetManifest:
+    async def _manifest(self, event: DatasetUploaded, prepared: Prepared, work: Path) -> DatasetManifest:
         summary, selection = prepared.summary, prepared.selection
         content = await asyncio.to_thread(lambda: selection.content_sha256)
         train = None if prepared.train is None else await self._put(content, "train-{}.mdb", prepared.train)
@@ -146,6 +148,7 @@ class Reading:
             theory_mismatches=prepared.theory_mismatches,
             overlaps=selection.elsewhere.overlaps,
             standard_frames=selection.elsewhere.standard_frames,
+            frame_hashes=await self._put_hashes(content, selection, work),
             labels=(
                 LabelCount(name="energy", unit="eV", frames=selection.frames),
                 LabelCount(name="force", unit="eV/Å", frames=selection.frames),
@@ -161,8 +164,14 @@ class Reading:
         # Two datasets may hold the same structures with other labels: the file's own hash is in the key.
         sha256 = await asyncio.to_thread(file_sha256, path)
         if os.getuid() == 0:
-            os.chown(path, 0, 0)  # the child wrote it as another user
+            os.chown(path, 0, 0)  # a child wrote it as another user
         return await self.blobs.adopt_file(dataset_file(content, name.format(sha256[:16])), path, sha256)
+
+    async def _put_hashes(self, content: str, selection: Selection, work: Path) -> BlobRef:
+        """So that others can tell which training frames are test frames of theirs, without reading any."""
+        path = work / "hashes.bin"
+        await asyncio.to_thread(selection.in_file_order.tofile, path)
+        return await self._put(content, "hashes-{}.bin", path)
 
     async def _put_manifest(self, manifest: DatasetManifest, work: Path) -> BlobRef:
         path = work / "manifest.json"

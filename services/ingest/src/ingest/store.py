@@ -65,11 +65,13 @@ class Store:
         """What other datasets say about frames that are different from each other, [n, 32]."""
         # Before the frames: what joins in between is asked again when the dataset is settled.
         newest = await self._queries.one(connection, "newest_source")
+        standard = await self._standard_number(connection)
         hits = await self._hits(connection, hashes, after=0)
         rows = await self._queries.all(connection, "sources", sources=sorted({hit.source for hit in hits}))
         sources = {row["source"]: _source(row) for row in rows}
         until = 0 if newest is None else int(newest["source"])
-        return elsewhere(len(hashes), hits, sources, uploaded.dataset, uploaded.owner_id, until)
+        places = await self._standard_places(connection, hashes) if standard else []
+        return elsewhere(len(hashes), hits, sources, uploaded.dataset, uploaded.owner_id, until, standard, places)
 
     async def joined_since(self, connection: Connection, selection: Selection) -> list[Hit]:
         """Frames of the selection that datasets hold which joined after it was made; none joins from here on."""
@@ -78,6 +80,39 @@ class Store:
         if newest is None or newest["source"] <= selection.elsewhere.until:
             return []
         return await self._hits(connection, selection.hashes, after=selection.elsewhere.until)
+
+    async def standard_since(self, connection: Connection, selection: Selection) -> list[int]:
+        """Frames of the selection (indices) in a standard dataset that came after it was made.
+
+        After `joined_since`, whose lock keeps the standard dataset as it is until the transaction ends.
+        """
+        if await self._standard_number(connection) <= selection.elsewhere.standard:
+            return []
+        return await self._standard_places(connection, selection.hashes)
+
+    async def take_standard(self, connection: Connection, number: int, hashes: HashArray) -> bool:
+        """From now on these frames are in no training split. False: it is not newer than the one that is known.
+
+        Whoever settles a dataset at the same time sees the frames, or is waited for.
+        """
+        await self._queries.run(connection, "lock_known_frames")
+        if await self._queries.execute(connection, "set_standard_number", number=number) == 0:
+            return False
+        await self._queries.run(connection, "clear_standard_frames")
+        await self._queries.execute(connection, "add_standard_frames", hashes=_keys(hashes))
+        return True
+
+    async def _standard_number(self, connection: Connection) -> int:
+        row = await self._queries.one(connection, "standard_number")
+        return 0 if row is None else int(row["number"])
+
+    async def _standard_places(self, connection: Connection, hashes: HashArray) -> list[int]:
+        places: list[int] = []
+        for start in range(0, len(hashes), _ASKED_AT_ONCE):
+            asked = _keys(hashes[start : start + _ASKED_AT_ONCE])
+            rows = await self._queries.all(connection, "frames_in_standard", hashes=asked)
+            places += [start + int(row["place"]) - 1 for row in rows]
+        return places
 
     async def keep_frames(self, connection: Connection, uploaded: DatasetUploaded, selection: Selection) -> None:
         """From now on its frames are known. Once for a dataset version; after `joined_since`."""
@@ -103,7 +138,7 @@ class Store:
         hits = []
         for start in range(0, len(order), _ASKED_AT_ONCE):
             piece = order[start : start + _ASKED_AT_ONCE]
-            asked = [UUID(bytes=hashes[place, :KEY_BYTES].tobytes()) for place in piece]
+            asked = _keys(hashes[piece])
             rows = await self._queries.all(connection, "frames_elsewhere", hashes=asked, after=after)
             hits += [Hit(row["source"], row["held_out"], piece[np.array(row["places"]) - 1]) for row in rows]
         return hits
@@ -122,6 +157,10 @@ def _rows(selection: Selection, source: int) -> Iterator[bytes]:
             selection.held_out[piece],
         )
         yield rows.tobytes()
+
+
+def _keys(hashes: HashArray) -> list[UUID]:
+    return [UUID(bytes=one[:KEY_BYTES].tobytes()) for one in hashes]
 
 
 def _source(row: Row) -> Source:

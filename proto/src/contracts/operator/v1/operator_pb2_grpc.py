@@ -102,6 +102,16 @@ class OperatorServiceStub:
                 request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelRequest.SerializeToString,
                 response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelResponse.FromString,
                 _registered_method=True)
+        self.ListWorkers = channel.unary_unary(
+                '/contracts.operator.v1.OperatorService/ListWorkers',
+                request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
+                _registered_method=True)
+        self.ListStandards = channel.unary_unary(
+                '/contracts.operator.v1.OperatorService/ListStandards',
+                request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.SerializeToString,
+                response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer:
@@ -201,6 +211,20 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListWorkers(self, request, context):
+        """ListWorkers returns the workers that announced themselves, last seen first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStandards(self, request, context):
+        """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -268,6 +292,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.RetireModel,
                     request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelRequest.FromString,
                     response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.FromString,
+                    response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'ListStandards': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStandards,
+                    request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.FromString,
+                    response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -624,6 +658,60 @@ class OperatorService:
             '/contracts.operator.v1.OperatorService/RetireModel',
             contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelRequest.SerializeToString,
             contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.operator.v1.OperatorService/ListWorkers',
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStandards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.operator.v1.OperatorService/ListStandards',
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.SerializeToString,
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -320,6 +320,8 @@ class Model(_message.Message):
     WITHDRAWN_DATASETS_FIELD_NUMBER: _builtins.int
     WITHDRAWN_ANCESTRAL_DATASETS_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    CURRENT_STANDARD_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     parent_version: _builtins.str
     preset: _builtins.str
@@ -330,6 +332,8 @@ class Model(_message.Message):
     """Datasets that trained it and were withdrawn since."""
     withdrawn_ancestral_datasets: _builtins.int
     """Withdrawn datasets that trained one of its ancestors, but not this version."""
+    current_standard: _builtins.int
+    """Number of the standard dataset's current version; 0 before there is one."""
     @_builtins.property
     def published(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -356,6 +360,10 @@ class Model(_message.Message):
         does not hold was no reason to withhold the version; the growth policy says which are.
         """
 
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandardScore]:
+        """On versions of the standard dataset, newest first. The first is of the current one, or it was not re-scored yet."""
+
     def __init__(
         self,
         *,
@@ -375,14 +383,98 @@ class Model(_message.Message):
         withdrawn_datasets: _builtins.int = ...,
         withdrawn_ancestral_datasets: _builtins.int = ...,
         checks: _abc.Iterable[Global___Rule] | None = ...,
+        scores: _abc.Iterable[Global___StandardScore] | None = ...,
+        current_standard: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "published", b"published", "retired", b"retired"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "checks", b"checks", "contributors", b"contributors", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "retired", b"retired", "retired_reason", b"retired_reason", "rules", b"rules", "standard_score", b"standard_score", "version", b"version", "withdrawn_ancestral_datasets", b"withdrawn_ancestral_datasets", "withdrawn_datasets", b"withdrawn_datasets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "checks", b"checks", "contributors", b"contributors", "current_standard", b"current_standard", "datasets", b"datasets", "files", b"files", "manifest", b"manifest", "parent_version", b"parent_version", "preset", b"preset", "published", b"published", "retired", b"retired", "retired_reason", b"retired_reason", "rules", b"rules", "scores", b"scores", "standard_score", b"standard_score", "version", b"version", "withdrawn_ancestral_datasets", b"withdrawn_ancestral_datasets", "withdrawn_datasets", b"withdrawn_datasets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class StandardScore(_message.Message):
+    """StandardScore is how good a version is on one version of the standard dataset. Means over branches are geometric."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STANDARD_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    ENERGY_RATIO_FIELD_NUMBER: _builtins.int
+    FORCE_RATIO_FIELD_NUMBER: _builtins.int
+    ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
+    FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    standard: _builtins.int
+    """Number of the standard dataset's version."""
+    score: _builtins.float
+    """E = ½(energy_ratio + force_ratio): 0 is DFT, 1 a composition-only baseline."""
+    energy_ratio: _builtins.float
+    """Mean of RMSE / RMSE of the baseline."""
+    force_ratio: _builtins.float
+    energy_rmse_mev_per_atom: _builtins.float
+    """Mean of the branches' RMSE."""
+    force_rmse_mev_per_angstrom: _builtins.float
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandardBranchScore]: ...
+    def __init__(
+        self,
+        *,
+        standard: _builtins.int = ...,
+        score: _builtins.float = ...,
+        energy_ratio: _builtins.float = ...,
+        force_ratio: _builtins.float = ...,
+        energy_rmse_mev_per_atom: _builtins.float = ...,
+        force_rmse_mev_per_angstrom: _builtins.float = ...,
+        branches: _abc.Iterable[Global___StandardBranchScore] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "energy_ratio", b"energy_ratio", "energy_rmse_mev_per_atom", b"energy_rmse_mev_per_atom", "force_ratio", b"force_ratio", "force_rmse_mev_per_angstrom", b"force_rmse_mev_per_angstrom", "score", b"score", "standard", b"standard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StandardScore: _TypeAlias = StandardScore  # noqa: Y015
+
+@_typing.final
+class StandardBranchScore(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
+    FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    BASELINE_ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
+    BASELINE_FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    ZERO_SHOT_FIELD_NUMBER: _builtins.int
+    branch: _builtins.str
+    frames: _builtins.int
+    energy_rmse_mev_per_atom: _builtins.float
+    force_rmse_mev_per_angstrom: _builtins.float
+    baseline_energy_rmse_mev_per_atom: _builtins.float
+    baseline_force_rmse_mev_per_angstrom: _builtins.float
+    zero_shot: _builtins.bool
+    """The version has no such branch: its nearest one predicted, energies aligned by element."""
+    def __init__(
+        self,
+        *,
+        branch: _builtins.str = ...,
+        frames: _builtins.int = ...,
+        energy_rmse_mev_per_atom: _builtins.float = ...,
+        force_rmse_mev_per_angstrom: _builtins.float = ...,
+        baseline_energy_rmse_mev_per_atom: _builtins.float = ...,
+        baseline_force_rmse_mev_per_angstrom: _builtins.float = ...,
+        zero_shot: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_energy_rmse_mev_per_atom", b"baseline_energy_rmse_mev_per_atom", "baseline_force_rmse_mev_per_angstrom", b"baseline_force_rmse_mev_per_angstrom", "branch", b"branch", "energy_rmse_mev_per_atom", b"energy_rmse_mev_per_atom", "force_rmse_mev_per_angstrom", b"force_rmse_mev_per_angstrom", "frames", b"frames", "zero_shot", b"zero_shot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StandardBranchScore: _TypeAlias = StandardBranchScore  # noqa: Y015
 
 @_typing.final
 class Artifact(_message.Message):

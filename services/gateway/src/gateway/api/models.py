@@ -1,4 +1,4 @@
-"""/api/v1/models."""
+"""/api/v1/models and /api/v1/standard."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,9 +22,14 @@ async def file(request: Request) -> Response:
     return await download(request, gateway.blobs, found)
 
 
+async def standard(request: Request) -> Response:
+    return json_response(await gateway_of(request).standards.history())
+
+
 def routes() -> list[BaseRoute]:
     return [
         Route("/api/v1/models", models, methods=["GET"]),
         Route("/api/v1/models/{version}", model, methods=["GET"]),
         Route("/api/v1/models/{version}/files/{name:path}", file, methods=["GET"]),
+        Route("/api/v1/standard", standard, methods=["GET"]),
     ]

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.artifacts import GrowthPolicyInForce
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -11,11 +12,12 @@ from gateway.pages.curve import drawing
 from gateway.pages.progress import steps
 from gateway.pages.site import page, site
 from gateway.pages.words import path
-from gateway.problems import not_found
+from gateway.problems import Problem, not_found
 from gateway.service import Gateway
 from gateway.views import ModelFileView, ModelView
 
 LATEST_ON_HOME = 4
+RECEIPTS_SHOWN = 5
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -55,8 +57,18 @@ async def dataset(request: Request) -> Response:
         dataset_id = UUID(request.path_params["dataset_id"])
     except ValueError:
         raise not_found("dataset") from None
-    view = await gateway_of(request).datasets.get(person, dataset_id)
-    return site().render(request, "dataset.html", person, dataset=view, steps=steps(view), drawing=drawing(view))
+    gateway = gateway_of(request)
+    view = await gateway.datasets.get(person, dataset_id)
+    receipts = await gateway.receipts.of(person, dataset_id)
+    return site().render(
+        request,
+        "dataset.html",
+        person,
+        dataset=view,
+        steps=steps(view),
+        drawing=drawing(view),
+        receipts=receipts[:RECEIPTS_SHOWN],
+    )
 
 
 async def rerun(request: Request) -> Response:
@@ -85,7 +97,16 @@ async def model(request: Request) -> Response:
         checkpoint=checkpoint,
         install_snippet=install_snippet(view, checkpoint, _public_url(request)),
         ase_snippet=ase_snippet(view),
+        policy=await growth_policy(gateway_of(request)),
     )
+
+
+async def growth_policy(gateway: Gateway) -> GrowthPolicyInForce | None:
+    """None where the registry has not told it yet: pages do without."""
+    try:
+        return await gateway.receipts.growth_policy()
+    except Problem:
+        return None
 
 
 def _example_branch(view: ModelView) -> str:
