@@ -107,7 +107,7 @@ update rounds set step = %(step)s, reported_step = %(step)s where round_id = %(r
 -- The attempt ended without a candidate: the round waits for a worker.
 update rounds
 set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, divergences = %(divergences)s,
-    reason = %(reason)s
+    outages = %(outages)s, reason = %(reason)s
 where round_id = %(round_id)s
 
 -- name: end_round
