@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -11,6 +12,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
@@ -42,7 +44,7 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, MetricRerunRequested),
+    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
     "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
@@ -61,9 +63,12 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
 
 CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
 )

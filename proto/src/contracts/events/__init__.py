@@ -2,6 +2,7 @@
 
 from contracts.envelope import Attributes, Event, MalformedEvent
 from contracts.events.dataset import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -9,6 +10,7 @@ from contracts.events.dataset import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     NumberCompared,
@@ -25,6 +27,8 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetMadePublic,
+    DatasetWithdrawn,
     DatasetReading,
     DatasetValidated,
     DatasetRejected,
@@ -60,6 +64,7 @@ def parse(attributes: Attributes, body: bytes) -> Event:
 __all__ = [
     "BY_TYPE",
     "EVENTS",
+    "DatasetMadePublic",
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
@@ -67,6 +72,7 @@ __all__ = [
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
+    "DatasetWithdrawn",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelFile",

@@ -44,6 +44,22 @@ class DatasetUploaded(DatasetEvent):
     declared: LevelOfTheory | None = None
 
 
+class DatasetWithdrawn(DatasetEvent):
+    """Its contributor took this version back: no round trains on it any more, and nobody downloads it."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.withdrawn"
+
+    reason: str = Field(description="in the contributor's words; for operators, never shown outside")
+
+
+class DatasetMadePublic(DatasetEvent):
+    """A version that was private is public from now on, under this credit."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.made-public"
+
+    credit: Credit
+
+
 class DatasetReading(DatasetEvent):
     """How far ingest has come, about once a second while it reads."""
 

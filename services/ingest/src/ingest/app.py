@@ -41,6 +41,7 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
             )
             handlers = Handlers(base.database, Store(), reading)
             base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
+            base.bus.consume("ingest-dataset-made-public", handlers.on_dataset_made_public)
             yield
         finally:
             await children.close()

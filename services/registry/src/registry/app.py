@@ -12,6 +12,7 @@ from kit.service import Foundation
 
 from registry.growth import Growth
 from registry.handlers import Handlers
+from registry.operations import Operations
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.rpc import FleetServicer, RegistryServicer
@@ -30,8 +31,10 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     store = Store()
     rounds = Rounds(store, policy)
     growth = Growth(store, base.blobs, policy)
-    handlers = Handlers(base.database, base.blobs, rounds)
+    handlers = Handlers(base.database, base.blobs, rounds, Operations(store))
     base.bus.consume("registry-dataset-metric-passed", handlers.on_metric_passed)
+    base.bus.consume("registry-dataset-withdrawn", handlers.on_dataset_withdrawn)
+    base.bus.consume("registry-dataset-made-public", handlers.on_dataset_made_public)
     entries = [
         ServiceEntry(
             fleet_pb2_grpc.add_FleetServiceServicer_to_server,

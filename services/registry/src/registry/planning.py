@@ -46,8 +46,9 @@ def plan_round(
 
     `most`: how many new datasets it takes; none: as the policy says.
 
-    Branches of withdrawn datasets are left out; a parent that has no others is none. New branches stand in the
-    order of their names, so that the order of arrival does not change the candidate.
+    Branches of withdrawn datasets are left out; a parent that has no others is none. So are those of older versions of
+    a dataset that is new in this round, unless nothing would be left to grow from. New branches stand in the order of
+    their names, so that the order of arrival does not change the candidate.
 
     `private_tag` draws eight hex digits that say nothing about a private dataset, not even to who knows its id.
     """
@@ -56,6 +57,7 @@ def plan_round(
     parent_version = parent_version if old else None
     first = parent_version is None
     batch = list(waiting)[: most or batch_size(first, policy)]
+    old = without_superseded(old, batch) or old
     names = branch_names(batch, taken, private_tag)
     old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
     kept = [Branch(branch.name, branch.member, False, weight) for branch, weight in zip(old, old_weights, strict=True)]
@@ -70,6 +72,12 @@ def plan_round(
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
     )
+
+
+def without_superseded(old: Sequence[Branch], new: Sequence[Member]) -> list[Branch]:
+    """The branches of `old` of whose dataset no later version is among `new`."""
+    newest = {member.ref.dataset_id: member.ref.version for member in new}
+    return [one for one in old if one.member.ref.version >= newest.get(one.member.ref.dataset_id, 0)]
 
 
 def total_steps(first: bool, new: int, policy: GrowthPolicy) -> int:
