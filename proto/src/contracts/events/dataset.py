@@ -10,6 +10,7 @@ from contracts.base import (
     Credit,
     DatasetRef,
     Detection,
+    ElementCount,
     Frozen,
     LabelCount,
     LevelOfTheory,
@@ -103,6 +104,7 @@ class DatasetValidated(DatasetEvent):
         default=None, description="the archive as it may be shared, when something had to be left out of it"
     )
     removed: tuple[str, ...] = Field(default=(), max_length=100, description="members that `download` lacks")
+    element_counts: tuple[ElementCount, ...] = Field(default=(), description="by atomic number")
 
 
 class DatasetRejected(DatasetEvent):

@@ -51,8 +51,11 @@ class Around:
 def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
     """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
 
+    Into what is shared only it never looks.
     What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
     """
+    if not row["dpa"]:
+        return original_archive(row)
     if row["validated"] is None:
         return None
     cleaned = row["validated"].get("download")
@@ -76,11 +79,12 @@ def cleaned_name(filename: str, key: str) -> str:
 
 def _download(row: Row, yours: bool) -> views.DownloadView | None:
     found = shared_archive(row) or (original_archive(row) if yours else None)
-    if found is None:
+    if found is None or row["withdrawn"]:
         return None
     ref, filename = found
+    path = f"{api_url(row['dataset_id'])}/archive?version={row['version']}"
     return views.DownloadView(
-        url=f"{api_url(row['dataset_id'])}/archive",
+        url=path,
         filename=filename,
         size=ref.size,
         sha256=ref.sha256,
@@ -140,8 +144,14 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         url=dataset_url(row["dataset_id"]),
         name=row["name"],
         authors=tuple(row["authors"]),
+        orcids=row["orcids"],
         licence=row["licence"],
         private=row["private"],
+        dpa=row["dpa"],
+        region=row["region"],
+        made_public=row["made_public"],
+        withdrawn=row["withdrawn"],
+        newer=_newer(row, yours),
         description=row["description"],
         created=row["created"],
         filename=row["filename"],
@@ -164,6 +174,11 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         growth=_growth(around),
         yours=yours,
     )
+
+
+def _newer(row: Row, yours: bool) -> int | None:
+    latest = row["latest"] if yours else row["latest_public"]
+    return latest if latest is not None and latest > row["version"] else None
 
 
 def brief(view: views.DatasetView) -> views.DatasetView:

@@ -8,6 +8,7 @@ from contracts.artifacts import MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -15,6 +16,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
@@ -86,8 +88,8 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested():
-                    pass  # our own word: its row committed with it
+                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                    pass  # our own words: their rows committed with them
                 case (
                     TrainingQueued()
                     | TrainingStarted()

@@ -10,10 +10,13 @@ from kit.blobs import Blobs
 from kit.db import Database
 
 from gateway.accounts import Accounts
+from gateway.agreements import Agreements
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.models import Models
+from gateway.publishing import Publishing
+from gateway.regions import Regions
 from gateway.reruns import Reruns
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
@@ -31,6 +34,9 @@ class Gateway:
     uploads: Uploads
     formats: Formats
     datasets: Datasets
+    publishing: Publishing
+    regions: Regions
+    agreements: Agreements
     reruns: Reruns
     models: Models
     feed: Feed
@@ -38,7 +44,9 @@ class Gateway:
     @classmethod
     def built(cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store) -> "Gateway":
         spool = Spool(settings.incoming, settings.takeover_seconds)
-        uploads = Uploads(database, store, blobs, spool, settings)
+        regions = Regions(settings, blobs)
+        agreements = Agreements(settings.agreement, settings.agreements_folder)
+        uploads = Uploads(database, store, blobs, spool, regions, settings)
         formats = Formats(blobs)
         return cls(
             settings=settings,
@@ -46,7 +54,10 @@ class Gateway:
             accounts=Accounts(database, store, settings),
             uploads=uploads,
             formats=formats,
-            datasets=Datasets(database, store, blobs, uploads, formats, settings),
+            datasets=Datasets(database, store, blobs, settings),
+            publishing=Publishing(database, store, blobs, uploads, formats, regions, agreements, settings),
+            regions=regions,
+            agreements=agreements,
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
             feed=Feed(database, store, settings),
