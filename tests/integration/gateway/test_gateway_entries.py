@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from contracts.artifacts import CompositionCount, DatasetManifest, Histogram, PreviewStructure
 from contracts.base import DatasetRef, ElementCount, LevelOfTheory
 from contracts.envelope import Event

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from gateway import orcid
 from gateway.agreements import OURS, Agreements
 from gateway.citation import Cited

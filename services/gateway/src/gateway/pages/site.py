@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import cache, partial, wraps
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -44,6 +45,13 @@ def _said(language: str, sentence: str) -> Markup:
     if language == "en" or translated != sentence:
         return escape(words.sentence(translated))
     return Markup('<span lang="en">{}</span>').format(words.sentence(sentence))
+
+
+class Given(dict[str, Any]):
+    """What a form has so far, for templates: none for what it lacks."""
+
+    def __missing__(self, key: str) -> None:
+        return None
 
 
 class Site:
