@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from contracts.base import BlobRef, RuleResult, SetAside
+from contracts.base import BlobRef, DatasetRef, RuleResult, SetAside
 from contracts.events import ModelPublished
 from kit.queries import Row
 
@@ -242,13 +242,13 @@ def _sentence(metric: Mapping[str, Any]) -> str:
 
 def _metric(row: Row) -> views.MetricView:
     metric = row["metric"]
-    dataset_id = row["dataset_id"]
+    ref = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
     return views.MetricView.model_validate(
         metric
         | {
-            "pictures": {name: reports.picture_url(dataset_id, name) for name in sorted(row["pictures"])},
-            "tables": {name: reports.table_url(dataset_id, name) for name in sorted(row["tables"] or ())},
-            "report_url": reports.report_url(dataset_id),
+            "pictures": {name: reports.picture_url(ref, name) for name in sorted(row["pictures"])},
+            "tables": {name: reports.table_url(ref, name) for name in sorted(row["tables"] or ())},
+            "report_url": reports.report_url(ref),
             "report": row["report"] or {},
             "sentence": _sentence(metric),
         }

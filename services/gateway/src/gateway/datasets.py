@@ -9,8 +9,9 @@ from uuid import UUID
 
 from contracts.artifacts import DatasetManifest
 from contracts.base import BlobRef, DatasetRef
-from kit.blobs import Blobs
+from kit.blobs import BlobMissing, Blobs
 from kit.db import Database
+from kit.logs import get_logger
 from kit.queries import Connection, Row
 
 from gateway import assemble, history, reports, views, waiting
@@ -19,6 +20,8 @@ from gateway.domain import Person, round_stage
 from gateway.problems import Problem, invalid_field, not_found
 from gateway.settings import GatewaySettings
 from gateway.store import Store, round_facts
+
+log = get_logger(__name__)
 
 QUEUE_TOPIC = "queue"
 READING_TOPIC = "reading "
@@ -133,7 +136,12 @@ class Datasets:
         row = await self._held(reader, dataset_id, version)
         if row["validated"] is None:
             raise not_found("structure", "The structures are there when the archive has been read.")
-        manifest = await self._blobs.get_model(row["validated"]["manifest"]["key"], DatasetManifest)
+        key = row["validated"]["manifest"]["key"]
+        try:
+            manifest = await self._blobs.get_model(key, DatasetManifest)
+        except BlobMissing:
+            log.error("manifest-missing", key=key)
+            raise not_found("structure") from None
         return views.ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
     async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
@@ -155,29 +163,29 @@ class Datasets:
             )
         return Download(*found, row["private"], row["region"])
 
-    async def picture(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
-        row = await self._held(reader, dataset_id)
+    async def picture(self, reader: Person | None, dataset_id: UUID, name: str, version: int | None = None) -> Download:
+        row = await self._held(reader, dataset_id, version)
         picture = (row["pictures"] or {}).get(name)
         if picture is None:
             raise not_found("picture", "The pictures are there when the metric has run.")
         return Download(BlobRef.model_validate(picture), name, row["private"])
 
-    async def table(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
+    async def table(self, reader: Person | None, dataset_id: UUID, name: str, version: int | None = None) -> Download:
         """A row a frame, every rule with its value."""
-        row = await self._held(reader, dataset_id)
+        row = await self._held(reader, dataset_id, version)
         table = (row["tables"] or {}).get(name)
         if table is None:
             raise not_found("table", "The tables are there when the metric has run.")
         return Download(BlobRef.model_validate(table), name, row["private"])
 
-    async def metric_report(self, reader: Person | None, dataset_id: UUID) -> bytes:
+    async def metric_report(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> bytes:
         """Everything that the metric found, as JSON; 404 before it has run."""
-        row = await self._held(reader, dataset_id)
+        row = await self._held(reader, dataset_id, version)
         if row["metric"] is None:
             raise not_found("report", "It is there when the metric has run.")
         stored = await self._blobs.get_bytes(row["metric"]["report"]["key"])
         # Of 100,000 frames it has megabytes.
-        return await asyncio.to_thread(reports.readable, stored, dataset_id)
+        return await asyncio.to_thread(reports.readable, stored, _ref_of(row))
 
     async def _held(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Row:
         """The entry, of which files are asked for. 410 when they are no longer given out."""

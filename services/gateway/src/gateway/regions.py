@@ -18,7 +18,7 @@ PROBE_PATH = "/api/v1/regions/probe"
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`address`: scheme and host of its gateway, none for this site itself. `apart`: a store of its own."""
+    """`address`: scheme and host of its gateway, none for this one. `apart`: a store of its own."""
 
     id: str
     title: str
@@ -44,7 +44,7 @@ class Regions:
             Region(
                 id=one.id,
                 title=one.title,
-                address=one.upload_url,
+                address=None if one.id == own else one.upload_url,
                 store=home if one.store_url == settings.blobs_url else Blobs(one.store_url),
                 apart=one.store_url != settings.blobs_url,
                 here=one.id == own,

@@ -14,7 +14,7 @@ class RegionSettings(BaseModel):
     title: str = Field(min_length=1, max_length=60, description="what people read, e.g. 'Europe (Frankfurt)'")
     store_url: str = Field(description="object storage, as BLOBS_URL")
     upload_url: str | None = Field(
-        default=None, pattern=r"^https?://[^/]+$", description="where its gateway answers; none: this site itself"
+        default=None, pattern=r"^https?://[^/]+$", description="where its gateway answers; none: this site is the only one"
     )
 
 
@@ -83,8 +83,8 @@ class GatewaySettings(ServiceSettings):
         if self.region is not None and self.region not in known:
             raise ValueError(f"POTLUCK_GATEWAY_REGION is {self.region!r}, and the regions are: {', '.join(known)}")
         for one in self.regions:
-            if one.upload_url is None and one.id != (self.region or known[0]):
-                raise ValueError(f"region {one.id} needs an upload_url: another process takes its uploads")
+            if one.upload_url is None and len(known) > 1:
+                raise ValueError(f"region {one.id} needs an upload_url: where its gateway answers")
         return self
 
     @property

@@ -185,7 +185,7 @@ async def agreement(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     gateway = gateway_of(request)
     found = await gateway.datasets.picture(
-        await reader(request), request.path_params["dataset_id"], request.path_params["name"]
+        await reader(request), request.path_params["dataset_id"], request.path_params["name"], version_of(request)
     )
     return await download(request, gateway.blobs, found, inline=True)
 
@@ -193,13 +193,15 @@ async def picture(request: Request) -> Response:
 async def table(request: Request) -> Response:
     gateway = gateway_of(request)
     found = await gateway.datasets.table(
-        await reader(request), request.path_params["dataset_id"], request.path_params["name"]
+        await reader(request), request.path_params["dataset_id"], request.path_params["name"], version_of(request)
     )
     return await download(request, gateway.blobs, found)
 
 
 async def metric(request: Request) -> Response:
-    report = await gateway_of(request).datasets.metric_report(await reader(request), request.path_params["dataset_id"])
+    report = await gateway_of(request).datasets.metric_report(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
     return Response(report, headers={"cache-control": "private, no-cache"}, media_type="application/json")
 
 
