@@ -325,7 +325,7 @@ def model_file_url(version: str, name: str) -> str:
     return f"/api/v1/models/{version}/files/{name}"
 
 
-def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelView:
+def model_view(row: Row, latest: bool, private_ids: set[UUID], withdrawn_ids: set[UUID]) -> views.ModelView:
     """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
     event = ModelPublished.model_validate(row["event"])
     trained = []
@@ -343,6 +343,7 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+                withdrawn=one.dataset is not None and one.dataset.dataset_id in withdrawn_ids,
             )
         )
     return views.ModelView(

@@ -448,6 +448,10 @@ select version, published, event from models order by string_to_array(version, '
 -- Of these, the ones of which no version is public now.
 select dataset_id from datasets where dataset_id = any(%(dataset_ids)s) group by dataset_id having bool_and(private);
 
+-- name: withdrawn_datasets
+-- Of these, the ones that were withdrawn.
+select distinct dataset_id from datasets where withdrawn is not null and dataset_id = any(%(dataset_ids)s);
+
 -- Repetitions of metric runs ----------------------------------------------------------------------------------------
 
 -- name: insert_rerun

@@ -14,7 +14,9 @@ class RegionSettings(BaseModel):
     title: str = Field(min_length=1, max_length=60, description="what people read, e.g. 'Europe (Frankfurt)'")
     store_url: str = Field(description="object storage, as BLOBS_URL")
     upload_url: str | None = Field(
-        default=None, pattern=r"^https?://[^/]+$", description="where its gateway answers; none: this site is the only one"
+        default=None,
+        pattern=r"^https?://[^/]+$",
+        description="where its gateway answers; none: this site is the only one",
     )
 
 

@@ -286,6 +286,10 @@ class Entries:
         rows = await self._q.all(c, "private_datasets", dataset_ids=list(dataset_ids))
         return {row["dataset_id"] for row in rows}
 
+    async def withdrawn_among(self, c: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
+        rows = await self._q.all(c, "withdrawn_datasets", dataset_ids=list(dataset_ids))
+        return {row["dataset_id"] for row in rows}
+
     async def read_consistently(self, c: Connection) -> None:
         await self._q.execute(c, "read_consistently")
 

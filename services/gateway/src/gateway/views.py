@@ -367,7 +367,10 @@ class DatasetPage(Frozen):
 
 
 class TrainedDatasetView(Frozen):
-    """A row of the model page's table; a private dataset has neither id, url nor authors."""
+    """A row of the model page's table; a private dataset has neither id, url nor authors.
+
+    `withdrawn`: its contributor took it back since; the model stays as it is.
+    """
 
     id: UUID | None
     url: str | None
@@ -378,6 +381,7 @@ class TrainedDatasetView(Frozen):
     new: bool
     energy_rmse_mev_per_atom: float
     force_rmse_mev_per_angstrom: float
+    withdrawn: bool = False
 
 
 class ModelFileView(Frozen):
