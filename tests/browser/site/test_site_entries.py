@@ -298,3 +298,22 @@ def test_what_the_form_without_script_cannot_take(platform: Any) -> None:
     assert "potluck command line" in huge.read().decode()
     stranger = httpx.post(f"{platform.url}/upload", data=FORM, files={"archive": ("data.zip", b"archive")})
     assert stranger.status_code == 401
+
+
+def test_another_account_finds_nothing_of_a_private_dataset(platform: Any, contribution: Contribute) -> None:
+    dataset = contribution("Secret silicon", private=True).validated().checking().passed().reaches("passed")
+    eve, owner = signed_in(platform), dataset.client
+    pages = ("", "?version=1", "/publish", "/withdraw", "/citation.bib", "/CITATION.cff")
+    files = ("", "/history", "/structures", "/citation", "/archive", "/metric", "/pictures/parity-force.png", "/events")
+    reads = [f"{dataset.path}{one}" for one in pages] + [f"/api/v1{dataset.path}{one}" for one in files]
+    reads += [f"{one}?version=1" for one in reads if "?" not in one]
+    reads.append(f"/upload?dataset={dataset.ref.dataset_id}")
+    for path in reads:
+        answer = eve.get(path)
+        assert answer.status_code == 404, path
+        assert "Secret" not in answer.text, path
+    for path in (f"{dataset.path}/publish", f"{dataset.path}/withdraw", f"{dataset.path}/metric/reruns"):
+        assert eve.post(path, data={"understood": "yes", "agreement": "2026-11"}).status_code == 404, path
+    for path in (f"/api/v1{dataset.path}/public", f"/api/v1{dataset.path}/withdrawal"):
+        assert eve.post(path, json={"agreement": True}).status_code in (404, 422), path
+    assert owner.get(f"/api/v1{dataset.path}").json()["state"] == "passed"

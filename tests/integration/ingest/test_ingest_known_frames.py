@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory
 from contracts.envelope import Attributes
-from contracts.events import DatasetUploaded, DatasetValidated
+from contracts.events import DatasetMadePublic, DatasetUploaded, DatasetValidated
 from frames.hashing import HashArray
 from ingest.domain import Progress, Tell
 from ingest.handlers import Handlers
@@ -212,3 +212,26 @@ async def test_the_query_goes_by_the_index_however_many_are_asked(database: Data
         plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
     assert "Index Scan using known_frames_hash" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_a_dataset_that_was_made_public_is_named_to_others(database: Database) -> None:
+    """Also one that is still being read when its contributor makes it public."""
+    before, after = uploaded("before", private=True), uploaded("after", private=True)
+    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing, 0))
+    await join(database, before, hashes(20, 31))
+    for event in (before, after):
+        credit = event.credit.model_copy(update={"private": False})
+        told = DatasetMadePublic(dataset=event.dataset, credit=credit)
+        attributes = Attributes(
+            id=uuid4(), type=told.ce_type(), source="potluck/gateway", subject=told.about(), time=datetime.now(UTC)
+        )
+        for _ in range(2):
+            await handlers.on_dataset_made_public(told, Delivery("ingest-dataset-made-public", attributes, 1))
+    await join(database, after, hashes(20, 32))
+    both = np.concatenate([hashes(20, 31), hashes(20, 32)])
+    found = await join(database, uploaded("a stranger's", owner=uuid4()), both)
+    assert {one.title for one in found.elsewhere.overlaps} == {"before", "after"}
+
+
+async def _nothing() -> None:
+    return

@@ -120,7 +120,8 @@ async function publish(): Promise<void> {
   try {
     const response = await fetch(words.datasets!, {
       method: "POST",
-      headers: { "content-type": "application/json", "idempotency-key": key },
+      // The language in which the agreement was shown is kept with it.
+      headers: { "content-type": "application/json", "idempotency-key": key, "accept-language": document.documentElement.lang },
       body: JSON.stringify(entry()),
     });
     const answer = (await response.json()) as { id?: string } & Problem;
