@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import download, json_response, list_response, read_object
+from gateway.answers import download, json_response, list_response, read_object, site_url, version_of
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
 from gateway.policy import metric_policy
@@ -73,16 +73,6 @@ async def page(request: Request) -> Response:
     return json_response(view)
 
 
-def version_of(request: Request) -> int | None:
-    """`?version=`; none: the latest. Raises Problem 422."""
-    text = request.query_params.get("version")
-    if text is None:
-        return None
-    if not (text.isdecimal() and text.isascii() and len(text) < 9 and int(text) >= 1):
-        raise invalid_field("version", "This is not a version of a dataset.", "Versions count from 1.")
-    return int(text)
-
-
 def _language(request: Request) -> str:
     """In which a program says that the agreement was read: 'zh' for Accept-Language: zh…, else English."""
     return "zh" if request.headers.get(LANGUAGE, "").lower().startswith("zh") else "en"
@@ -120,11 +110,6 @@ async def citation(request: Request) -> Response:
     site = site_url(request)
     text = cited.bibtex(site) if shape == "bibtex" else cited.cff(site)
     return PlainTextResponse(text, media_type="application/x-bibtex" if shape == "bibtex" else "application/yaml")
-
-
-def site_url(request: Request) -> str:
-    """Scheme and host that people type."""
-    return (gateway_of(request).settings.public_url or str(request.base_url)).rstrip("/")
 
 
 async def make_public(request: Request) -> Response:

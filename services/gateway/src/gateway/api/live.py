@@ -20,7 +20,8 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.datasets import gateway_of, version_of
+from gateway.answers import version_of
+from gateway.api.datasets import gateway_of
 from gateway.feed import QUEUE_CHANGED, Message, Watcher, encode
 from gateway.identity import reader
 from gateway.settings import GatewaySettings

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.api.datasets import site_url, version_of
+from gateway.answers import site_url, version_of
 from gateway.domain import Person
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
