@@ -7,6 +7,21 @@ begin
     return null;
 end
 $$;
+CREATE TABLE gateway.agreement_texts (
+    sha256 text NOT NULL,
+    version text NOT NULL,
+    language text NOT NULL,
+    content text NOT NULL
+);
+CREATE TABLE gateway.consents (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    act text NOT NULL,
+    person_id uuid NOT NULL,
+    text_sha256 text NOT NULL,
+    agreed timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT consents_act_check CHECK ((act = ANY (ARRAY['publish'::text, 'make-public'::text])))
+);
 CREATE TABLE gateway.contribution_log (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -64,6 +79,12 @@ CREATE TABLE gateway.datasets (
     idempotency_key text,
     request_sha256 text NOT NULL,
     created timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dpa boolean DEFAULT true NOT NULL,
+    orcids jsonb DEFAULT '{}'::jsonb NOT NULL,
+    region text,
+    made_public timestamp with time zone,
+    withdrawn timestamp with time zone,
+    withdrawal_reason text,
     CONSTRAINT datasets_version_check CHECK ((version >= 1))
 );
 CREATE TABLE gateway.identities (
@@ -246,8 +267,16 @@ CREATE TABLE gateway.uploads (
     sha256 text,
     created timestamp with time zone DEFAULT now() NOT NULL,
     touched timestamp with time zone DEFAULT now() NOT NULL,
+    region text,
+    placed boolean DEFAULT true NOT NULL,
+    received bigint DEFAULT 0 NOT NULL,
+    ticket_sha256 bytea,
     CONSTRAINT uploads_size_check CHECK ((size > 0))
 );
+ALTER TABLE ONLY gateway.agreement_texts
+    ADD CONSTRAINT agreement_texts_pkey PRIMARY KEY (sha256);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_pkey PRIMARY KEY (dataset_id, version, act);
 ALTER TABLE ONLY gateway.contribution_log
     ADD CONSTRAINT contribution_log_pkey PRIMARY KEY (dataset_id, version, "position");
 ALTER TABLE ONLY gateway.contributions
@@ -329,6 +358,12 @@ CREATE INDEX tokens_person ON gateway.tokens USING btree (person_id);
 CREATE INDEX uploads_owner ON gateway.uploads USING btree (owner_id);
 CREATE INDEX uploads_touched ON gateway.uploads USING btree (touched);
 CREATE TRIGGER outbox_notify AFTER INSERT ON gateway.outbox FOR EACH STATEMENT EXECUTE FUNCTION gateway.outbox_notify();
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_dataset_id_version_fkey FOREIGN KEY (dataset_id, version) REFERENCES gateway.datasets(dataset_id, version);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_text_sha256_fkey FOREIGN KEY (text_sha256) REFERENCES gateway.agreement_texts(sha256);
 ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.datasets

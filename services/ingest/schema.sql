@@ -55,6 +55,10 @@ CREATE TABLE ingest.known_frames (
     source integer NOT NULL,
     held_out boolean NOT NULL
 );
+CREATE TABLE ingest.made_public (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL
+);
 CREATE TABLE ingest.outbox (
     seq bigint NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -94,6 +98,8 @@ ALTER TABLE ONLY ingest.known_datasets
     ADD CONSTRAINT known_datasets_dataset_id_version_key UNIQUE (dataset_id, version);
 ALTER TABLE ONLY ingest.known_datasets
     ADD CONSTRAINT known_datasets_pkey PRIMARY KEY (source);
+ALTER TABLE ONLY ingest.made_public
+    ADD CONSTRAINT made_public_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY ingest.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY ingest.outbox

@@ -10,6 +10,7 @@ from contracts.base import (
     BranchError,
     DatasetRef,
     Detection,
+    ElementCount,
     Frozen,
     LabelCount,
     LevelOfTheory,
@@ -57,6 +58,7 @@ class PreviewStructure(Frozen):
     symbols: tuple[str, ...]
     positions: tuple[tuple[float, float, float], ...]
     cell: tuple[tuple[float, float, float], ...] | None
+    frame: int | None = Field(default=None, description="its place among the frames of the dataset, from 0")
 
 
 Run = tuple[int, int]
@@ -122,6 +124,7 @@ class DatasetManifest(Frozen):
         default=None, description="the archive as it may be shared, when something had to be left out of it"
     )
     removed: tuple[str, ...] = Field(default=(), description="members that `download` lacks, e.g. POTCAR files")
+    element_counts: tuple[ElementCount, ...] = Field(default=(), description="by atomic number")
 
 
 class FrameVerdict(Frozen):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -12,6 +13,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelMarked,
@@ -47,7 +49,7 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, MetricRerunRequested),
+    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
     "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
@@ -76,9 +78,12 @@ CONSUMERS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
+    Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
 )

@@ -2,6 +2,7 @@
 
 from contracts.envelope import Attributes, Event, MalformedEvent
 from contracts.events.dataset import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -10,6 +11,7 @@ from contracts.events.dataset import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     NumberCompared,
@@ -35,6 +37,8 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetMadePublic,
+    DatasetWithdrawn,
     DatasetReading,
     DatasetValidated,
     DatasetRejected,
@@ -75,6 +79,7 @@ def parse(attributes: Attributes, body: bytes) -> Event:
 __all__ = [
     "BY_TYPE",
     "EVENTS",
+    "DatasetMadePublic",
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
@@ -83,6 +88,7 @@ __all__ = [
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
+    "DatasetWithdrawn",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelFile",

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from contracts.base import BlobRef, RuleResult, SetAside
+from contracts.base import BlobRef, DatasetRef, RuleResult, SetAside
 from contracts.events import ModelPublished
 from kit.queries import Row
 
@@ -51,8 +51,11 @@ class Around:
 def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
     """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
 
+    Into what is shared only it never looks.
     What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
     """
+    if not row["dpa"]:
+        return original_archive(row)
     if row["validated"] is None:
         return None
     cleaned = row["validated"].get("download")
@@ -83,11 +86,12 @@ def cleaned_name(filename: str, key: str) -> str:
 
 def _download(row: Row, yours: bool) -> views.DownloadView | None:
     found = shared_archive(row) or (original_archive(row) if yours else None)
-    if found is None:
+    if found is None or row["withdrawn"]:
         return None
     ref, filename = found
+    path = f"{api_url(row['dataset_id'])}/archive?version={row['version']}"
     return views.DownloadView(
-        url=f"{api_url(row['dataset_id'])}/archive",
+        url=path,
         filename=filename,
         size=ref.size,
         sha256=ref.sha256,
@@ -147,8 +151,14 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         url=dataset_url(row["dataset_id"]),
         name=row["name"],
         authors=tuple(row["authors"]),
+        orcids=row["orcids"],
         licence=row["licence"],
         private=row["private"],
+        dpa=row["dpa"],
+        region=row["region"],
+        made_public=row["made_public"],
+        withdrawn=row["withdrawn"],
+        newer=_newer(row, yours),
         description=row["description"],
         created=row["created"],
         filename=row["filename"],
@@ -177,6 +187,11 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         growth=_growth(around),
         yours=yours,
     )
+
+
+def _newer(row: Row, yours: bool) -> int | None:
+    latest = row["latest"] if yours else row["latest_public"]
+    return latest if latest is not None and latest > row["version"] else None
 
 
 def brief(view: views.DatasetView) -> views.DatasetView:
@@ -240,13 +255,13 @@ def _sentence(metric: Mapping[str, Any]) -> str:
 
 def _metric(row: Row) -> views.MetricView:
     metric = row["metric"]
-    dataset_id = row["dataset_id"]
+    ref = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
     return views.MetricView.model_validate(
         metric
         | {
-            "pictures": {name: reports.picture_url(dataset_id, name) for name in sorted(row["pictures"])},
-            "tables": {name: reports.table_url(dataset_id, name) for name in sorted(row["tables"] or ())},
-            "report_url": reports.report_url(dataset_id),
+            "pictures": {name: reports.picture_url(ref, name) for name in sorted(row["pictures"])},
+            "tables": {name: reports.table_url(ref, name) for name in sorted(row["tables"] or ())},
+            "report_url": reports.report_url(ref),
             "report": row["report"] or {},
             "sentence": _sentence(metric),
         }
@@ -331,7 +346,7 @@ def model_file_url(version: str, name: str) -> str:
     return f"/api/v1/models/{version}/files/{name}"
 
 
-def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelView:
+def model_view(row: Row, latest: bool, private_ids: set[UUID], withdrawn_ids: set[UUID]) -> views.ModelView:
     """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
     event = ModelPublished.model_validate(row["event"])
     trained = []
@@ -349,6 +364,7 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+                withdrawn=one.dataset is not None and one.dataset.dataset_id in withdrawn_ids,
             )
         )
     return views.ModelView(

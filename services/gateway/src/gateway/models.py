@@ -31,7 +31,8 @@ class Models:
                 UUID(one["dataset"]["dataset_id"]) for row in rows for one in row["event"]["datasets"] if one["dataset"]
             }
             private = await self._store.entries.private_among(connection, sorted(named))
-        return [assemble.model_view(row, number == 0, private) for number, row in enumerate(rows)]
+            withdrawn = await self._store.entries.withdrawn_among(connection, sorted(named))
+        return [assemble.model_view(row, number == 0, private, withdrawn) for number, row in enumerate(rows)]
 
     async def get(self, version: str) -> views.ModelView:
         """By number ('1.1') or 'latest'. 404 when there is none."""

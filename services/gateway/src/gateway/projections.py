@@ -8,6 +8,7 @@ from contracts.artifacts import MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -16,6 +17,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelPublished,
@@ -96,8 +98,8 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested():
-                    pass  # our own word: its row committed with it
+                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                    pass  # our own words: their rows committed with them
                 case StandardReleased():
                     await self._tables.add_standard_version(connection, event.number, at, event)
                 case ModelRescored():

@@ -10,12 +10,15 @@ from kit.blobs import Blobs
 from kit.db import Database
 
 from gateway.accounts import Accounts
+from gateway.agreements import Agreements
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.identities import Identities
 from gateway.models import Models
+from gateway.publishing import Publishing
 from gateway.receipts import Receipts
+from gateway.regions import Regions
 from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
@@ -39,6 +42,9 @@ class Gateway:
     uploads: Uploads
     formats: Formats
     datasets: Datasets
+    publishing: Publishing
+    regions: Regions
+    agreements: Agreements
     reruns: Reruns
     models: Models
     standards: Standards
@@ -48,7 +54,9 @@ class Gateway:
     @classmethod
     def built(cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store) -> "Gateway":
         spool = Spool(settings.incoming, settings.takeover_seconds)
-        uploads = Uploads(database, store, blobs, spool, settings)
+        regions = Regions(settings, blobs)
+        agreements = Agreements(settings.agreement, settings.agreements_folder)
+        uploads = Uploads(database, store, blobs, spool, regions, settings)
         formats = Formats(blobs)
         accounts = Accounts(database, store, settings)
         return cls(
@@ -60,7 +68,10 @@ class Gateway:
             resets=Resets(database, store, accounts, settings),
             uploads=uploads,
             formats=formats,
-            datasets=Datasets(database, store, blobs, uploads, formats, settings),
+            datasets=Datasets(database, store, blobs, settings),
+            publishing=Publishing(database, store, blobs, uploads, formats, regions, agreements, settings),
+            regions=regions,
+            agreements=agreements,
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
             standards=Standards(database, store),

@@ -10,6 +10,7 @@ import psycopg
 from contracts.base import BlobRef, DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetReading,
@@ -84,6 +85,14 @@ class Handlers:
             except _Overtaken:
                 # Read again: the split then agrees with what was settled meanwhile.
                 log.info("dataset-overtaken", dataset=str(event.dataset))
+
+    async def on_dataset_made_public(self, event: Event, delivery: Delivery) -> None:
+        """Others may learn from now on that they share frames with it. Repeating it changes nothing."""
+        if not isinstance(event, DatasetMadePublic):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await self._store.make_public(connection, event.dataset, event.credit.title)
 
     async def _settle(self, uploaded: DatasetUploaded, outcome: Outcome, delivery: Delivery) -> None:
         async with self._database.transaction() as connection:

@@ -71,10 +71,23 @@ where dataset_id = %(dataset_id)s and version = %(version)s and state = 'validat
 );
 
 -- name: keep_source
--- The dataset version joins the known ones.
+-- The dataset version joins the known ones, as public when it was made that while it was read.
 insert into known_datasets (dataset_id, version, owner_id, private, title)
-values (%(dataset_id)s, %(version)s, %(owner_id)s, %(private)s, %(title)s)
+values (%(dataset_id)s, %(version)s, %(owner_id)s,
+        %(private)s and not exists (
+            select from made_public where dataset_id = %(dataset_id)s and version = %(version)s
+        ),
+        %(title)s)
 returning source;
+
+-- name: note_public
+-- Its contributor made it public, maybe before it is known.
+insert into made_public (dataset_id, version) values (%(dataset_id)s, %(version)s) on conflict do nothing;
+
+-- name: make_public
+-- It may be named to others from now on.
+update known_datasets set private = false, title = %(title)s
+where dataset_id = %(dataset_id)s and version = %(version)s;
 
 -- name: keep_frames
 -- Its frames, a row each.

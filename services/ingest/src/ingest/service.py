@@ -115,6 +115,7 @@ class Reading:
             removed=manifest.removed[:_LISTED_IN_EVENTS],
             train=manifest.train,
             held_out=manifest.held_out,
+            element_counts=manifest.element_counts,
         )
         return Outcome(told, prepared.selection)
 
@@ -157,6 +158,7 @@ class Reading:
             ),
             scf=prepared.scf,
             element_pairs=summary.element_pairs,
+            element_counts=summary.element_counts,
             download=None if download is None else await self._put(content, "archive-{}.tar.zst", download.archive),
             removed=() if download is None else download.removed[: self.set_aside_kept],
         )

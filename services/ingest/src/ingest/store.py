@@ -157,6 +157,13 @@ class Store:
                 await copy.write(piece)
             await copy.write(_COPY_END)
 
+    async def make_public(self, connection: Connection, dataset: DatasetRef, title: str) -> None:
+        """It may be named to others, also when its frames become known later."""
+        # A reading that is settled at the same moment either sees the note or is seen here.
+        await self._queries.run(connection, "lock_known_frames")
+        await self._queries.execute(connection, "note_public", **dataset.model_dump())
+        await self._queries.execute(connection, "make_public", **dataset.model_dump(), title=title)
+
     async def _hits(self, connection: Connection, hashes: HashArray, after: int) -> tuple[list[Hit], dict[int, Source]]:
         """Of dataset versions that have a say, and which those are.
 

@@ -120,9 +120,22 @@ class Rounds:
         traceparent: str | None,
         content_sha256: str | None = None,
     ) -> None:
-        """The dataset passed: it waits for a round. Known datasets stay as they are."""
-        if await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
-            log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
+        """The dataset passed: it waits for a round. Known datasets stay as they are.
+
+        What its contributor said of it meanwhile counts: withdrawn it does not wait, made public it has that credit.
+        """
+        # A withdrawal that comes at the same moment either finds the dataset or is found here.
+        await self._store.lock_planning(conn)
+        if not await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
+            return
+        withdrawn, credit = await self._store.contributors_words(conn, event.dataset)
+        if credit is not None:
+            await self._store.set_credit(conn, event.dataset, credit)
+        if withdrawn is not None:
+            await self._store.withdraw(conn, event.dataset, withdrawn)
+            log.info("dataset-withdrawn-before", dataset=str(event.dataset))
+            return
+        log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
         """Plan a round when none is open, growth is not paused, and an inquiry asks for one or enough datasets wait.

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from gateway.pages import account, browse, sign_in, upload
+from gateway.pages import account, browse, dataset, sign_in, upload
 from gateway.pages.assets import STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -14,6 +14,7 @@ def routes() -> list[BaseRoute]:
     return [
         *browse.routes(),
         *sign_in.routes(),
+        *dataset.routes(),
         *account.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import cache, partial, wraps
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -47,6 +48,13 @@ def _said(language: str, sentence: str) -> Markup:
     # Chinese sentences stand side by side, others with a space between them.
     between = Markup("") if all(known for _, known in pieces) else Markup(" ")
     return between.join(shown)
+
+
+class Given(dict[str, Any]):
+    """What a form has so far, for templates: none for what it lacks."""
+
+    def __missing__(self, key: str) -> None:
+        return None
 
 
 class Site:
