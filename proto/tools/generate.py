@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contracts import artifacts, standard, topology
+from contracts import artifacts, signed, standard, topology
 from contracts.base import Frozen
 from contracts.envelope import Event
 from contracts.events import EVENTS
@@ -20,10 +20,14 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.FormatCatalog,
     artifacts.DatasetManifest,
     artifacts.MetricPolicy,
+    artifacts.GrowthPolicyInForce,
     artifacts.MetricReport,
     artifacts.ModelManifest,
     artifacts.PublishedManifest,
     standard.StandardDataset,
+    signed.SignedReceipt,
+    signed.SignedFile,
+    signed.SigningKeys,
 )
 
 

@@ -154,6 +154,23 @@ class MetricPolicy(Frozen):
     settings: dict[str, float] = Field(description="as in a MetricReport; units are in the names")
 
 
+class GrowthRule(Frozen):
+    """One rule of the growth policy with its thresholds."""
+
+    rule: str
+    sentence: str
+    numbers: dict[str, float] = Field(default_factory=dict, description="the unit is in the key's name")
+
+
+class GrowthPolicyInForce(Frozen):
+    """Written by the registry when it starts: by what it decides whether a candidate is published."""
+
+    rules: tuple[GrowthRule, ...]
+    withholding_checks: tuple[str, ...] = ()
+    numbers: dict[str, float] = Field(description="of rounds: how long they gather and train; units are in the names")
+    preset: str
+
+
 class MapPoint(Frozen):
     """A frame on the map of descriptors. Of known data no more than the place is told."""
 
@@ -243,6 +260,32 @@ class MetricReport(Frozen):
     device: str = Field(default="cpu", description="where the model predicted, e.g. 'cpu', 'cuda'")
 
 
+class Gpu(Frozen):
+    name: str
+    memory_bytes: int | None = Field(default=None, ge=0, description="none: not known")
+
+
+class Hardware(Frozen):
+    """What the last attempt of a round trained on."""
+
+    cpu: str | None = Field(description="model; none: not known")
+    cpu_cores: int | None = Field(description="that training might use, over all its processes; none: not known")
+    memory_bytes: int | None = Field(description="main memory of one machine; none: not known")
+    gpus: tuple[Gpu, ...] = ()
+    device: str = Field(default="cpu", description="where training ran: 'cpu' or 'cuda'")
+
+
+class Cost(Frozen):
+    """What a round took, all its attempts together, as far as workers told: a lost one until it was last heard of."""
+
+    attempts: int = Field(ge=1)
+    attempts_told: int = Field(ge=0, description="attempts whose worker told what it used")
+    core_hours: float = Field(ge=0, description="time times CPU cores held")
+    gpu_hours: float = Field(ge=0, description="time times GPUs held")
+    cpu_energy_kwh: float | None = Field(default=None, description="whole CPU packages (RAPL); none: unknown")
+    gpu_energy_kwh: float | None = Field(default=None, description="whole GPUs (NVML); none: unknown, or no GPU")
+
+
 class FrameErrors(Frozen):
     """Errors of one prediction on each held-out frame, in their order, rounded to six digits."""
 
@@ -290,6 +333,14 @@ class BranchManifest(Frozen):
     left_out_frames: int = Field(
         default=0, ge=0, description="training frames that were left out because they are test frames"
     )
+    # None in manifests written before they were there:
+    content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
+    left_out_held_out: tuple[int, ...] | None = Field(
+        default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
+    )
+    baseline_element_energies_ev: dict[str, float] | None = Field(
+        default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
+    )
 
 
 class ModelManifest(Frozen):
@@ -313,6 +364,10 @@ class ModelManifest(Frozen):
     steps: int
     wall_seconds: float
     versions: dict[str, str]
+    # None in manifests written before they were there:
+    seed: int | None = None
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
 
 
 class PublishedBranch(Frozen):
@@ -332,6 +387,25 @@ class PublishedBranch(Frozen):
     threshold_ev_per_angstrom: float | None = Field(
         default=None, description="a frame whose largest force error is not above this counts as known to the branch"
     )
+    # What the numbers are made of; none for a private one, and in manifests written before it was there.
+    content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
+    held_out_frames: int | None = Field(default=None, description="how many were measured on")
+    left_out_held_out: tuple[int, ...] | None = Field(
+        default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
+    )
+    baseline_element_energies_ev: dict[str, float] | None = Field(default=None, description="element → eV per atom")
+    baseline_energy_rmse_mev_per_atom: float | None = Field(default=None, description="composition-only, held-out")
+    baseline_force_rmse_mev_per_angstrom: float | None = Field(default=None, description="all forces zero, held-out")
+
+
+class PublishedFile(Frozen):
+    """A file of the version beside its manifest."""
+
+    name: str
+    kind: str
+    branch: str | None = None
+    sha256: Sha256
+    size: int = Field(ge=0, description="bytes")
 
 
 class PublishedManifest(Frozen):
@@ -349,3 +423,8 @@ class PublishedManifest(Frozen):
     steps: int
     wall_seconds: float
     versions: dict[str, str]
+    files: tuple[PublishedFile, ...] = ()
+    # None in manifests written before they were there:
+    seed: int | None = None
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round")

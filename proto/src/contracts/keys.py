@@ -4,6 +4,8 @@ from uuid import UUID
 
 FORMAT_CATALOG = "catalog/formats.json"
 METRIC_POLICY = "catalog/metric.json"
+GROWTH_POLICY = "catalog/growth.json"
+SIGNING_KEYS = "catalog/signing-keys.json"
 
 
 def upload_archive(upload_id: UUID) -> str:

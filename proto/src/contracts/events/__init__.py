@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -13,11 +14,20 @@ from contracts.events.dataset import (
     MetricRerunRequested,
     NumberCompared,
 )
-from contracts.events.model import ModelFile, ModelPublished, ModelRetired, ModelWithheld, TrainedDataset
+from contracts.events.model import (
+    ModelAliased,
+    ModelFile,
+    ModelMarked,
+    ModelPublished,
+    ModelRetired,
+    ModelWithheld,
+    TrainedDataset,
+)
 from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -35,6 +45,7 @@ EVENTS: tuple[type[Event], ...] = (
     MetricRerunRequested,
     MetricRerunFinished,
     TrainingQueued,
+    TrainingHeldUp,
     TrainingStarted,
     TrainingProgress,
     TrainingFinished,
@@ -45,6 +56,9 @@ EVENTS: tuple[type[Event], ...] = (
     ModelRetired,
     StandardReleased,
     ModelRescored,
+    ModelMarked,
+    ModelAliased,
+    DatasetReceiptIssued,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -67,12 +81,15 @@ __all__ = [
     "DatasetMetricPassed",
     "DatasetMetricStarted",
     "DatasetReading",
+    "DatasetReceiptIssued",
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
     "MetricRerunFinished",
     "MetricRerunRequested",
+    "ModelAliased",
     "ModelFile",
+    "ModelMarked",
     "ModelPublished",
     "ModelRescored",
     "ModelRetired",
@@ -82,6 +99,7 @@ __all__ = [
     "TrainedDataset",
     "TrainingFailed",
     "TrainingFinished",
+    "TrainingHeldUp",
     "TrainingProgress",
     "TrainingQueued",
     "TrainingReleased",

@@ -20,6 +20,7 @@ from contracts.base import (
     TheoryMismatch,
 )
 from contracts.envelope import Event
+from contracts.signed import SignedReceipt
 
 
 class DatasetEvent(Event):
@@ -87,6 +88,8 @@ class DatasetValidated(DatasetEvent):
         default=None, description="the archive as it may be shared, when something had to be left out of it"
     )
     removed: tuple[str, ...] = Field(default=(), max_length=100, description="members that `download` lacks")
+    train: BlobRef | None = Field(default=None, description="LMDB data file of the training frames, if there are any")
+    held_out: BlobRef | None = Field(default=None, description="LMDB data file of the held-out frames")
 
 
 class DatasetRejected(DatasetEvent):
@@ -142,6 +145,14 @@ class DatasetMetricNotPassed(MetricOutcome):
     nats_subject: ClassVar[str] = "potluck.dataset.metric-not-passed"
 
     outcome: Literal["covered", "not-sound"]
+
+
+class DatasetReceiptIssued(DatasetEvent):
+    """A round that trained on the dataset was decided: what it did to the model, signed. For whoever may see it."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.receipt-issued"
+
+    signed: SignedReceipt
 
 
 class MetricRerunRequested(DatasetEvent):

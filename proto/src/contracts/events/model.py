@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from contracts.artifacts import Cost, Hardware
 from contracts.base import BlobRef, BranchError, DatasetRef, Frozen, RuleResult
 from contracts.envelope import Event
 from contracts.standard import StandardScore
@@ -15,7 +16,9 @@ class ModelFile(Frozen):
 
     name: str
     blob: BlobRef
-    kind: str = Field(description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest'")
+    kind: str = Field(
+        description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest', 'signature'"
+    )
     branch: str | None = None
 
 
@@ -52,6 +55,11 @@ class ModelPublished(Event):
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     preset: str
     wall_seconds: float = Field(ge=0)
+    seed: int | None = None
+    steps: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict, description="programs that trained it")
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round")
 
     def about(self) -> str:
         return f"model/{self.version}"
@@ -64,6 +72,35 @@ class ModelRetired(Event):
 
     version: str
     reason: str
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
+class ModelAliased(Event):
+    """A name points to another version from now on: it was published, or an operator moved or rolled it back."""
+
+    nats_subject: ClassVar[str] = "potluck.model.aliased"
+
+    alias: str = Field(description="e.g. 'latest', 'stable'")
+    version: str
+    previous: str | None = Field(default=None, description="where it pointed before; none: the name is new")
+    reason: str = ""
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
+class ModelMarked(Event):
+    """Datasets that trained a version were withdrawn since. The numbers are all of them, not only the latest."""
+
+    nats_subject: ClassVar[str] = "potluck.model.marked"
+
+    version: str
+    withdrawn_branches: tuple[str, ...] = Field(description="branches of this version whose datasets are withdrawn")
+    withdrawn_ancestral_datasets: int = Field(
+        ge=0, description="withdrawn datasets that trained an ancestor and not this version"
+    )
 
     def about(self) -> str:
         return f"model/{self.version}"

@@ -30,6 +30,15 @@ class TrainingQueued(TrainingEvent):
     total_steps: int = Field(ge=1)
 
 
+class TrainingHeldUp(TrainingEvent):
+    """No live worker can run the round: it waits for a machine. The next TrainingStarted ends that."""
+
+    nats_subject: ClassVar[str] = "potluck.training.held-up"
+
+    attempt: int = Field(ge=1, description="the one that waits")
+    reason: str = Field(description="what it waits for, in words, e.g. 'waits for a machine with a GPU of 40 GB'")
+
+
 class TrainingStarted(TrainingEvent):
     """A worker holds the lease and trains (again, when `attempt` > 1)."""
 

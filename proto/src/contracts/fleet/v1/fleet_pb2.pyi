@@ -47,8 +47,35 @@ class Blob(_message.Message):
 Global___Blob: _TypeAlias = Blob  # noqa: Y015
 
 @_typing.final
+class Gpu(_message.Message):
+    """Gpu is a device that a worker trains on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    memory_bytes: _builtins.int
+    """0: not known."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gpu: _TypeAlias = Gpu  # noqa: Y015
+
+@_typing.final
 class Worker(_message.Message):
-    """Worker is what a trainer says of itself."""
+    """Worker is what a trainer announces of itself. Of a worker that trains elsewhere (on a cluster, on several nodes)
+    the hardware is what it trains on.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,14 +84,42 @@ class Worker(_message.Message):
     GPUS_FIELD_NUMBER: _builtins.int
     PRESETS_FIELD_NUMBER: _builtins.int
     SOFTWARE_FIELD_NUMBER: _builtins.int
+    GPU_DEVICES_FIELD_NUMBER: _builtins.int
+    CPU_CORES_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    DEEPMD_VERSION_FIELD_NUMBER: _builtins.int
+    TORCH_VERSION_FIELD_NUMBER: _builtins.int
+    LAUNCHER_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    CPU_NAME_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     hostname: _builtins.str
     software: _builtins.str
+    """Programs and their versions, in words."""
+    cpu_cores: _builtins.int
+    """CPU cores that it may use, in all."""
+    memory_bytes: _builtins.int
+    """Main memory, of one node. 0: not known."""
+    deepmd_version: _builtins.str
+    """Versions of deepmd-kit and torch, e.g. "3.2.0". Empty: not told."""
+    torch_version: _builtins.str
+    launcher: _builtins.str
+    """How it starts training: local, torchrun, dpdispatcher."""
+    processes: _builtins.int
+    """Processes that train together; 0 means 1."""
+    cpu_name: _builtins.str
+    """Model of its CPU, e.g. "AMD EPYC 9654". Empty: not known."""
     @_builtins.property
-    def gpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def gpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of its GPUs."""
+
     @_builtins.property
     def presets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Presets that it can run; empty means all."""
+
+    @_builtins.property
+    def gpu_devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gpu]:
+        """Its GPUs with their memory, in the order of `gpus`."""
 
     def __init__(
         self,
@@ -74,10 +129,18 @@ class Worker(_message.Message):
         gpus: _abc.Iterable[_builtins.str] | None = ...,
         presets: _abc.Iterable[_builtins.str] | None = ...,
         software: _builtins.str = ...,
+        gpu_devices: _abc.Iterable[Global___Gpu] | None = ...,
+        cpu_cores: _builtins.int = ...,
+        memory_bytes: _builtins.int = ...,
+        deepmd_version: _builtins.str = ...,
+        torch_version: _builtins.str = ...,
+        launcher: _builtins.str = ...,
+        processes: _builtins.int = ...,
+        cpu_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpus", b"gpus", "hostname", b"hostname", "presets", b"presets", "software", b"software", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_cores", b"cpu_cores", "cpu_name", b"cpu_name", "deepmd_version", b"deepmd_version", "gpu_devices", b"gpu_devices", "gpus", b"gpus", "hostname", b"hostname", "launcher", b"launcher", "memory_bytes", b"memory_bytes", "presets", b"presets", "processes", b"processes", "software", b"software", "torch_version", b"torch_version", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,9 +172,12 @@ class LeaseResponse(_message.Message):
 
     LEASE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    refusal: _builtins.str
+    """Why a round that waits was not offered to this worker, in words; empty when none waits."""
     @_builtins.property
     def lease(self) -> Global___Lease:
-        """Absent when no round waits."""
+        """Absent when no round waits that this worker can run."""
 
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
@@ -122,10 +188,11 @@ class LeaseResponse(_message.Message):
         *,
         lease: Global___Lease | None = ...,
         retry_after: _duration_pb2.Duration | None = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "refusal", b"refusal", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,22 +399,69 @@ class StoredCheckpoint(_message.Message):
 Global___StoredCheckpoint: _TypeAlias = StoredCheckpoint  # noqa: Y015
 
 @_typing.final
+class Usage(_message.Message):
+    """Usage is what an attempt has taken since its lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORE_SECONDS_FIELD_NUMBER: _builtins.int
+    GPU_SECONDS_FIELD_NUMBER: _builtins.int
+    CPU_JOULES_FIELD_NUMBER: _builtins.int
+    GPU_JOULES_FIELD_NUMBER: _builtins.int
+    core_seconds: _builtins.float
+    """Time times CPU cores held."""
+    gpu_seconds: _builtins.float
+    """Time times GPUs held."""
+    cpu_joules: _builtins.float
+    """Joules that whole CPU packages took meanwhile (RAPL). Absent: unknown."""
+    gpu_joules: _builtins.float
+    """Joules that the GPUs took meanwhile (NVML). Absent: unknown, or no GPU."""
+    def __init__(
+        self,
+        *,
+        core_seconds: _builtins.float = ...,
+        gpu_seconds: _builtins.float = ...,
+        cpu_joules: _builtins.float | None = ...,
+        gpu_joules: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules", "_gpu_joules", b"_gpu_joules", "cpu_joules", b"cpu_joules", "gpu_joules", b"gpu_joules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules", "_gpu_joules", b"_gpu_joules", "core_seconds", b"core_seconds", "cpu_joules", b"cpu_joules", "gpu_joules", b"gpu_joules", "gpu_seconds", b"gpu_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cpu_joules: _TypeAlias = _typing.Literal["cpu_joules"]  # noqa: Y015
+    _WhichOneofArgType__cpu_joules: _TypeAlias = _typing.Literal["_cpu_joules", b"_cpu_joules"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_joules: _TypeAlias = _typing.Literal["gpu_joules"]  # noqa: Y015
+    _WhichOneofArgType__gpu_joules: _TypeAlias = _typing.Literal["_gpu_joules", b"_gpu_joules"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_joules) -> _WhichOneofReturnType__cpu_joules | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_joules) -> _WhichOneofReturnType__gpu_joules | None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
 class HeartbeatRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUND_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
         round_id: _builtins.str = ...,
         fence: _builtins.int = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "round_id", b"round_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "round_id", b"round_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,19 +622,25 @@ class HandBackRequest(_message.Message):
     ROUND_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
     reason: _builtins.str
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
         round_id: _builtins.str = ...,
         fence: _builtins.int = ...,
         reason: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "round_id", b"round_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "round_id", b"round_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -550,6 +670,7 @@ class FailRequest(_message.Message):
     RULE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     round_id: _builtins.str
     fence: _builtins.int
     rule: _builtins.str
@@ -557,6 +678,10 @@ class FailRequest(_message.Message):
     reason: _builtins.str
     retryable: _builtins.bool
     """Another attempt may help."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Of this attempt so far. Absent: not told."""
+
     def __init__(
         self,
         *,
@@ -565,10 +690,11 @@ class FailRequest(_message.Message):
         rule: _builtins.str = ...,
         reason: _builtins.str = ...,
         retryable: _builtins.bool = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "retryable", b"retryable", "round_id", b"round_id", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "reason", b"reason", "retryable", b"retryable", "round_id", b"round_id", "rule", b"rule", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

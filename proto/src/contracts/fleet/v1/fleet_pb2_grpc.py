@@ -81,7 +81,8 @@ class FleetServiceServicer:
     """
 
     def Lease(self, request, context):
-        """Lease offers the worker a round. No round waiting is an answer without a lease, not an error.
+        """Lease keeps what the worker announces of itself and offers it a round that it can run. No such round is an
+        answer without a lease, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,9 @@ class FleetServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FleetServiceAsyncStub: ...
     Lease: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.LeaseRequest, _fleet_pb2.LeaseResponse]
-    """Lease offers the worker a round. No round waiting is an answer without a lease, not an error."""
+    """Lease keeps what the worker announces of itself and offers it a round that it can run. No such round is an
+    answer without a lease, not an error.
+    """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.HeartbeatRequest, _fleet_pb2.HeartbeatResponse]
     """Heartbeat renews the lease."""
     Report: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.ReportRequest, _fleet_pb2.ReportResponse]
@@ -60,7 +62,9 @@ class FleetServiceAsyncStub(FleetServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Lease: _aio.UnaryUnaryMultiCallable[_fleet_pb2.LeaseRequest, _fleet_pb2.LeaseResponse]  # type: ignore[assignment]
-    """Lease offers the worker a round. No round waiting is an answer without a lease, not an error."""
+    """Lease keeps what the worker announces of itself and offers it a round that it can run. No such round is an
+    answer without a lease, not an error.
+    """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_fleet_pb2.HeartbeatRequest, _fleet_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Heartbeat renews the lease."""
     Report: _aio.UnaryUnaryMultiCallable[_fleet_pb2.ReportRequest, _fleet_pb2.ReportResponse]  # type: ignore[assignment]
@@ -86,7 +90,9 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _fleet_pb2.LeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.LeaseResponse, _abc.Awaitable[_fleet_pb2.LeaseResponse]]:
-        """Lease offers the worker a round. No round waiting is an answer without a lease, not an error."""
+        """Lease keeps what the worker announces of itself and offers it a round that it can run. No such round is an
+        answer without a lease, not an error.
+        """
 
     @_abc_1.abstractmethod
     def Heartbeat(
