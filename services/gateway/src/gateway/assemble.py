@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.base import BlobRef, RuleResult, SetAside
 from contracts.events import ModelPublished
+from contracts.standard import StandardScore
 from kit.queries import Row
 
 from gateway import reports, views
@@ -302,6 +303,7 @@ def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
         total_steps=around["queued"]["total_steps"],
         eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
         planned=planned,
+        started=around["started_at"] if stage == "training" else None,
         datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
     )
 
@@ -310,9 +312,14 @@ def model_file_url(version: str, name: str) -> str:
     return f"/api/v1/models/{version}/files/{name}"
 
 
-def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelView:
-    """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
+def model_view(
+    row: Row, aliases: tuple[str, ...], private_ids: set[UUID], parent_scores: Iterable[Any] = ()
+) -> views.ModelView:
+    """Of a row of `model`. `private_ids`: datasets that are private now, whatever the event said."""
     event = ModelPublished.model_validate(row["event"])
+    standard = StandardScore.model_validate(row["scores"][0]) if row["scores"] else event.standard
+    before = list(map(StandardScore.model_validate, parent_scores))
+    withdrawn = set(row["withdrawn_branches"])
     trained = []
     for one in event.datasets:
         shown = one.dataset is not None and one.dataset.dataset_id not in private_ids
@@ -328,6 +335,8 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+                download=f"{api_url(dataset_id)}/archive" if dataset_id and one.branch not in withdrawn else None,
+                withdrawn=one.branch in withdrawn,
             )
         )
     return views.ModelView(
@@ -353,5 +362,13 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
         checks=event.checks,
         standard_score=event.standard_score,
         wall_seconds=event.wall_seconds,
-        aliases=("latest",) if latest else (),
+        aliases=aliases,
+        standard=standard,
+        parent_standard=next((one for one in before if standard and one.standard == standard.standard), None),
+        children=tuple(row["children"]),
+        retired=row["retired"],
+        retired_reason=row["retired_reason"],
+        withdrawn_branches=tuple(row["withdrawn_branches"]),
+        withdrawn_ancestral_datasets=row["withdrawn_ancestral_datasets"],
+        manifest=next((file.blob for file in event.files if file.kind == "manifest"), None),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from contracts.artifacts import MetricReport
+from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
@@ -17,8 +17,11 @@ from contracts.events import (
     DatasetValidated,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelAliased,
+    ModelMarked,
     ModelPublished,
     ModelRescored,
+    ModelRetired,
     ModelWithheld,
     StandardReleased,
     TrainingFailed,
@@ -29,7 +32,7 @@ from contracts.events import (
     TrainingStarted,
 )
 from contracts.topology import DEAD_LETTER_PREFIX
-from kit.blobs import Blobs
+from kit.blobs import BlobMissing, Blobs
 from kit.bus import Delivery, Raw
 from kit.db import Database
 from kit.inbox import first_time
@@ -40,12 +43,14 @@ from pydantic import ValidationError
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
 from gateway.reports import facts_of
+from gateway.search import reduced_formula
 from gateway.store import ReportFacts, Store
 from gateway.telling import tell
 
 log = get_logger(__name__)
 
 REASON_LENGTH = 300
+FORMULAS_KEPT = 2000
 
 RoundEvent = (
     TrainingQueued
@@ -74,14 +79,19 @@ class Projector:
         if isinstance(event, DatasetReading):
             return await self._on_reading(event, at)
         report: ReportFacts | None = None
+        manifest: DatasetManifest | None = None
         if isinstance(event, DatasetMetricPassed | DatasetMetricNotPassed):
             # Read before the transaction: storage may be slow.
             report = facts_of(await self._blobs.get_model(event.report.key, MetricReport))
+        if isinstance(event, DatasetValidated):
+            manifest = await self._manifest(event)
         async with self._database.transaction() as connection:
             if not await first_time(connection, delivery.durable, delivery.attributes.id):
                 return None
             match event:
                 case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
+                    if manifest is not None:
+                        await self._add_facts(connection, manifest, event.dataset)
                     await self._on_dataset(connection, event, at)
                 case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
                     await self._on_metric(connection, event, at, report)
@@ -90,6 +100,12 @@ class Projector:
                     await self._tell_of_reruns(connection, event.dataset)
                 case MetricRerunRequested():
                     pass  # our own word: its row committed with it
+                case ModelAliased():
+                    await self._store.versions.add_alias_move(connection, event, at)
+                case ModelRetired():
+                    await self._store.versions.set_retired(connection, event, at)
+                case ModelMarked():
+                    await self._store.versions.set_marked(connection, event, at)
                 case StandardReleased():
                     await self._tables.add_standard_version(connection, event.number, at, event)
                 case ModelRescored():
@@ -108,6 +124,19 @@ class Projector:
                 case _:
                     log.info("event-without-projection", type=delivery.attributes.type)
         return None
+
+    async def _manifest(self, event: DatasetValidated) -> DatasetManifest | None:
+        """What the archive holds, read before the transaction. Without it the dataset is found by all else."""
+        try:
+            return await self._blobs.get_model(event.manifest.key, DatasetManifest)
+        except BlobMissing:
+            log.warning("manifest-missing", dataset=str(event.dataset), key=event.manifest.key)
+            return None
+
+    async def _add_facts(self, connection: Connection, manifest: DatasetManifest, ref: DatasetRef) -> None:
+        reduced = {reduced_formula(one.formula) for one in manifest.compositions[:FORMULAS_KEPT]} - {None}
+        formulas = sorted(one for one in reduced if one)
+        await self._store.catalogue.set_facts(connection, ref, formulas, manifest.element_pairs)
 
     async def on_dead_letter(self, raw: Raw) -> None:
         """A message that a service gave up on: its contributions are held up on our side, with the reason."""
@@ -206,7 +235,7 @@ class Projector:
                     branch = event.branches.get(str(ref), "")
                     await self._tables.add_round_dataset(connection, event.round_id, ref, branch)
             case TrainingStarted():
-                await self._tables.set_started(connection, event)
+                await self._tables.set_started(connection, event, at)
             case TrainingProgress():
                 await self._tables.set_progress(connection, event)
                 for error in event.branches:

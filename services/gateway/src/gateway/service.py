@@ -10,6 +10,8 @@ from kit.blobs import Blobs
 from kit.db import Database
 
 from gateway.accounts import Accounts
+from gateway.catalogue import Catalogue
+from gateway.coverage import Coverage
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
@@ -34,6 +36,8 @@ class Gateway:
     datasets: Datasets
     reruns: Reruns
     models: Models
+    catalogue: Catalogue
+    coverage: Coverage
     standards: Standards
     feed: Feed
 
@@ -50,7 +54,9 @@ class Gateway:
             formats=formats,
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
-            models=Models(database, store),
+            models=Models(database, store, blobs),
+            catalogue=Catalogue(database, store, settings),
+            coverage=Coverage(database, store),
             standards=Standards(database, store),
             feed=Feed(database, store, settings),
         )

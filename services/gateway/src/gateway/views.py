@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.artifacts import BranchCoverage, FrameVerdict, LearningGain, Novelty
 from contracts.base import (
+    BlobRef,
     BranchError,
     Detection,
     Frozen,
@@ -17,6 +18,7 @@ from contracts.base import (
     TheoryMismatch,
 )
 from contracts.events import NumberCompared
+from contracts.standard import StandardScore
 from pydantic import Field
 
 Stage = Literal["submit", "check", "queue", "train", "done"]
@@ -273,6 +275,8 @@ class TrainedDatasetView(Frozen):
     new: bool
     energy_rmse_mev_per_atom: float
     force_rmse_mev_per_angstrom: float
+    download: str | None = Field(default=None, description="address of its archive; none for a private one")
+    withdrawn: bool = Field(default=False, description="its contributor took it back since")
 
 
 class ModelFileView(Frozen):
@@ -300,6 +304,16 @@ class ModelView(Frozen):
     standard_score: float
     wall_seconds: float
     aliases: tuple[str, ...]
+    standard: StandardScore | None = Field(default=None, description="on the newest standard dataset it was scored on")
+    parent_standard: StandardScore | None = Field(default=None, description="its parent on the same standard dataset")
+    children: tuple[str, ...] = Field(default=(), description="versions that grew from it")
+    retired: datetime | None = Field(default=None, description="since when no name points to it")
+    retired_reason: str | None = None
+    withdrawn_branches: tuple[str, ...] = ()
+    withdrawn_ancestral_datasets: int = Field(
+        default=0, description="withdrawn datasets that trained an ancestor and not this version"
+    )
+    manifest: BlobRef | None = Field(default=None, exclude=True, description="a PublishedManifest")
 
 
 class QueueEntry(Frozen):
@@ -329,6 +343,7 @@ class QueueRound(Frozen):
     total_steps: int
     eta_seconds: float | None
     planned: datetime | None
+    started: datetime | None = Field(default=None, description="of the attempt that trains")
     datasets: tuple[QueueEntry, ...]
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from contracts import keys
 from contracts.artifacts import ModelManifest
 from contracts.base import BlobRef
-from contracts.events import ModelFile, ModelWithheld, TrainingFinished
+from contracts.events import ModelAliased, ModelFile, ModelWithheld, TrainingFinished
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 from kit.queries import Connection
@@ -130,7 +130,8 @@ class Growth:
         reason = f"published by round {round_.round_id}"
         await self._store.move_alias(conn, LATEST, model.version, AliasMoveKind.PUBLICATION, reason)
         await ended_with_model(self._store, conn, round_)
-        await announce(conn, round_, model_published(model, wall_seconds))
+        aliased = ModelAliased(alias=LATEST, version=model.version, previous=model.parent_version, reason=reason)
+        await announce(conn, round_, model_published(model, wall_seconds), aliased)
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
 

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from gateway.pages import account, browse, upload
+from gateway.pages import account, browse, catalogue, upload, versions
 from gateway.pages.assets import STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -11,4 +11,11 @@ __all__ = ["problem_page", "routes"]
 
 def routes() -> list[BaseRoute]:
     """Every page, and the files under /static."""
-    return [*browse.routes(), *account.routes(), *upload.routes(), Mount("/static", StaticAssets(directory=STATIC))]
+    return [
+        *browse.routes(),
+        *catalogue.routes(),
+        *versions.routes(),
+        *account.routes(),
+        *upload.routes(),
+        Mount("/static", StaticAssets(directory=STATIC)),
+    ]
