@@ -483,7 +483,7 @@ select count(*) as found from (
      limit %(most)s)
     union all
     (select from catalogue where not public and owner_id = %(reader_id)s and {matching} limit %(most)s)
-) as some;
+) as shown;
 
 -- name: functionals
 -- Of public datasets, the most frequent first.
