@@ -62,7 +62,8 @@ def test_the_top_bar(page: Page, platform: Any, sign_in: SignIn, width: int) -> 
     page.keyboard.press("Escape")
     bar.get_by_role("button", name="account menu").click()
     for name in ("My Uploads", "Account"):
-        expect(bar.get_by_role("link", name=name, exact=True)).to_be_visible()
+        menu = bar.get_by_role("navigation", name="Account")
+        expect(menu.get_by_role("link", name=name, exact=True)).to_be_visible()
     expect(bar.get_by_role("button", name="Sign out")).to_be_visible()
     page.keyboard.press("Escape")
     bar.get_by_role("link", name="Models", exact=True).click()
@@ -79,7 +80,7 @@ def test_searching_and_filtering_without_any_script(plain: Page, contribution: C
         plain.get_by_role("region", name="Datasets").get_by_role("listitem").filter(has=plain.locator(".entry-title"))
     )
     expect(entries).to_have_count(1)
-    expect(plain.get_by_role("status")).to_contain_text("1 dataset")
+    expect(plain.get_by_role("main").get_by_role("status")).to_contain_text("1 dataset")
     plain.locator("details summary").click()
     plain.get_by_label("Si", exact=True).check()
     plain.get_by_label("Stage").select_option("check")

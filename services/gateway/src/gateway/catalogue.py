@@ -131,6 +131,8 @@ class Catalogue:
         """Those that public datasets have, the most frequent first; known for a minute."""
         known_until, found = self._functionals
         if monotonic() > known_until:
+            # Who comes meanwhile gets what was known: counting takes a while.
+            self._functionals = (monotonic() + FACETS_SECONDS, found)
             async with self._database.transaction() as connection:
                 found = await self._store.catalogue.functionals(connection, FUNCTIONALS)
             self._functionals = (monotonic() + FACETS_SECONDS, found)

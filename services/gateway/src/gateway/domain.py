@@ -16,6 +16,10 @@ class Person:
     email: str
     name: str
     created: datetime
+    operator: bool = False
+    """May steer the platform: see dead letters, rounds, people."""
+    suspended: datetime | None = None
+    """Since when they may not sign in."""
 
 
 @dataclass(frozen=True, slots=True)

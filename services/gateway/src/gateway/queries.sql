@@ -7,7 +7,7 @@ on conflict (email) do nothing
 returning person_id, email, name, created;
 
 -- name: person_by_email
-select person_id, email, name, created, password_hash from people where email = %(email)s;
+select person_id, email, name, created, operator, suspended, password_hash from people where email = %(email)s;
 
 -- name: replace_password_hash
 -- When the parameters of the hash have been strengthened since it was made.
@@ -19,9 +19,9 @@ values (%(secret_sha256)s, %(person_id)s, now() + make_interval(secs => %(second
 returning expires;
 
 -- name: person_by_session
-select person_id, email, name, people.created
+select person_id, email, name, people.created, operator
 from sessions join people using (person_id)
-where secret_sha256 = %(secret_sha256)s and expires > now();
+where secret_sha256 = %(secret_sha256)s and expires > now() and suspended is null;
 
 -- name: delete_session
 delete from sessions where secret_sha256 = %(secret_sha256)s;
@@ -34,9 +34,9 @@ insert into tokens (secret_sha256, person_id, name) values (%(secret_sha256)s, %
 returning token_id, name, created;
 
 -- name: person_by_token
-select person_id, email, people.name, people.created, token_id, last_used
+select person_id, email, people.name, people.created, operator, token_id, last_used
 from tokens join people using (person_id)
-where secret_sha256 = %(secret_sha256)s;
+where secret_sha256 = %(secret_sha256)s and suspended is null;
 
 -- name: touch_token
 update tokens set last_used = now() where token_id = %(token_id)s;

@@ -21,7 +21,14 @@ def json_of(event: Frozen) -> Jsonb:
 
 
 def person_of(row: Row) -> Person:
-    return Person(row["person_id"], row["email"], row["name"], row["created"])
+    return Person(
+        id=row["person_id"],
+        email=row["email"],
+        name=row["name"],
+        created=row["created"],
+        operator=row.get("operator", False),
+        suspended=row.get("suspended"),
+    )
 
 
 def round_facts(row: Row) -> RoundFacts:

@@ -28,6 +28,7 @@ create index catalogue_newest on catalogue (created, dataset_id) where public;
 create index catalogue_name on catalogue (lower(name), dataset_id) where public;
 create index catalogue_frames on catalogue (frames, dataset_id) where public;
 create index catalogue_size on catalogue (size, dataset_id) where public;
+create index catalogue_functional on catalogue (functional) where public and functional is not null;
 create index catalogue_private on catalogue (owner_id) where not public;
 
 -- Of a dataset's manifest: formulas (reduced, in alphabetical order: 'C1Si1') and pairs of elements ('C-Si').

@@ -77,6 +77,7 @@ class Site:
             initials=words.initials,
             training_data=training_data,
             places=PLACES,
+            element_boxes=words.element_boxes,
             dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
         )
         return environment

@@ -10,6 +10,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from gateway.elements import PLACES
+
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _ALLOWED_TAGS = {
     *("p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "s", "code", "pre", "blockquote", "hr", "br", "a"),
@@ -156,6 +158,16 @@ def sentence(text: str) -> str:
 def path(url: str) -> str:
     """The path of an address: pages link within their own host, whatever it is called."""
     return urlsplit(url).path
+
+
+@lru_cache(256)
+def element_boxes(chosen: tuple[str, ...]) -> Markup:
+    """A check box for each element at its place on the periodic table: the same on every page that has one."""
+    cell = Markup('<label class="r{} c{}"><input type="checkbox" name="element" value="{}"{}>{}</label>')
+    return Markup("").join(
+        cell.format(row, column, symbol, " checked" if symbol in chosen else "", symbol)
+        for symbol, (row, column) in PLACES.items()
+    )
 
 
 PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg", "map.svg", "novelty.svg", "elements.svg")
