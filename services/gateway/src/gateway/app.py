@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Mount
 
 from gateway import api
 from gateway.answers import problem_response
+from gateway.api.openapi import OpenApi
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -59,13 +60,10 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
+    served = [*api.routes(), *Tus(gateway.uploads).routes()]
+    described = OpenApi(served)
     app = Starlette(
-        routes=[
-            *health.routes(),
-            *api.routes(),
-            *Tus(gateway.uploads).routes(),
-            Mount("/", routes=list(page_routes)),
-        ],
+        routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
         exception_handlers={
             Problem: on_problem,
             HTTPException: on_problem,
@@ -80,6 +78,7 @@ def application(
         ],
     )
     app.state.gateway = gateway
+    app.state.openapi = described
     return app
 
 
