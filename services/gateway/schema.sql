@@ -122,15 +122,14 @@ CREATE TABLE gateway.datasets (
 );
 CREATE TABLE gateway.dead_letters (
     letter_id bigint NOT NULL,
-    message_id text NOT NULL,
-    subject text NOT NULL,
     consumer text NOT NULL,
+    event_id text NOT NULL,
+    sequence bigint NOT NULL,
+    subject text NOT NULL,
     about text NOT NULL,
     reason text NOT NULL,
     attempts integer NOT NULL,
     died timestamp with time zone NOT NULL,
-    headers jsonb NOT NULL,
-    body bytea NOT NULL,
     state text DEFAULT 'open'::text NOT NULL,
     CONSTRAINT dead_letters_state_check CHECK ((state = ANY (ARRAY['open'::text, 'requeued'::text, 'dropped'::text])))
 );
@@ -294,7 +293,7 @@ ALTER TABLE ONLY gateway.datasets
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_upload_id_key UNIQUE (upload_id);
 ALTER TABLE ONLY gateway.dead_letters
-    ADD CONSTRAINT dead_letters_message_id_key UNIQUE (message_id);
+    ADD CONSTRAINT dead_letters_consumer_event_id_key UNIQUE (consumer, event_id);
 ALTER TABLE ONLY gateway.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (letter_id);
 ALTER TABLE ONLY gateway.inbox
@@ -334,6 +333,7 @@ ALTER TABLE ONLY gateway.tokens
 ALTER TABLE ONLY gateway.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (upload_id);
 CREATE INDEX catalogue_frames ON gateway.catalogue USING btree (frames, dataset_id) WHERE public;
+CREATE INDEX catalogue_functional ON gateway.catalogue USING btree (functional) WHERE (public AND (functional IS NOT NULL));
 CREATE INDEX catalogue_name ON gateway.catalogue USING btree (lower(name), dataset_id) WHERE public;
 CREATE INDEX catalogue_newest ON gateway.catalogue USING btree (created, dataset_id) WHERE public;
 CREATE INDEX catalogue_private ON gateway.catalogue USING btree (owner_id) WHERE (NOT public);

@@ -34,6 +34,9 @@ EVENT_STREAM = "POTLUCK"
 EVENT_SUBJECTS = ("potluck.>",)
 DEAD_LETTER_STREAM = "DEAD"
 DEAD_LETTER_PREFIX = "dead."
+# In the stream of dead letters: "handle that event once more", the number of a message of the event stream.
+AGAIN_PREFIX = "again."
+MAY_SAY_AGAIN = ("gateway",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,22 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }
 
-CONSUMERS: tuple[Consumer, ...] = (
+_OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
+)
+
+CONSUMERS: tuple[Consumer, ...] = (
+    *_OF_EVENTS,
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
+    *(
+        Consumer(one.service, f"{one.durable}-again", f"{AGAIN_PREFIX}{one.durable}", stream=DEAD_LETTER_STREAM)
+        for one in _OF_EVENTS
+    ),
 )
 
 

@@ -60,7 +60,11 @@ def service_environment(
 
 def _gateway(told: Telling) -> dict[str, str]:
     host, port = told.addresses.gateway
-    return {"address": f"{f'[{host}]' if ':' in host else host}:{port}"}
+    return {
+        "address": f"{f'[{host}]' if ':' in host else host}:{port}",
+        "registry_address": told.addresses.registry_address,
+        "registry_operator_token": told.secret("registry-operator"),
+    }
 
 
 def _ingest(told: Telling) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""`python -m gateway`: settings from the environment, run until SIGTERM."""
+"""`python -m gateway`: settings from the environment, run until SIGTERM. With a command: see command.py."""
 
+import sys
 from contextlib import AbstractAsyncContextManager
 
 from kit.service import Foundation, run
 
-from gateway import app, pages
+from gateway import app, command, pages
 from gateway.settings import GatewaySettings
 
 
@@ -13,4 +14,6 @@ def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Abstr
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(command.main(sys.argv[1:], GatewaySettings().database_dsn))
     run("gateway", GatewaySettings(), build)

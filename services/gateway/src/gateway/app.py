@@ -114,7 +114,7 @@ async def build(
 ) -> AsyncIterator[None]:
     """Consume events and answer HTTP while the block runs."""
     store = Store()
-    gateway = Gateway.built(settings, base.database, base.blobs, store)
+    gateway = Gateway.built(settings, base.database, base.blobs, store, base.bus.jetstream.publish)
     projector = Projector(base.database, store, base.blobs)
     base.bus.consume("gateway-events", projector.on_event, lanes=LANES)
     base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
@@ -127,6 +127,7 @@ async def build(
             yield
         finally:
             gateway.feed.close()
+            await gateway.steering.close()
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Events into read tables. Facts may come twice and out of order: what is shown is derived from all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -42,6 +42,7 @@ from pydantic import ValidationError
 
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
+from gateway.operator_store import DeadLetter
 from gateway.reports import facts_of
 from gateway.search import reduced_formula
 from gateway.store import ReportFacts, Store
@@ -142,6 +143,7 @@ class Projector:
         """A message that a service gave up on: its contributions are held up on our side, with the reason."""
         headers = {key.lower(): value for key, value in raw.headers.items()}
         reason = headers.get("dead-reason", "a step failed")[:REASON_LENGTH]
+        await self._keep(headers, reason)
         if await self._is_about_no_stage(raw, reason):
             return
         at = _time(headers.get("dead-time"))
@@ -164,6 +166,24 @@ class Projector:
                     await self._tell(connection, ref, None)
                     await self._tables.notify(connection, QUEUE_TOPIC)
         log.warning("contributions-held-up", datasets=[str(ref) for ref in refs], reason=reason)
+
+    async def _keep(self, headers: Mapping[str, str], reason: str) -> None:
+        """For operators: they have it handled once more, or drop it."""
+        sequence = headers.get("dead-stream-sequence", "")
+        if not sequence.isdecimal():
+            return
+        letter = DeadLetter(
+            consumer=headers.get("dead-consumer", ""),
+            event_id=headers.get("ce-id", sequence),
+            sequence=int(sequence),
+            subject=headers.get("dead-subject", ""),
+            about=headers.get("ce-subject", ""),
+            reason=reason,
+            attempts=int(headers.get("dead-attempts", "1")),
+            died=_time(headers.get("dead-time")),
+        )
+        async with self._database.transaction() as connection:
+            await self._store.operating.add_dead_letter(connection, letter)
 
     async def _is_about_no_stage(self, raw: Raw, reason: str) -> bool:
         """Progress and repetitions hold nobody's contribution up. A repetition that was given up is told as such."""

@@ -16,10 +16,12 @@ from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.models import Models
+from gateway.operators import Operators, Publish
 from gateway.reruns import Reruns
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.standard import Standards
+from gateway.steering import Steering
 from gateway.store import Store
 from gateway.uploads import Uploads
 
@@ -40,12 +42,18 @@ class Gateway:
     coverage: Coverage
     standards: Standards
     feed: Feed
+    steering: Steering
+    operators: Operators
 
     @classmethod
-    def built(cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store) -> "Gateway":
+    def built(
+        cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store, publish: Publish
+    ) -> "Gateway":
+        """`publish`: of JetStream."""
         spool = Spool(settings.incoming, settings.takeover_seconds)
         uploads = Uploads(database, store, blobs, spool, settings)
         formats = Formats(blobs)
+        steering = Steering(settings)
         return cls(
             settings=settings,
             blobs=blobs,
@@ -59,4 +67,6 @@ class Gateway:
             coverage=Coverage(database, store),
             standards=Standards(database, store),
             feed=Feed(database, store, settings),
+            steering=steering,
+            operators=Operators(database, store, blobs, steering, publish),
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kit.settings import ServiceSettings, service_config
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 
 class GatewaySettings(ServiceSettings):
@@ -44,6 +44,11 @@ class GatewaySettings(ServiceSettings):
     )
     agreement: str = Field(default="2026-11", description="version of the contributor agreement in force")
     reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
+    registry_address: str | None = Field(
+        default=None,
+        description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",
+    )
+    registry_operator_token: SecretStr | None = Field(default=None, description="bearer token of operators there")
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")

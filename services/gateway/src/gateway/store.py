@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from gateway.catalogue_store import Catalogue, Versions
 from gateway.domain import Facts, Person, RoundFacts, Standing
+from gateway.operator_store import Operating
 
 
 def json_of(event: Frozen) -> Jsonb:
@@ -472,3 +473,4 @@ class Store:
         self.reruns = Reruns(queries)
         self.catalogue = Catalogue(queries)
         self.versions = Versions(queries)
+        self.operating = Operating(queries)

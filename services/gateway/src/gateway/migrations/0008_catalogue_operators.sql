@@ -66,19 +66,20 @@ alter table rounds add column started_at timestamptz;
 alter table people add column operator boolean not null default false;
 alter table people add column suspended timestamptz;
 
--- Messages that a service gave up on. The row stays when it was sent again or dropped: state says so.
+-- Events that a service gave up on: `sequence` is their number in the log. The row stays when it was handled again
+-- or dropped: state says so.
 create table dead_letters (
     letter_id bigint generated always as identity primary key,
-    message_id text not null unique,
-    subject text not null,
     consumer text not null,
+    event_id text not null,
+    sequence bigint not null,
+    subject text not null,
     about text not null,
     reason text not null,
     attempts int not null,
     died timestamptz not null,
-    headers jsonb not null,
-    body bytea not null,
-    state text not null default 'open' check (state in ('open', 'requeued', 'dropped'))
+    state text not null default 'open' check (state in ('open', 'requeued', 'dropped')),
+    unique (consumer, event_id)
 );
 create index dead_letters_open on dead_letters (died) where state = 'open';
 

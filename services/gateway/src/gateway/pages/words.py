@@ -193,5 +193,6 @@ FILTERS = {
     "quantities": quantities,
     "day": day,
     "moment": moment,
+    "timestamp": lambda stamp: stamp.ToDatetime(tzinfo=UTC),
     "path": path,
 }
