@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status operate demo test test-unit test-slow check format gen released bench lock clean
+.PHONY: help setup build up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -71,6 +71,9 @@ status: ## tell what runs
 operate: ## steer growth: make operate DO="rounds", "bisect <round>", "pause", …; `python -m registry --help` lists all
 	python -m onemachine operate -- $(DO)
 
+people: ## help people in: make people DO="reset-link <e-mail address>"
+	python -m onemachine people -- $(DO)
+
 demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
 	python -m onemachine demo $(if $(EXIT),--exit)
 
@@ -82,6 +85,13 @@ test-unit: .stamp/python ## the tests that need no server
 
 test-slow: .stamp/python ## the tests that take minutes each: architectures that are slow to freeze
 	python -m pytest tests -m slow
+
+test-slurm: .stamp/python ## rounds as jobs of a real Slurm of one node; installs Debian's slurm-wlm as root if it is missing
+	@PATH=$$PATH:/usr/sbin command -v slurmctld >/dev/null || { \
+	    test "$$(id -u)" = 0 && command -v apt-get >/dev/null || { \
+	        echo "Slurm is missing: as root on Debian or Ubuntu this target installs slurm-wlm; elsewhere install slurmctld and slurmd"; exit 1; }; \
+	    apt-get update -q && apt-get install -yq --no-install-recommends slurm-wlm; }
+	python -m pytest tests/integration/trainer -m slurm -q
 
 check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
 	ruff format --check .

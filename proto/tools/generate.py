@@ -24,10 +24,10 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.MetricReport,
     artifacts.ModelManifest,
     artifacts.PublishedManifest,
-    standard.StandardDataset,
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,
+    standard.StandardDataset,
 )
 
 

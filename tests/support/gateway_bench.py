@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +20,14 @@ from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.keys import FORMAT_CATALOG
 from contracts.topology import EVENT_STREAM
-from gateway.app import ProblemPage, build
+from gateway import pages
+from gateway.app import build
 from gateway.problems import Problem
 from gateway.settings import GatewaySettings
 from kit.service import Foundation, running
 from nats.js import JetStreamContext
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute
 
 PASSWORD = "a sentence is easy to remember"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -119,18 +119,17 @@ def entry(upload_id: object) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def serving_site(
-    env: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    page_routes: Sequence[BaseRoute] = (),
-    problem_page: ProblemPage = plain_problem_page,
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, with_pages: bool = False
 ) -> AsyncIterator[Site]:
-    """A gateway in this process, without pages unless they are given. Several may run at once: replicas."""
+    """A gateway in this process. Several may run at once: replicas."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     settings = GatewaySettings()
 
     def wired(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Any:
-        return build(settings, base, page_routes, problem_page)
+        if with_pages:
+            return build(settings, base, pages.routes(), pages.problem_page)
+        return build(settings, base, (), plain_problem_page)
 
     url = f"http://{settings.address}"
     async with running("gateway", settings, wired) as base:

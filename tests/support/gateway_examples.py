@@ -24,6 +24,7 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetValidated,
     MetricRerunFinished,
@@ -35,12 +36,16 @@ from contracts.events import (
     TrainedDataset,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
     TrainingStarted,
 )
+from contracts.signed import BeforeAfter, Errors, Others, Receipt, StandardChange
+from registry.signing import Signer
 
+SIGNER = Signer("55" * 32)
 CREDIT = Credit(title="SiC", authors=("Demo Contributor",), licence="CC-BY-4.0", private=False)
 SOUND = RuleResult(rule="sound", passed=True, sentence="All 100 frames are sound.")
 NEW = RuleResult(rule="new", passed=True, sentence="20 % of the frames are covered: this is new.")
@@ -128,6 +133,32 @@ def read_closely(dataset: DatasetRef, *overlaps: Overlap, download: BlobRef | No
     )
 
 
+def receipt(
+    dataset: DatasetRef, round_id: UUID, version: str | None = "1.1", issued: str = "2026-11-25T19:02:11Z"
+) -> DatasetReceiptIssued:
+    """What a round did for the dataset, signed by some key."""
+    before = Errors(energy_rmse_mev_per_atom=80, force_rmse_mev_per_angstrom=1971.25)
+    after = Errors(energy_rmse_mev_per_atom=20.1235, force_rmse_mev_per_angstrom=404)
+    told = Receipt(
+        dataset_id=dataset.dataset_id,
+        dataset_version=dataset.version,
+        content_sha256="c" * 64,
+        round_id=round_id,
+        issued=issued,
+        outcome="published" if version else "withheld",
+        failed_rules=() if version else ("remembered",),
+        model_version=version,
+        parent_version="1.0",
+        branch="branch-0",
+        role="new",
+        weight=0.5,
+        own=BeforeAfter(before=before, after=after),
+        others=Others(branches=2, before=after, after=after, largest_force_rise_percent=-1.5),
+        standard=StandardChange(before=0.41, after=0.3725),
+    )
+    return DatasetReceiptIssued(dataset=dataset, signed=SIGNER.receipt(told))
+
+
 def rerun_finished(requested: MetricRerunRequested, *, same: bool = True) -> MetricRerunFinished:
     return MetricRerunFinished(
         dataset=requested.dataset,
@@ -205,6 +236,13 @@ def queued(round_id: UUID, *datasets: DatasetRef) -> TrainingQueued:
         preset="laptop",
         total_steps=1000,
     )
+
+
+def training_held_up(round_id: UUID, attempt: int = 1) -> TrainingHeldUp:
+    reason = (
+        "Training waits for a machine with a GPU of at least 16 GB: no training machine is connected at the moment."
+    )
+    return TrainingHeldUp(round_id=round_id, attempt=attempt, reason=reason)
 
 
 def started(round_id: UUID, attempt: int = 1, resumed_from: int = 0) -> TrainingStarted:

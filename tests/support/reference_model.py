@@ -49,6 +49,18 @@ def held_out_frames(branch: str) -> tuple[Frame, ...]:
     return tuple(demo_data.parts(demo_data.load(BRANCHES[branch]))[1])
 
 
+def changed_release(path: Path) -> Path:
+    """The model with the last weights of its fitting net a twentieth larger: it opens and predicts, but otherwise."""
+    import torch
+
+    content = torch.load(RELEASE, weights_only=True)
+    for name, weight in content["model"].items():
+        if name.endswith("layers.2.matrix"):
+            content["model"][name] = weight * 1.05
+    torch.save(content, path)
+    return path
+
+
 def dataset_ref(branch: str) -> DatasetRef:
     return DatasetRef(dataset_id=uuid5(NAMESPACE, branch), version=1)
 

@@ -3,6 +3,7 @@
 What it emits stays in the outbox, where a test reads it; time passes when a test says so.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID, uuid4
 
 import grpc
+from contracts.artifacts import BranchManifest, FrameErrors, HeldOutFrames, ModelManifest
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.envelope import Event
 from contracts.events import BY_TYPE
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub, add_FleetServiceServicer_to_server
+from contracts.fleet.v1.scoring_pb2_grpc import ScoringServiceStub, add_ScoringServiceServicer_to_server
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub, add_OperatorServiceServicer_to_server
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
 from kit.blobs import Blobs
@@ -25,21 +28,30 @@ from kit.service import foundation
 from pydantic import SecretStr
 from registry.domain import RoundPlan
 from registry.growth import Growth
+from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
+from registry.presets import Presets
 from registry.rpc import FleetServicer, RegistryServicer
+from registry.scoring import Scorings
+from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
 from registry.settings import RegistrySettings
+from registry.signing import Signer
 from registry.store import Store
 from registry.timer import Timer
-from registry_examples import Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
+from registry_examples import CONTENT, Errors, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
 
 if TYPE_CHECKING:
     from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceAsyncStub
+    from contracts.fleet.v1.scoring_pb2_grpc import ScoringServiceAsyncStub
     from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
     from contracts.registry.v1.registry_pb2_grpc import RegistryServiceAsyncStub
 
 TOKEN = SecretStr("token-of-the-tests")
+SIGNING_KEY = SecretStr("11" * 32)
+DEEPMD_VERSION = "3.2.0"
+"""As in the manifests of `registry_examples`."""
 
 
 class FreshDatabase(Protocol):
@@ -51,15 +63,19 @@ class FreshDatabase(Protocol):
 class Bench:
     """Drives the registry as its callers do: events in, gRPC in, time."""
 
-    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, database: Database, blobs: Blobs, policy: GrowthPolicy, presets: Presets | None = None) -> None:
         self.database = database
         self.blobs = blobs
         self.policy = policy
         self.store = Store()
-        self.rounds = Rounds(self.store, policy)
-        self.growth = Growth(self.store, blobs, policy)
-        self.timer = Timer(database, blobs, self.store, self.rounds, check_seconds=1)
+        self.rounds = Rounds(self.store, policy, presets)
+        self.signer = Signer(SIGNING_KEY.get_secret_value())
+        self.growth = Growth(self.store, blobs, policy, self.signer)
+        self.scorings = Scorings(self.store, policy)
+        self.leakage = Leakage(database, blobs, self.store)
+        self.timer = Timer(database, blobs, self.store, self.rounds, self.leakage, check_seconds=1)
         self.fleet: FleetServiceAsyncStub
+        self.scoring: ScoringServiceAsyncStub
         self.queries: RegistryServiceAsyncStub
         self.operator: OperatorServiceAsyncStub
         self.address = ""
@@ -94,16 +110,22 @@ class Bench:
         train_frames: int = 100,
         traceparent: str | None = None,
         nearest: str | None = None,
+        hashes: Sequence[bytes] | None = None,
     ) -> DatasetRef:
-        """A dataset passes the metric."""
+        """A dataset passes the metric. `hashes`: of its training frames, as ingest stores them."""
         ref = DatasetRef(dataset_id=uuid4(), version=1)
-        stored = await self.blobs.put_model(
-            f"datasets/{ref.dataset_id}/manifest.json", dataset_manifest(ref, train_frames)
-        )
+        described = dataset_manifest(ref, train_frames if hashes is None else len(hashes))
+        if hashes is not None:
+            train_frames = len(hashes)
+            held_out = [frame_hash(f"held out of {ref}", number) for number in range(20)]
+            data = b"".join([*hashes, *held_out])
+            kept = await self.blobs.put_bytes(f"datasets/{ref.dataset_id}/hashes.bin", data)
+            described = described.model_copy(update={"frame_hashes": kept})
+        stored = await self.blobs.put_model(f"datasets/{ref.dataset_id}/manifest.json", described)
         credit = Credit(title=title, authors=(author,), licence="CC-BY-4.0", private=private)
         event = metric_passed(ref, stored, credit, nearest=nearest)
         async with self.database.transaction() as conn:
-            await self.rounds.join(conn, event, train_frames, traceparent)
+            await self.rounds.join(conn, event, train_frames, traceparent, CONTENT)
         return ref
 
     async def quiet(self) -> None:
@@ -130,7 +152,8 @@ class Bench:
             assert await self.rounds.sweep(conn) is not None
 
     async def lease(self, worker: str = "worker-1") -> fleet.Lease:
-        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=fleet.Worker(worker_id=worker)))
+        announced = fleet.Worker(worker_id=worker, deepmd_version=DEEPMD_VERSION)
+        answer = await self.fleet.Lease(fleet.LeaseRequest(worker=announced))
         assert answer.HasField("lease")
         return answer.lease
 
@@ -145,8 +168,11 @@ class Bench:
         )
         return stored
 
-    async def candidate(self, lease: fleet.Lease, numbers: Mapping[str, Numbers]) -> BlobRef:
-        """The worker stores the files of its candidate, and the manifest."""
+    async def candidate(self, lease: fleet.Lease, numbers: Mapping[str, Numbers], frames: int = 0) -> BlobRef:
+        """The worker stores the files of its candidate, and the manifest.
+
+        `frames`: of each branch, one as good as the other, told one by one with their hashes; 0: none is.
+        """
         round_id = UUID(lease.round_id)
         files = {}
         for name in file_names(numbers):
@@ -164,6 +190,8 @@ class Bench:
             datasets=refs,
             files=files,
         )
+        if frames:
+            described = told_by_frames(described, numbers, frames)
         return await self.blobs.put_model(f"rounds/{round_id}/{lease.fence}/manifest.json", described)
 
     async def submit(self, lease: fleet.Lease, candidate: BlobRef) -> fleet.SubmitResponse:
@@ -171,11 +199,18 @@ class Bench:
             fleet.SubmitRequest(round_id=lease.round_id, fence=lease.fence, manifest=message(candidate))
         )
 
-    async def publish(self, *titles: str) -> str:
+    async def publish(self, *titles: str, frames: int = 0) -> str:
         """A whole round, planned on these titles and better in everything; the version of its model."""
-        await self.planned(*titles)
+        for title in titles:
+            await self.arrive(title)
+        return await self.publish_waiting(frames)
+
+    async def publish_waiting(self, frames: int = 0) -> str:
+        await self.quiet()
+        await self.leakage.look()
+        assert await self.plan() is not None
         lease = await self.lease()
-        answer = await self.submit(lease, await self.candidate(lease, better(lease.spec.branches)))
+        answer = await self.submit(lease, await self.candidate(lease, better(lease.spec.branches), frames))
         assert answer.published
         return answer.version
 
@@ -190,6 +225,30 @@ def better(branches: Sequence[fleet.RoundBranch]) -> dict[str, Numbers]:
     }
 
 
+def frame_hash(name: str, number: int) -> bytes:
+    return hashlib.sha256(f"{name}: frame {number}".encode()).digest()
+
+
+def told_by_frames(manifest: ModelManifest, numbers: Mapping[str, Numbers], frames: int) -> ModelManifest:
+    """The candidate with so many held-out frames of two atoms a branch, each with the errors of the branch."""
+
+    def each(errors: Errors) -> FrameErrors:
+        return FrameErrors(energy_mev_per_atom=(errors[0],) * frames, force_mev_per_angstrom=(errors[1],) * frames)
+
+    def told(branch: BranchManifest) -> BranchManifest:
+        of = numbers[branch.name]
+        held_out = HeldOutFrames(
+            atoms=(2,) * frames,
+            after=each(of.after),
+            before=None if of.before is None else each(of.before),
+            baseline=each(of.baseline),
+            hashes=tuple(frame_hash(str(branch.dataset), number).hex() for number in range(frames)),
+        )
+        return branch.model_copy(update={"held_out_frames": held_out})
+
+    return manifest.model_copy(update={"branches": tuple(told(branch) for branch in manifest.branches)})
+
+
 def message(reference: BlobRef) -> fleet.Blob:
     return fleet.Blob(key=reference.key, sha256=reference.sha256, size=reference.size)
 
@@ -200,7 +259,9 @@ def nowhere(lease: fleet.Lease) -> fleet.Blob:
 
 
 @asynccontextmanager
-async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIterator[Bench]:
+async def opened(
+    dsn: str, blobs_folder: Path, policy: GrowthPolicy, presets: Presets | None = None
+) -> AsyncIterator[Bench]:
     """The bench on an empty schema."""
     settings = RegistrySettings(
         database_dsn=SecretStr(dsn),
@@ -208,14 +269,21 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
         growth_policy=blobs_folder / "unused.json",
         fleet_token=TOKEN,
         open_queries=True,
+        signing_key=SIGNING_KEY,
     )
     async with foundation("registry", settings) as base:
-        bench = Bench(base.database, base.blobs, policy)
+        bench = Bench(base.database, base.blobs, policy, presets)
         entries = [
             ServiceEntry(
                 add_FleetServiceServicer_to_server,
                 FleetServicer(base.database, bench.rounds, bench.growth),
                 "contracts.fleet.v1.FleetService",
+                TOKEN,
+            ),
+            ServiceEntry(
+                add_ScoringServiceServicer_to_server,
+                ScoringServicer(base.database, bench.scorings),
+                "contracts.fleet.v1.ScoringService",
                 TOKEN,
             ),
             ServiceEntry(
@@ -225,7 +293,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             ),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
-                OperatorServicer(base.database, bench.store),
+                OperatorServicer(base.database, bench.store, bench.rounds.life_seconds, policy.max_attempts),
                 "contracts.operator.v1.OperatorService",
                 TOKEN,
             ),
@@ -234,6 +302,7 @@ async def opened(dsn: str, blobs_folder: Path, policy: GrowthPolicy) -> AsyncIte
             bench.address = f"127.0.0.1:{port}"
             async with channel(bench.address, TOKEN) as connection:
                 bench.fleet = FleetServiceStub(connection)
+                bench.scoring = ScoringServiceStub(connection)
                 bench.queries = RegistryServiceStub(connection)
                 bench.operator = OperatorServiceStub(connection)
                 yield bench

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from contracts.artifacts import BranchManifest, DatasetManifest, Histogram, ModelManifest
+from contracts.artifacts import BranchManifest, Cost, DatasetManifest, Gpu, Hardware, Histogram, ModelManifest
 from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult
 from contracts.events import DatasetMetricPassed
 from registry.domain import Branch, Member
 from registry.policy import GrowthPolicy
 
+CONTENT = "c" * 64
 Errors = tuple[float, float]
 """Energy RMSE in meV/atom, force RMSE in meV/Å."""
 
@@ -99,6 +100,12 @@ CONSERVES = RuleResult(
 )
 
 
+HARDWARE = Hardware(
+    cpu="Example 9000", cpu_cores=8, memory_bytes=64 << 30, gpus=(Gpu(name="Example GPU"),), device="cuda"
+)
+COST = Cost(attempts=1, attempts_told=1, core_hours=0.5, gpu_hours=0.5, gpu_energy_kwh=0.25)
+
+
 def manifest(
     numbers: Mapping[str, Numbers],
     *,
@@ -133,6 +140,9 @@ def manifest(
                 held_out_max_force_errors_ev_per_angstrom=(0.1, 0.2),
                 baseline_energy_rmse_mev_per_atom=one.baseline[0],
                 baseline_force_rmse_mev_per_angstrom=one.baseline[1],
+                content_sha256=CONTENT,
+                left_out_held_out=(3,),
+                baseline_element_energies_ev={"Si": -107.5},
             )
             for name, one in numbers.items()
         ),
@@ -146,6 +156,8 @@ def manifest(
         steps=100,
         wall_seconds=12.5,
         versions={"deepmd-kit": "3.2.0"},
+        hardware=HARDWARE,
+        cost=COST,
     )
 
 
@@ -157,7 +169,7 @@ def dataset_manifest(ref: DatasetRef, train_frames: int) -> DatasetManifest:
     histogram = Histogram(edges=(0.0, 1.0), counts=(1,))
     return DatasetManifest(
         dataset=ref,
-        content_sha256="c" * 64,
+        content_sha256=CONTENT,
         train=blob("datasets/c/train.mdb") if train_frames else None,
         held_out=blob("datasets/c/held-out.mdb"),
         frames=train_frames + 20,

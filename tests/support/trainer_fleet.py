@@ -16,7 +16,8 @@ from contracts import keys
 from contracts.artifacts import DatasetManifest, FrameVerdict, Histogram, MetricReport, ModelManifest
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory, RuleResult
 from contracts.fleet.v1 import fleet_pb2 as pb
-from contracts.fleet.v1 import fleet_pb2_grpc
+from contracts.fleet.v1 import fleet_pb2_grpc, scoring_pb2_grpc
+from contracts.fleet.v1 import scoring_pb2 as scoring
 from frames.frame import Frame
 from frames.store import DATA_FILE, write
 from google.protobuf.duration_pb2 import Duration
@@ -38,6 +39,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     fence: int = 0
     expires: float = 0.0
     newest: pb.StoredCheckpoint | None = None
+    workers: list[pb.Worker] = field(default_factory=list)
+    """What they announced, each time one asked."""
     leases: list[pb.Lease] = field(default_factory=list)
     reports: list[pb.ReportRequest] = field(default_factory=list)
     checkpoints: list[pb.CheckpointRequest] = field(default_factory=list)
@@ -50,6 +53,8 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     diverged: bool = False
     stale_calls: int = 0
     beats: int = 0
+    usages: list[pb.Usage] = field(default_factory=list)
+    """What heartbeats told."""
 
     def offer(self, spec: pb.RoundSpec) -> None:
         """A new round waits."""
@@ -68,6 +73,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
         self.expires = time.monotonic() + self.ttl
 
     async def Lease(self, request: pb.LeaseRequest, context: object) -> pb.LeaseResponse:
+        self.workers.append(request.worker)
         if self.spec is None or self.paused or time.monotonic() < self.expires:
             return pb.LeaseResponse(retry_after=Duration(nanos=200_000_000))
         self.fence += 1
@@ -87,6 +93,7 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
     async def Heartbeat(self, request: pb.HeartbeatRequest, context: object) -> pb.HeartbeatResponse:
         await self._checked(request, context)
         self.beats += 1
+        self.usages.append(request.usage)
         return pb.HeartbeatResponse(ttl=Duration(seconds=int(self.ttl)), hand_back=self.paused)
 
     async def Report(self, request: pb.ReportRequest, context: object) -> pb.ReportResponse:
@@ -123,11 +130,49 @@ class FakeFleet(fleet_pb2_grpc.FleetServiceServicer):
         return pb.SubmitResponse(version="1.0", published=True)
 
 
+@dataclass
+class FakeScoring(scoring_pb2_grpc.ScoringServiceServicer):
+    """Offers `offered` until it is scored or given up; everything that it hears is kept."""
+
+    offered: scoring.ScoringLease | None = None
+    hand_back: bool = False
+    leases: int = 0
+    beats: int = 0
+    submissions: list[scoring.SubmitScoresRequest] = field(default_factory=list)
+    given_up: list[scoring.GiveUpScoringRequest] = field(default_factory=list)
+
+    async def LeaseScoring(self, request: scoring.LeaseScoringRequest, context: object) -> scoring.LeaseScoringResponse:
+        if self.offered is None:
+            return scoring.LeaseScoringResponse(retry_after=Duration(nanos=200_000_000))
+        self.leases += 1
+        return scoring.LeaseScoringResponse(lease=self.offered)
+
+    async def BeatScoring(self, request: scoring.BeatScoringRequest, context: object) -> scoring.BeatScoringResponse:
+        self.beats += 1
+        return scoring.BeatScoringResponse(ttl=Duration(seconds=3), hand_back=self.hand_back)
+
+    async def SubmitScores(self, request: scoring.SubmitScoresRequest, context: object) -> scoring.SubmitScoresResponse:
+        self.submissions.append(request)
+        self.offered = None
+        return scoring.SubmitScoresResponse()
+
+    async def GiveUpScoring(
+        self, request: scoring.GiveUpScoringRequest, context: object
+    ) -> scoring.GiveUpScoringResponse:
+        self.given_up.append(request)
+        self.offered = None
+        return scoring.GiveUpScoringResponse()
+
+
 @asynccontextmanager
-async def serving(fleet: FakeFleet, port: int = 0) -> AsyncIterator[int]:
+async def serving(fleet: FakeFleet, port: int = 0, scorings: FakeScoring | None = None) -> AsyncIterator[int]:
+    """Without `scorings` it is a registry that knows nothing of a standard dataset."""
     name = "contracts.fleet.v1.FleetService"
-    entry = ServiceEntry(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet, name, SecretStr(TOKEN))
-    async with serve(f"127.0.0.1:{port}", [entry], grace_seconds=0.1) as bound:
+    entries = [ServiceEntry(fleet_pb2_grpc.add_FleetServiceServicer_to_server, fleet, name, SecretStr(TOKEN))]
+    if scorings is not None:
+        name, add = "contracts.fleet.v1.ScoringService", scoring_pb2_grpc.add_ScoringServiceServicer_to_server
+        entries.append(ServiceEntry(add, scorings, name, SecretStr(TOKEN)))
+    async with serve(f"127.0.0.1:{port}", entries, grace_seconds=0.1) as bound:
         yield bound
 
 
@@ -246,6 +291,10 @@ class WorkerProcess:
         }
         self._environment = {**os.environ, **{f"POTLUCK_TRAINER_{name}": value for name, value in variables.items()}}
         self._process: asyncio.subprocess.Process | None = None
+
+    def speak_to(self, port: int) -> None:
+        """Where the registry listens, when it was not known before."""
+        self._environment["POTLUCK_TRAINER_REGISTRY_ADDRESS"] = f"127.0.0.1:{port}"
 
     async def __aenter__(self) -> "WorkerProcess":
         self._folder.mkdir(parents=True, exist_ok=True)

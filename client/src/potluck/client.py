@@ -19,6 +19,7 @@ from potluck.live import LiveDataset
 from potluck.pending import Archive, PendingUploads
 from potluck.resources import Account, Dataset, Model, ModelFile, Rerun
 from potluck.retry import RETRIED_STATUS, Patience
+from potluck.signing import SigningKey
 from potluck.transport import Transport
 from potluck.tus import Report, Sender
 
@@ -218,6 +219,16 @@ class Client:
             self._sleep(RERUN_PAUSE_SECONDS)
             rerun = next((one for one in self.reruns(dataset_id) if one.id == rerun.id), rerun)
         return rerun
+
+    def receipts(self, dataset_id: str) -> list[dict[str, Any]]:
+        """Signed receipts of the dataset, newest first, as they were signed; `signing.verify_receipt` verifies one."""
+        answer = self._transport.json("GET", f"datasets/{dataset_id}/receipts")
+        return [dict(one) for one in decode(tuple[dict[str, Any], ...], _listed(answer, "receipts"))]
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Every public key that the platform ever signed with."""
+        answer = self._transport.json("GET", "/.well-known/potluck-keys.json")
+        return decode(tuple[SigningKey, ...], _listed(answer, "keys"))
 
     def policy(self) -> object:
         """What datasets are judged by: {"settings": {name with unit: value}}."""

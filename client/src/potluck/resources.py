@@ -220,6 +220,7 @@ class Dataset:
     reading: Progress | None = None
     ingest: Reading | None = None
     download: Download | None = None
+    frame_files: tuple[Download, ...] = ()
     metric: Metric | None = None
     training: Training | None = None
     model: str | None = None

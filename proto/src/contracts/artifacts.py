@@ -20,6 +20,7 @@ from contracts.base import (
     Sha256,
     TheoryMismatch,
 )
+from contracts.standard import StandardScore
 
 
 class FormatInfo(Frozen):
@@ -330,9 +331,6 @@ class BranchManifest(Frozen):
     held_out_frames: HeldOutFrames | None = Field(
         default=None, description="none in manifests written before it was there"
     )
-    left_out_frames: int = Field(
-        default=0, ge=0, description="training frames that were left out because they are test frames"
-    )
     # None in manifests written before they were there:
     content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
     left_out_held_out: tuple[int, ...] | None = Field(
@@ -340,6 +338,9 @@ class BranchManifest(Frozen):
     )
     baseline_element_energies_ev: dict[str, float] | None = Field(
         default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
+    )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 
@@ -420,6 +421,9 @@ class PublishedManifest(Frozen):
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...] = Field(default=(), description="what a fresh process found out about the files")
     standard_score: float
+    standard: StandardScore | None = Field(
+        default=None, description="`standard_score` with what it is made of, when it was published"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]
@@ -428,3 +432,8 @@ class PublishedManifest(Frozen):
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of the whole round")
+    score_held_out: float | None = Field(
+        default=None,
+        description="E on all held-out frames of all branches, what the branches' numbers make up; none when a "
+        "baseline has no error",
+    )

@@ -65,11 +65,11 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelPublished,
         ModelWithheld,
         ModelRetired,
+        ModelMarked,
+        DatasetReceiptIssued,
         StandardReleased,
         ModelRescored,
-        ModelMarked,
         ModelAliased,
-        DatasetReceiptIssued,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }

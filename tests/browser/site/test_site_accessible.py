@@ -93,7 +93,7 @@ def test_every_page(
             page.set_viewport_size(width)
             page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
 
-    for path in ("/sign-in", "/sign-up", "/"):
+    for path in ("/sign-in", "/sign-up", "/forgotten", "/"):
         visit(path)
     page.goto("/sign-in?lang=en")
     sign_in(httpx.Client(headers={"x-test-email": places["email"]}))

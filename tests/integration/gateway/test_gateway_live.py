@@ -23,6 +23,7 @@ from gateway_examples import (
     rejected,
     released,
     started,
+    training_held_up,
     validated,
     withheld,
 )
@@ -204,6 +205,28 @@ async def test_withheld_and_failed_rounds(site: Site, mei: Member, outside: Outs
     third = uuid4()
     await handled(site, outside, queued(third, one, two), started(third))
     assert (await view(site, one))["state"] == (await view(site, two))["state"] == "training"
+
+
+async def test_a_round_that_no_machine_can_run_says_what_it_waits_for_until_it_begins(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    async def waits_for(ref: DatasetRef) -> tuple[str | None, str | None]:
+        (round_,) = (await site.http.get("/api/v1/queue")).json()["rounds"]
+        return round_["waits_for"], (await view(site, ref))["training"]["waits_for"]
+
+    one, first = await a_dataset(mei), uuid4()
+    await handled(site, outside, queued(first, one))
+    assert await waits_for(one) == (None, None)
+    told = training_held_up(first)
+    await handled(site, outside, told)
+    assert await waits_for(one) == (told.reason, told.reason)
+    await handled(site, outside, started(first))
+    assert await waits_for(one) == (None, None)
+    await handled(site, outside, failed(first, will_retry=True), training_held_up(first, attempt=2))
+    assert await waits_for(one) == (told.reason, told.reason)
+    # An old word that comes late changes nothing.
+    await handled(site, outside, started(first, attempt=2), training_held_up(first, attempt=1))
+    assert await waits_for(one) == (None, None)
 
 
 async def test_events_about_unknown_datasets_do_no_harm(site: Site, mei: Member, outside: Outside) -> None:

@@ -169,6 +169,19 @@ def test_runs_as_a_normal_user(machine: Machine, copied_programs: Path, uid: int
     eventually(lambda: gone(processes), "every process has ended")
 
 
+def test_the_command_about_people_finds_database_and_address(machine: Machine) -> None:
+    machine.variables = {"POTLUCK_ONEMACHINE_SERVICES": '["gateway"]'}
+
+    def people(*command: str) -> subprocess.CompletedProcess[str]:
+        arguments = machine.command("people", "--state", str(machine.state), "--", *command)
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+    assert people("reset-link", "mei@example.org").returncode == 3
+    machine.up()
+    missing = people("reset-link", "mei@example.org")
+    assert (missing.returncode, missing.stderr) == (1, "there is no account with the address mei@example.org\n")
+
+
 def test_the_operators_command_finds_registry_and_token(machine: Machine) -> None:
     machine.variables = {"POTLUCK_ONEMACHINE_SERVICES": '["registry"]'}
 
@@ -179,6 +192,8 @@ def test_the_operators_command_finds_registry_and_token(machine: Machine) -> Non
     assert operate("rounds").returncode == 3
     machine.up()
     assert operate().stdout == "running\n0 datasets wait\n"
+    none = operate("verify", "9.9")  # the trainer's command: it reaches registry and storage, and there is no model
+    assert (none.returncode, "there is no model '9.9'" in none.stderr) == (2, True)
     assert operate("pause", "--reason", "maintenance").returncode == 0
     assert operate("status").stdout.startswith("paused: maintenance\n")
     refused = operate("cancel")

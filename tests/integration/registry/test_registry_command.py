@@ -100,3 +100,23 @@ async def test_what_goes_wrong_is_told_with_a_code_of_its_own(bench: Bench, sett
     assert wrong.code == 2
     assert "'-1' is not a number from 1 to 200" in wrong.err
     assert (await operate("weigh", "x", "1", **settings)).err.startswith("refused: 'x' version 1 names no dataset")
+
+
+async def test_an_operator_sees_what_is_in_the_standard_dataset_and_who_is_scored_on_it(
+    bench: Bench, settings: dict[str, str]
+) -> None:
+    assert "no standard dataset yet" in (await operate("standard", **settings)).out
+    si = await bench.arrive("Si", private=True)
+    await bench.arrive("Water")
+    await bench.publish_waiting(frames=5)
+    await bench.publish("SiC", frames=5)
+    await bench.publish("Ge", frames=5)
+    shown = await operate("standard", **settings)
+    assert shown.code == 0, shown.err
+    lines = shown.out.splitlines()
+    assert lines[0] == "S3  of model 1.2: 20 frames of 4 branches  (current)"
+    assert any(line.endswith(f"5 frames of {si}, private") for line in lines)
+    assert "S1  of model 1.0: 10 frames of 2 branches" in lines
+    scored = lines[lines.index("scores:") + 1 :]
+    assert [line.split(":")[0].strip() for line in scored] == ["1.2  scored", "1.1  scored", "1.0  waiting"]
+    assert "on S2" in scored[2]

@@ -81,6 +81,7 @@ async def test_published_files_stay_when_the_round_is_collected(bench: Bench) ->
         ("water.pth", "frozen", "water"),
         ("input.json", "recipe", ""),
         ("manifest.json", "manifest", ""),
+        ("manifest.json.sig", "signature", ""),
     }
     for artifact in (*(file.artifact for file in shown.files), shown.manifest):
         assert artifact.key.startswith(f"models/{version}/{artifact.sha256}/")

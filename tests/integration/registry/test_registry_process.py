@@ -16,7 +16,7 @@ from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub
 from kit.rpc import channel
 from onemachine.process import free_port
 from pydantic import SecretStr
-from registry_bench import TOKEN, opened
+from registry_bench import SIGNING_KEY, TOKEN, opened
 from registry_examples import policy
 
 Environment = dict[str, str]
@@ -31,6 +31,7 @@ def environment(service_env: Callable[[str], Environment], tmp_path: Path) -> En
         "POTLUCK_REGISTRY_GROWTH_POLICY": str(file),
         "POTLUCK_REGISTRY_FLEET_TOKEN": TOKEN.get_secret_value(),
         "POTLUCK_REGISTRY_OPEN_QUERIES": "true",
+        "POTLUCK_REGISTRY_SIGNING_KEY": SIGNING_KEY.get_secret_value(),
     }
     return {**os.environ, **service_env("registry"), **own}
 

@@ -34,7 +34,7 @@ from onemachine.provision import administration
 from pydantic import SecretStr, ValidationError
 from registry.app import build
 from registry.settings import RegistrySettings
-from registry_bench import TOKEN, refused
+from registry_bench import SIGNING_KEY, TOKEN, refused
 from registry_examples import dataset_manifest, metric_passed, policy
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def settings(
         growth_policy=file,
         fleet_token=TOKEN,
         query_token=QUERY_TOKEN,
+        signing_key=SIGNING_KEY,
         check_seconds=0.05,
     )
 

@@ -79,6 +79,12 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     assert first.verification.passed, first.verification.sentence
     assert [branch.name for branch in first.branches] == ["silicon", "germanium"]
     assert first.zero_shot == first.parent_held_out == ()
+    assert first.seed == spec.seed
+    assert first.hardware is not None
+    assert first.cost is not None
+    assert 0 < fleet.usages[0].core_seconds / 3600 < first.cost.core_hours < 0.2
+    if first.hardware.device == "cpu":
+        assert (first.cost.gpu_hours, first.cost.gpu_energy_kwh) == (0, None)
     assert fleet.reports[0].step == 10
     assert sorted({request.checkpoint.step for request in fleet.checkpoints})[-1] == 40
 
@@ -95,6 +101,8 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     # Aligned on its training frames: 2000 eV lie between the elements' energies.
     assert grown.zero_shot[0].energy_rmse_mev_per_atom < 500
     assert next(report.step for report in fleet.reports if report.fence == 2) == 0
+    assert [branch.left_out_held_out for branch in grown.branches] == [()] * 3
+    assert all(branch.content_sha256 for branch in grown.branches)
     for branch in grown.branches:
         assert len(branch.held_out_max_force_errors_ev_per_angstrom) == 5
         assert branch.baseline_force_rmse_mev_per_angstrom > 0

@@ -47,6 +47,8 @@ class FakePotluck(httpx.BaseTransport):
         self.models: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.reports: dict[str, dict[str, Any]] = {}
+        self.receipts: dict[str, list[dict[str, Any]]] = {}
+        self.keys: list[dict[str, Any]] = []
         self.reruns: dict[str, deque[dict[str, Any]]] = {}
         self.streams: deque[httpx.SyncByteStream] = deque()
         self.faults: dict[str, deque[int | Callable[[httpx.Request], httpx.Response]]] = {}
@@ -66,6 +68,8 @@ class FakePotluck(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.log.append((request.method, request.url.path, request.headers))
         path = request.url.path.removeprefix(ADDRESS)
+        if path == "/.well-known/potluck-keys.json":
+            return httpx.Response(200, json={"keys": self.keys})
         faults = self.faults.get(request.method)
         if faults:
             fault = faults.popleft()
@@ -159,6 +163,8 @@ class FakePotluck(httpx.BaseTransport):
             return problem(404, "There is no such dataset, or it is not public.", title="Not here")
         if rest == "events":
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=self.streams.popleft())
+        if rest == "receipts":
+            return httpx.Response(200, json={"receipts": self.receipts[identity]})
         if rest == "metric":
             return httpx.Response(200, json=self.reports[identity])
         if rest == "metric/reruns":

@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
 @pytest.mark.parametrize("service", SETTINGS)
 def test_a_service_is_told_what_it_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
     addresses = Addresses(("127.0.0.1", 8000), nats=4222, nats_monitor=8222, registry=5000, health={service: 9000})
-    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    told = Telling(
+        addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: sha256(name.encode()).hexdigest()
+    )
     environment = service_environment(told, service, service, "host=/run user=me", "password")
 
     prefix = f"POTLUCK_{service.upper()}_"
@@ -85,7 +88,9 @@ def test_both_ends_of_the_registry_know_the_same_tokens(tmp_path: Path) -> None:
 def test_the_site_is_shown_as_people_type_it(tmp_path: Path, host: str, site: str, bound: str) -> None:
     addresses = Addresses((host, 8000), nats=4222, nats_monitor=8222, registry=5000, health={"gateway": 9000})
     assert addresses.site == site
-    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    told = Telling(
+        addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: sha256(name.encode()).hexdigest()
+    )
     environment = service_environment(told, "gateway", "gateway", None, None)
     assert environment["POTLUCK_GATEWAY_ADDRESS"] == bound
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from contracts.artifacts import ModelManifest
+from contracts.artifacts import ModelManifest, PublishedManifest
 from contracts.base import BlobRef
 from registry.domain import Branch, InvalidRequest, Model, Round, RoundState
 from registry.publication import (
@@ -18,7 +18,7 @@ from registry.publication import (
     published_manifest,
 )
 from registry.wire import to_model
-from registry_examples import LOADS, Numbers, branch, manifest, member
+from registry_examples import CONTENT, LOADS, Numbers, branch, manifest, member
 
 ROUND_ID = UUID(int=7)
 ROUND = Round(
@@ -54,6 +54,14 @@ CANDIDATE = manifest(
     round_id=ROUND_ID,
     datasets={"silicon": PUBLIC.ref, "contribution-deadbeef": PRIVATE.ref},
 )
+OF_ITS_FRAMES = {
+    "content_sha256",
+    "held_out_frames",
+    "left_out_held_out",
+    "baseline_element_energies_ev",
+    "baseline_energy_rmse_mev_per_atom",
+    "baseline_force_rmse_mev_per_angstrom",
+}
 SECRETS = ("Secret", "hidden", str(PRIVATE.ref.dataset_id), PRIVATE.manifest.key, PRIVATE.metric_report.key)
 
 
@@ -79,9 +87,9 @@ def model() -> Model:
 def test_nothing_of_a_private_dataset_leaves() -> None:
     one = model()
     texts = (
-        model_published(one, 12.5).model_dump_json(),
+        model_published(one, CANDIDATE).model_dump_json(),
         str(to_model(one)),
-        published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2).model_dump_json(),
+        published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2, one.files).model_dump_json(),
     )
     for text in texts:
         assert "contribution-deadbeef" in text
@@ -92,20 +100,51 @@ def test_nothing_of_a_private_dataset_leaves() -> None:
 
 def test_the_public_manifest_hides_elements_and_method_of_a_private_dataset() -> None:
     one = model()
-    public, private = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2).branches
+    public, private = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2, one.files).branches
     assert public.elements == ("Si",)
     assert public.licence == "CC-BY-4.0"
     assert public.level_of_theory is not None
     assert (private.dataset, private.title, private.authors, private.licence) == (None, None, (), None)
     assert (private.elements, private.level_of_theory) == ((), None)
     assert private.force_rmse_mev_per_angstrom == 404
+    assert public.content_sha256 == CONTENT
+    assert (public.held_out_frames, public.left_out_held_out) == (2, (3,))
+    assert public.baseline_element_energies_ev == {"Si": -107.5}
+    assert (public.baseline_energy_rmse_mev_per_atom, public.baseline_force_rmse_mev_per_angstrom) == (100, 1000)
+    told = private.model_dump(include=OF_ITS_FRAMES)
+    assert len(told) == len(OF_ITS_FRAMES)
+    assert set(told.values()) == {None}
 
 
 def test_the_public_manifest_tells_what_each_branch_counts_as_known() -> None:
     one = model()
-    branches = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2).branches
+    branches = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2, one.files).branches
     # The conformal rule for two held-out frames whose largest force errors are 0.1 and 0.2 eV/Å.
     assert [branch.threshold_ev_per_angstrom for branch in branches] == [pytest.approx(0.25)] * 2
+
+
+def test_a_manifest_from_before_still_reads() -> None:
+    one = model()
+    written = published_manifest(CANDIDATE, "1.1", one.branches, one.rules, 0.2, one.files).model_dump(mode="json")
+    for later in ("files", "seed", "hardware", "cost"):
+        del written[later]
+    for told in written["branches"]:
+        for later in OF_ITS_FRAMES:
+            del told[later]
+    read = PublishedManifest.model_validate(written)
+    assert (read.files, read.seed, read.hardware, read.cost) == ((), None, None, None)
+    full = CANDIDATE.model_dump(mode="json")
+    for later in ("seed", "hardware", "cost"):
+        del full[later]
+    assert ModelManifest.model_validate(full).cost is None
+
+
+def test_content_that_is_another_is_refused() -> None:
+    known = replace(PUBLIC, content_sha256="d" * 64)
+    with pytest.raises(InvalidRequest, match=r"learned content c{64}; dataset .* is d{64}"):
+        check_candidate(CANDIDATE, ROUND, (replace(BRANCHES[0], member=known), BRANCHES[1]))
+    # From before the registry kept it: the trainer is believed.
+    check_candidate(CANDIDATE, ROUND, BRANCHES)
 
 
 def test_contributors_in_the_order_of_arrival_each_once() -> None:

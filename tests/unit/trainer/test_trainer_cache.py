@@ -55,6 +55,21 @@ async def test_trimming_removes_what_was_longest_unused_but_nothing_in_work(tmp_
     assert (tmp_path / "work" / "old").read_bytes() == b"old       "
 
 
+async def test_a_round_that_is_larger_than_the_cache_has_all_that_it_needs(tmp_path: Path, blobs: Blobs) -> None:
+    cache = Cache(tmp_path / "cache", blobs, max_bytes=0)
+    refs = [await blobs.put_bytes(name, name.encode() * 10) for name in ("train", "held-out", "parent")]
+    for position, ref in enumerate(refs):
+        await cache.place(ref, tmp_path / "work" / str(position))
+        cache.trim()  # of another worker that shares the folder, at the worst moment
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert [(tmp_path / "work" / str(position)).stat().st_size for position in range(3)] == [50, 80, 60]
+    # Trimmed or rotted, it is fetched again, and verified.
+    assert await cache.read(refs[0]) == b"train" * 10
+    (tmp_path / "cache" / refs[0].sha256).write_bytes(b"")
+    await cache.place(refs[0], tmp_path / "work" / "again")
+    assert (tmp_path / "work" / "again").read_bytes() == b"train" * 10
+
+
 def test_attempt_folders_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
     (tmp_path / "dead").mkdir()
     (tmp_path / "dead" / "step.pt").write_bytes(b"x")

@@ -63,7 +63,7 @@ async def test_a_work_folder_holds_the_frames_without_those_that_the_metric_fail
     assert work.left_out_branches == ("withdrawn",)
     assert work.seed == 0  # 2³¹ − 2 and two attempts before: seeds stay below 2³¹
     monkeypatch.chdir(folder)
-    loaded = load(work.branches[0], 100)
+    loaded = load(work.branches, 100, ())["carbide"]
     wanted = [frame.energy for index, frame in enumerate(crystals("Si", "C", 6, 1)) if index not in (1, 4)]
     assert [frame.energy for frame in read(loaded.train)] == wanted
     assert [frame.energy for frame in loaded.train_sample] == wanted
@@ -79,7 +79,7 @@ async def test_frames_that_all_failed_cannot_be_trained_on(
     work = Work.model_validate_json((folder / WORK_FILE).read_text())
     monkeypatch.chdir(folder)
     with pytest.raises(AttemptFailed, match="branch carbide") as caught:
-        load(work.branches[0].model_copy(update={"left_out_train": tuple(range(6))}), 100)
+        load([work.branches[0].model_copy(update={"left_out_train": tuple(range(6))})], 100, ())
     assert (caught.value.rule, caught.value.retryable) == ("data-unreadable", False)
 
 
@@ -120,6 +120,8 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
         max_force_errors_ev_per_angstrom=(0.5, 0.7),
         baseline_energy_rmse_mev_per_atom=50,
         baseline_force_rmse_mev_per_angstrom=900,
+        baseline_element_energies_ev={"C": -155.0, "Si": -107.5},
+        left_out_held_out=(2,),
         held_out_frames=frames,
         sample=Path("s"),
         predictions=Path("p"),
@@ -140,6 +142,9 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
     assert described.held_out.dataset == described.dataset == lease.branches[0].dataset
     assert described.held_out_max_force_errors_ev_per_angstrom == (0.5, 0.7)
     assert described.held_out_frames == frames
+    assert described.content_sha256 == manifest.content_sha256
+    assert described.left_out_held_out == (2,)
+    assert described.baseline_element_energies_ev == {"C": -155.0, "Si": -107.5}
     assert described.elements == ("C", "Si")
 
 

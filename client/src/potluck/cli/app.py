@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from potluck.cli import account, browse, contribute, metric
+from potluck.cli import account, browse, contribute, metric, receipt
 from potluck.cli.output import print_error
 from potluck.cli.plugins import CommandGroup
 from potluck.errors import PotluckError
@@ -24,6 +24,7 @@ app.command()(account.signup)
 app.command()(contribute.upload)
 app.command()(contribute.status)
 app.add_typer(metric.app, name="metric")
+app.command()(receipt.receipt)
 app.command()(browse.datasets)
 app.command()(browse.models)
 app.command()(browse.download)

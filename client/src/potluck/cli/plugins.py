@@ -31,7 +31,11 @@ EXTRAS = {
     "check": Extra(
         "Say what the platform would say of your data; nothing is sent.",
         'pip install "potluck[check]"',
-    )
+    ),
+    "model": Extra(
+        "Derive a model's published scores again from its files (model verify).",
+        'pip install "potluck[check]" "deepmd-kit[torch]"',
+    ),
 }
 
 

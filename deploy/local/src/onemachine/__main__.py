@@ -1,4 +1,4 @@
-"""`python -m onemachine up|status|down|operate|demo`."""
+"""`python -m onemachine up|status|down|operate|people|demo`."""
 
 import argparse
 import sys
@@ -21,8 +21,10 @@ def _arguments() -> argparse.ArgumentParser:
     down = verbs.add_parser("down", help="stop what `up` started, and wait for it")
     demo = verbs.add_parser("demo", help="run the main job from a fresh state, through the public API")
     operate = verbs.add_parser("operate", help="steer growth; `python -m registry --help` lists the commands")
-    for verb in (up, status, down, operate, demo):
+    people = verbs.add_parser("people", help="help people in; `python -m gateway --help` lists the commands")
+    for verb in (up, status, down, operate, people, demo):
         verb.add_argument("--state", type=Path, help="state folder (default .potluck)")
+    people.add_argument("command", nargs=argparse.REMAINDER, help="of `python -m gateway`")
     operate.add_argument("command", nargs=argparse.REMAINDER, help="of `python -m registry` (default: status)")
     up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
     up.add_argument("--port", type=int, help="port of the site (default 8000)")
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands.up(settings)
         if verb == "operate":
             return commands.operate(settings.state, command)
+        if verb == "people":
+            return commands.people(settings, command)
         return commands.status(settings.state) if verb == "status" else commands.down(settings.state)
     except ValidationError as error:
         for problem in error.errors():

@@ -1,4 +1,4 @@
-"""`up`, `status`, `down` and `operate`. Each returns the exit code."""
+"""`up`, `status`, `down`, `operate` and `people`. Each returns the exit code."""
 
 import asyncio
 import os
@@ -92,13 +92,42 @@ def down(state: Path) -> int:
 
 
 def operate(state: Path, arguments: Sequence[str]) -> int:
-    """The registry's own command (`python -m registry …`), told where it runs and with its operators' token."""
+    """The services' own commands, told where the registry runs and with its tokens.
+
+    `verify …` is the trainer's (`python -m trainer verify …`), everything else the registry's.
+    """
     if StateLock(state).holder() is None:
         print(f"not running (state folder {state.absolute()})")
         return NOT_RUNNING
+    address = f"127.0.0.1:{Ports(state / 'ports.json').known('registry')}"
+    secret = Secrets(state / "secrets").get
+    service = "trainer" if arguments[:1] == ["verify"] else "registry"
     own = {
-        "POTLUCK_REGISTRY_ADDRESS": f"127.0.0.1:{Ports(state / 'ports.json').known('registry')}",
-        "POTLUCK_REGISTRY_OPERATOR_TOKEN": Secrets(state / "secrets").get("registry-operator"),
+        "registry": {
+            "POTLUCK_REGISTRY_ADDRESS": address,
+            "POTLUCK_REGISTRY_OPERATOR_TOKEN": secret("registry-operator"),
+        },
+        "trainer": {
+            "POTLUCK_TRAINER_REGISTRY_ADDRESS": address,
+            "POTLUCK_TRAINER_QUERY_TOKEN": secret("registry-query"),
+            "POTLUCK_TRAINER_BLOBS_URL": (state.absolute() / "blobs").as_uri(),
+        },
     }
-    command = [sys.executable, "-m", "registry", *(arguments or ("status",))]
-    return subprocess.run(command, env=inherited(os.environ, "registry", own), check=False).returncode
+    command = [sys.executable, "-m", service, *(arguments or ("status",))]
+    return subprocess.run(command, env=inherited(os.environ, service, own[service]), check=False).returncode
+
+
+def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
+    """The gateway's own command (`python -m gateway …`), with its database and the site's address."""
+    holder = StateLock(settings.state).holder()
+    if holder is None:
+        print(f"not running (state folder {settings.state.absolute()})")
+        return NOT_RUNNING
+    installation = Installation(settings)
+    own = {
+        "POTLUCK_GATEWAY_DATABASE_DSN": installation.dsn("gateway") or "",
+        "POTLUCK_GATEWAY_BLOBS_URL": installation.blobs.as_uri(),
+        "POTLUCK_GATEWAY_PUBLIC_URL": holder.address,
+    }
+    command = [sys.executable, "-m", "gateway", *(arguments or ("--help",))]
+    return subprocess.run(command, env=inherited(os.environ, "gateway", own), check=False).returncode

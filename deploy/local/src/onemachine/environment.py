@@ -83,9 +83,12 @@ def _registry(told: Telling) -> dict[str, str]:
     return {
         "address": told.addresses.registry_address,
         "growth_policy": str(told.settings.policy.absolute()),
+        "presets": str(told.settings.presets.absolute()),
         "fleet_token": told.secret("registry-fleet"),
         "query_token": told.secret("registry-query"),
         "operator_token": told.secret("registry-operator"),
+        # 32 random bytes in hex are an Ed25519 seed.
+        "signing_key": told.secret("registry-signing"),
     }
 
 

@@ -93,6 +93,10 @@ class Installation:
     def _postgres(self) -> Postgres:
         return Postgres(self.state / "postgres", self._secrets.get("postgres-superuser"))
 
+    @property
+    def blobs(self) -> Path:
+        return self.state / "blobs"
+
     def log(self, unit: str) -> Path:
         return self.state / "logs" / f"{unit}.log"
 
@@ -110,14 +114,14 @@ class Installation:
             Telling(addresses, self.settings, self.state, self._secrets.get),
             service,
             unit,
-            self._dsn(service),
+            self.dsn(service),
             self._nats_password(service) if service in nats.services() else None,
         )
         environment = inherited(os.environ, service, own)
         command = Command([sys.executable, "-m", service], environment, folder=work)
         return Unit(unit, command, ready_at(addresses.health[unit]), self.log(unit))
 
-    def _dsn(self, service: str) -> str | None:
+    def dsn(self, service: str) -> str | None:
         if service not in provision.SCHEMAS:
             return None
         return self._postgres.dsn(service, self._database_password(service), provision.DATABASE)

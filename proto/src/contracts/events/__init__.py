@@ -54,11 +54,11 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
-    StandardReleased,
-    ModelRescored,
     ModelMarked,
     ModelAliased,
     DatasetReceiptIssued,
+    StandardReleased,
+    ModelRescored,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 

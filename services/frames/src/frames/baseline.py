@@ -1,13 +1,13 @@
 """The least that a model must beat: energies from the composition alone, forces zero."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from frames.align import align_energies
 from frames.errors import energy_rmse, force_rmse
-from frames.frame import FloatArray, Frame, element_counts
+from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,19 @@ class Baseline:
     def energies(self, frames: Sequence[Frame]) -> FloatArray:
         """Energy of each frame from its composition: float64 [F], eV."""
         return np.asarray(element_counts(frames) @ self.element_energies, dtype=np.float64)
+
+    @classmethod
+    def told(cls, by_element: Mapping[str, float]) -> "Baseline":
+        """From element → eV per atom. Raises ValueError for what is no element."""
+        energies = np.zeros(len(SYMBOLS))
+        for symbol, energy in by_element.items():
+            energies[SYMBOLS.index(symbol)] = energy
+        return cls(energies)
+
+    def by_element(self, frames: Sequence[Frame]) -> dict[str, float]:
+        """Element → eV per atom, for the elements of these frames: what their baseline energies are made of."""
+        present = np.flatnonzero(element_counts(frames).sum(axis=0))
+        return {SYMBOLS[one]: float(self.element_energies[one]) for one in present}
 
     def energy_rmse(self, frames: Sequence[Frame]) -> float:
         """eV/atom on these frames."""

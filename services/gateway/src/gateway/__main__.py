@@ -1,4 +1,4 @@
-"""`python -m gateway`: settings from the environment, run until SIGTERM. With a command: see command.py."""
+"""`python -m gateway` serves until SIGTERM; with a command it does what an administrator does about people."""
 
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -15,5 +15,5 @@ def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Abstr
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        sys.exit(command.main(sys.argv[1:], GatewaySettings().database_dsn))
+        sys.exit(command.main(sys.argv[1:]))
     run("gateway", GatewaySettings(), build)

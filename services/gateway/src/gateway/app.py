@@ -23,6 +23,9 @@ from starlette.routing import BaseRoute, Mount
 from gateway import api
 from gateway.answers import problem_response
 from gateway.api.openapi import OpenApi
+from gateway.conditional import Conditional
+from gateway.mail import PostOffice
+from gateway.notices import Notices
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -75,6 +78,7 @@ def application(
             Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
             Middleware(SecurityHeaders),
             Middleware(SameOrigin, public_url=settings.public_url),
+            Middleware(Conditional),
         ],
     )
     app.state.gateway = gateway
@@ -115,11 +119,13 @@ async def build(
     """Consume events and answer HTTP while the block runs."""
     store = Store()
     gateway = Gateway.built(settings, base.database, base.blobs, store, base.bus.jetstream.publish)
-    projector = Projector(base.database, store, base.blobs)
+    projector = Projector(base.database, store, base.blobs, Notices(store, settings))
     base.bus.consume("gateway-events", projector.on_event, lanes=LANES)
     base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
     base.tasks.create_task(gateway.feed.run(), name="feed")
     base.tasks.create_task(_sweep(gateway), name="sweep")
+    if settings.sends_mail:
+        base.tasks.create_task(PostOffice(base.database, store, settings).run(), name="mail")
     app = application(gateway, base.health, page_routes, problem_page)
     async with serving(app, settings, base.tasks) as address:
         log.info("listening", address=address)

@@ -68,6 +68,13 @@ def original_archive(row: Row) -> tuple[BlobRef, str]:
     return BlobRef(key=row["archive_key"], sha256=row["archive_sha256"], size=row["archive_size"]), row["filename"]
 
 
+def frame_files(row: Row) -> dict[str, BlobRef]:
+    """LMDB data files of the frames; none before ingest has read the archive."""
+    validated = row["validated"] or {}
+    found = (("train.mdb", validated.get("train")), ("held-out.mdb", validated.get("held_out")))
+    return {name: BlobRef.model_validate(ref) for name, ref in found if ref is not None}
+
+
 def cleaned_name(filename: str, key: str) -> str:
     """'run.tar.xz' and '…/shared.zip' → 'run-shared.zip': the object's suffixes tell what it is packed as."""
     packed = "".join(PurePosixPath(key).suffixes)
@@ -158,6 +165,12 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         declared=row["declared"],
         ingest=_ingest(row, beside.names),
         download=_download(row, yours),
+        frame_files=tuple(
+            views.DownloadView(
+                url=f"{api_url(row['dataset_id'])}/frames/{name}", filename=name, size=ref.size, sha256=ref.sha256
+            )
+            for name, ref in frame_files(row).items()
+        ),
         metric=_metric(row) if row["metric"] else None,
         reruns=beside.reruns,
         training=_training(row, around, beside.curve) if around else None,
@@ -262,7 +275,14 @@ def _training(row: Row, around: Mapping[str, Any], curve: tuple[views.CurvePoint
         curve=curve,
         force_rmse_after_mev_per_angstrom=after["force_rmse_mev_per_angstrom"],
         energy_rmse_after_mev_per_atom=after["energy_rmse_mev_per_atom"],
+        waits_for=_waits_for(around, stage),
     )
+
+
+def _waits_for(around: Mapping[str, Any], stage: str) -> str | None:
+    """What the attempt that waits was held up by; once it has begun that is history."""
+    told = around["waits_for"]
+    return str(told["reason"]) if told and stage == "waiting" and told["attempt"] > around["attempt"] else None
 
 
 def _final_errors(around: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -305,6 +325,7 @@ def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
         planned=planned,
         started=around["started_at"] if stage == "training" else None,
         datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
+        waits_for=_waits_for(around, stage),
     )
 
 
@@ -371,4 +392,9 @@ def model_view(
         withdrawn_branches=tuple(row["withdrawn_branches"]),
         withdrawn_ancestral_datasets=row["withdrawn_ancestral_datasets"],
         manifest=next((file.blob for file in event.files if file.kind == "manifest"), None),
+        seed=event.seed,
+        steps=event.steps,
+        versions=event.versions,
+        hardware=event.hardware,
+        cost=event.cost,
     )

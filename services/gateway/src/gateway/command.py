@@ -1,6 +1,7 @@
-"""`python -m gateway operator grant|revoke <e-mail>` and `operator list`: who may steer the platform.
+"""What an administrator of a gateway does about people: `python -m gateway reset-link <e-mail address>`, and
+`operator grant|revoke <e-mail address>` or `operator list`: who may steer the platform.
 
-Exit codes: 0 done, 1 there is no such account or it is so already, 2 wrong arguments.
+Exit codes: 0 done, 1 there is no such account, or it is so already, 2 wrong arguments.
 """
 
 import argparse
@@ -9,45 +10,69 @@ import sys
 from collections.abc import Sequence
 
 from kit.db import Database
-from pydantic import SecretStr
 
+from gateway.accounts import Accounts
+from gateway.problems import Problem
+from gateway.resets import Resets
+from gateway.settings import GatewaySettings
 from gateway.store import Store
 
 WHO = "the command line"
 
 
-def main(arguments: Sequence[str], dsn: SecretStr | None) -> int:
-    """The exit code."""
-    given = _arguments().parse_args(arguments)
-    if dsn is None:
-        print("POTLUCK_GATEWAY_DATABASE_DSN is not set", file=sys.stderr)
+async def reset_link(settings: GatewaySettings, email: str) -> int:
+    """Print a link that lets one person choose a new password, once."""
+    if settings.database_dsn is None:
+        print("POTLUCK_GATEWAY_DATABASE_DSN is not set: links are kept in the gateway's database", file=sys.stderr)
         return 2
-    return asyncio.run(_run(given, dsn.get_secret_value()))
+    dsn = settings.database_dsn.get_secret_value()
+    async with Database.opened(dsn, "gateway-command", 1) as database:
+        store = Store()
+        accounts = Accounts(database, store, settings)
+        try:
+            link = await Resets(database, store, accounts, settings).link_for(email)
+        except Problem as problem:
+            print(f"{problem.detail} {problem.remedy}", file=sys.stderr)
+            return 2
+    if link is None:
+        print(f"there is no account with the address {email}", file=sys.stderr)
+        return 1
+    print(f"{link}\nworks once, for {settings.reset_link_hours:g} hours; whoever has it can sign in as {email}")
+    return 0
 
 
-async def _run(given: argparse.Namespace, dsn: str) -> int:
-    operating = Store().operating
+async def operator(settings: GatewaySettings, verb: str, email: str | None) -> int:
+    """Make somebody an operator, or no longer one; or list them."""
+    if settings.database_dsn is None:
+        print("POTLUCK_GATEWAY_DATABASE_DSN is not set: operators are kept in the gateway's database", file=sys.stderr)
+        return 2
+    operating, dsn = Store().operating, settings.database_dsn.get_secret_value()
     async with Database.opened(dsn, "gateway-command", 1) as database, database.transaction() as connection:
-        if given.verb == "list":
+        if email is None:
             for row in await operating.operators(connection):
                 print(f"{row['email']}\t{row['name']}")
             return 0
-        email = given.email.strip().lower()
-        changed = await operating.set_operator(connection, email, given.verb == "grant")
+        changed = await operating.set_operator(connection, email.strip().lower(), verb == "grant")
         if changed is None:
-            print(f"there is no account {email}, or it is so already", file=sys.stderr)
+            print(f"there is no account with the address {email}, or it is so already", file=sys.stderr)
             return 1
         about = f"{changed['name']} <{changed['email']}>"
-        await operating.audit(connection, None, WHO, f"operator.{given.verb}", about, "")
+        await operating.audit(connection, None, WHO, f"operator.{verb}", about, "")
         print(f"{about} is {'an operator' if changed['operator'] else 'no operator any more'}")
         return 0
 
 
-def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m gateway", description="without a command: serve the site")
-    operator = parser.add_subparsers(required=True, metavar="operator").add_parser("operator", help="who is one")
-    verbs = operator.add_subparsers(dest="verb", required=True)
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    reset = commands.add_parser("reset-link", help="a link that lets one person choose a new password, once")
+    reset.add_argument("email")
+    steers = commands.add_parser("operator", help="who may steer the platform")
+    verbs = steers.add_subparsers(dest="verb", required=True)
     for verb in ("grant", "revoke"):
         verbs.add_parser(verb).add_argument("email", help="of an account that exists")
-    verbs.add_parser("list")
-    return parser
+    verbs.add_parser("list").set_defaults(email=None)
+    given = parser.parse_args(arguments)
+    if given.command == "operator":
+        return asyncio.run(operator(GatewaySettings(), given.verb, given.email))
+    return asyncio.run(reset_link(GatewaySettings(), given.email))

@@ -168,6 +168,15 @@ class Datasets:
             )
         return Download(*found, row["private"])
 
+    async def frames(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
+        """The frames that are trained on ('train.mdb') or measured on ('held-out.mdb'), as an LMDB data file."""
+        row = await self._entry(reader, dataset_id)
+        files = assemble.frame_files(row)
+        if name not in files:
+            known = f"It has {', '.join(files)}." if files else "They are there when the archive has been read."
+            raise not_found("file", known)
+        return Download(files[name], f"{dataset_id}-{name}", row["private"])
+
     async def picture(self, reader: Person | None, dataset_id: UUID, name: str) -> Download:
         row = await self._entry(reader, dataset_id)
         picture = (row["pictures"] or {}).get(name)

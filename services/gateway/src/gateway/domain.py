@@ -16,6 +16,9 @@ class Person:
     email: str
     name: str
     created: datetime
+    language: str = "en"
+    mail_when_done: bool = False
+    has_password: bool = True
     operator: bool = False
     """May steer the platform: see dead letters, rounds, people."""
     suspended: datetime | None = None

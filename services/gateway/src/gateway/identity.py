@@ -5,12 +5,13 @@ from ipaddress import ip_address
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.account_fields import needed_scope, scope_missing
 from gateway.accounts import Accounts
 from gateway.domain import Person
 from gateway.problems import Problem, sign_in_first
 
 COOKIE = "potluck-session"
-SECURE_COOKIE = "__Host-potluck-session"
+FLOW_COOKIE = "potluck-sign-in"
 _KNOWN = "potluck.person"
 
 
@@ -36,12 +37,12 @@ async def signed_in(request: Request) -> Person:
 
 
 async def _identify(request: Request) -> Person | None:
-    accounts = accounts_of(request)
     authorization = request.headers.get("authorization")
     if authorization is not None:
         scheme, _, secret = authorization.partition(" ")
-        person = await accounts.of_token(secret.strip()) if scheme.lower() == "bearer" else None
-        if person is None:
+        tokens = request.app.state.gateway.tokens
+        known = await tokens.person(secret.strip()) if scheme.lower() == "bearer" else None
+        if known is None:
             raise Problem(
                 401,
                 "wrong-token",
@@ -50,33 +51,45 @@ async def _identify(request: Request) -> Person | None:
                 remedy="Make a new token, or leave the header out.",
                 headers={"www-authenticate": 'Bearer realm="potluck", error="invalid_token"'},
             )
+        person: Person = known[0]
+        needed = needed_scope(request.method, request.url.path)
+        if needed not in known[1]:
+            raise scope_missing(needed)
         return person
     session = session_secret(request)
-    return await accounts.of_session(session) if session else None
+    return await accounts_of(request).of_session(session) if session else None
 
 
 def session_secret(request: Request) -> str | None:
-    return request.cookies.get(_cookie_name(request))
+    return request.cookies.get(_cookie_name(request, COOKIE))
 
 
 def set_session(request: Request, response: Response, secret: str) -> None:
-    """Signed in from now on. Over HTTPS the cookie is bound to this host and never sent in the clear."""
-    settings = request.app.state.gateway.settings
-    response.set_cookie(
-        _cookie_name(request),
-        secret,
-        max_age=int(settings.session_days * 86400),
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    """Signed in from now on."""
+    _set(request, response, COOKIE, secret, request.app.state.gateway.settings.session_days * 86400)
 
 
 def clear_session(request: Request, response: Response) -> None:
-    response.delete_cookie(
-        _cookie_name(request), path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax"
-    )
+    _clear(request, response, COOKIE)
+
+
+def flow_secret(request: Request) -> str | None:
+    """Of a sign-in on its way through a provider."""
+    return request.cookies.get(_cookie_name(request, FLOW_COOKIE))
+
+
+def set_flow(request: Request, response: Response, secret: str, seconds: float) -> None:
+    _set(request, response, FLOW_COOKIE, secret, seconds)
+
+
+def clear_flow(request: Request, response: Response) -> None:
+    _clear(request, response, FLOW_COOKIE)
+
+
+def device_of(request: Request) -> str:
+    """What the browser calls itself."""
+    agent = request.headers.get("user-agent", "")
+    return "".join(character for character in agent if character.isprintable())
 
 
 def client_address(request: Request) -> str:
@@ -89,5 +102,24 @@ def client_address(request: Request) -> str:
     return str(address) if address.version == 4 else ":".join(address.exploded.split(":")[:4])
 
 
-def _cookie_name(request: Request) -> str:
-    return SECURE_COOKIE if request.url.scheme == "https" else COOKIE
+def _cookie_name(request: Request, name: str) -> str:
+    return f"__Host-{name}" if request.url.scheme == "https" else name
+
+
+def _set(request: Request, response: Response, name: str, secret: str, seconds: float) -> None:
+    """Over HTTPS the cookie is bound to this host and never sent in the clear."""
+    response.set_cookie(
+        _cookie_name(request, name),
+        secret,
+        max_age=int(seconds),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _clear(request: Request, response: Response, name: str) -> None:
+    response.delete_cookie(
+        _cookie_name(request, name), path="/", secure=request.url.scheme == "https", httponly=True, samesite="lax"
+    )

@@ -14,10 +14,11 @@ from kit.logs import get_logger
 from kit.queries import Row
 
 from gateway.domain import Person
+from gateway.people_store import person_of
 from gateway.policy import metric_policy
 from gateway.problems import Problem, invalid_field, not_found
 from gateway.steering import Growth, Steering
-from gateway.store import Store, person_of
+from gateway.store import Store
 
 log = get_logger(__name__)
 

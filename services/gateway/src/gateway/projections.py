@@ -12,6 +12,7 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetMetricStarted,
     DatasetReading,
+    DatasetReceiptIssued,
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
@@ -26,6 +27,7 @@ from contracts.events import (
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
+    TrainingHeldUp,
     TrainingProgress,
     TrainingQueued,
     TrainingReleased,
@@ -42,6 +44,7 @@ from pydantic import ValidationError
 
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
+from gateway.notices import Notices
 from gateway.operator_store import DeadLetter
 from gateway.reports import facts_of
 from gateway.search import reduced_formula
@@ -52,9 +55,11 @@ log = get_logger(__name__)
 
 REASON_LENGTH = 300
 FORMULAS_KEPT = 2000
+BESIDE_THE_WAY = frozenset(event.nats_subject for event in (DatasetReading, DatasetReceiptIssued, MetricRerunFinished))
 
 RoundEvent = (
     TrainingQueued
+    | TrainingHeldUp
     | TrainingStarted
     | TrainingProgress
     | TrainingFailed
@@ -68,11 +73,12 @@ RoundEvent = (
 class Projector:
     """Handlers of both durable consumers."""
 
-    def __init__(self, database: Database, store: Store, blobs: Blobs) -> None:
+    def __init__(self, database: Database, store: Store, blobs: Blobs, notices: Notices) -> None:
         self._database = database
         self._store = store
         self._tables = store.projections
         self._blobs = blobs
+        self._notices = notices
 
     async def on_event(self, event: Event, delivery: Delivery) -> None:
         """A fact of any service."""
@@ -96,6 +102,8 @@ class Projector:
                     await self._on_dataset(connection, event, at)
                 case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
                     await self._on_metric(connection, event, at, report)
+                case DatasetReceiptIssued():
+                    await self._store.receipts.add(connection, event.dataset, event.signed)
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
@@ -113,6 +121,7 @@ class Projector:
                     await self._tables.add_standard_score(connection, event.version, at, event.standard)
                 case (
                     TrainingQueued()
+                    | TrainingHeldUp()
                     | TrainingStarted()
                     | TrainingProgress()
                     | TrainingFailed()
@@ -197,7 +206,7 @@ class Projector:
             async with self._database.transaction() as connection:
                 if await self._store.reruns.give_up(connection, asked.rerun_id, reason):
                     await self._tell_of_reruns(connection, asked.dataset)
-        elif subject not in (DatasetReading.nats_subject, MetricRerunFinished.nats_subject):
+        elif subject not in BESIDE_THE_WAY:
             return False
         log.error("dead-letter-beside-the-way", subject=subject, reason=reason)
         return True
@@ -230,7 +239,7 @@ class Projector:
                 await self._tables.set_fact(connection, "rejected", event.dataset, event, at)
             case DatasetMetricStarted():
                 await self._tables.set_fact(connection, "metric_started", event.dataset, event, at)
-        await self._tell(connection, event.dataset, at, {"ingest", "download"})
+        await self._tell(connection, event.dataset, at, {"ingest", "download", "frame_files"})
 
     async def _on_metric(
         self,
@@ -254,6 +263,8 @@ class Projector:
                 for ref in event.datasets:
                     branch = event.branches.get(str(ref), "")
                     await self._tables.add_round_dataset(connection, event.round_id, ref, branch)
+            case TrainingHeldUp():
+                await self._tables.set_waits_for(connection, event)
             case TrainingStarted():
                 await self._tables.set_started(connection, event, at)
             case TrainingProgress():
@@ -295,6 +306,8 @@ class Projector:
             return  # an entry of another installation, or a log that is replayed into an empty database
         if before["state"] != now.state or before["held_up"]:
             await self._tables.notify(connection, QUEUE_TOPIC)
+        if before["state"] != now.state:
+            await self._notices.tell(connection, ref, now)
 
 
 def _dataset_ref(text: str) -> DatasetRef:

@@ -15,14 +15,18 @@ from gateway.coverage import Coverage
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
+from gateway.identities import Identities
 from gateway.models import Models
 from gateway.operators import Operators, Publish
+from gateway.receipts import Receipts
 from gateway.reruns import Reruns
+from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.standard import Standards
 from gateway.steering import Steering
 from gateway.store import Store
+from gateway.tokens import Tokens
 from gateway.uploads import Uploads
 
 
@@ -33,6 +37,9 @@ class Gateway:
     settings: GatewaySettings
     blobs: Blobs
     accounts: Accounts
+    tokens: Tokens
+    identities: Identities
+    resets: Resets
     uploads: Uploads
     formats: Formats
     datasets: Datasets
@@ -40,6 +47,7 @@ class Gateway:
     models: Models
     catalogue: Catalogue
     coverage: Coverage
+    receipts: Receipts
     standards: Standards
     feed: Feed
     steering: Steering
@@ -54,10 +62,14 @@ class Gateway:
         uploads = Uploads(database, store, blobs, spool, settings)
         formats = Formats(blobs)
         steering = Steering(settings)
+        accounts = Accounts(database, store, settings)
         return cls(
             settings=settings,
             blobs=blobs,
-            accounts=Accounts(database, store, settings),
+            accounts=accounts,
+            tokens=Tokens(database, store, accounts),
+            identities=Identities(database, store, accounts, settings),
+            resets=Resets(database, store, accounts, settings),
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
@@ -65,6 +77,7 @@ class Gateway:
             models=Models(database, store, blobs),
             catalogue=Catalogue(database, store, settings),
             coverage=Coverage(database, store),
+            receipts=Receipts(database, store, blobs),
             standards=Standards(database, store),
             feed=Feed(database, store, settings),
             steering=steering,

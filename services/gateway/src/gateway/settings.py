@@ -1,10 +1,13 @@
 """What the gateway is told."""
 
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from kit.settings import ServiceSettings, service_config
 from pydantic import Field, SecretStr, model_validator
+
+from gateway.providers import Provider
 
 
 class GatewaySettings(ServiceSettings):
@@ -39,6 +42,19 @@ class GatewaySettings(ServiceSettings):
         default=10, ge=1, description="wrong passwords for one account from one address within the window"
     )
     sign_in_window_minutes: float = Field(default=15, gt=0, description="that window")
+    sign_ups_per_hour: int = Field(default=100, ge=1, description="new accounts from one address")
+    reset_link_hours: float = Field(default=2, gt=0, description="how long a link to a new password works")
+    smtp_host: str = Field(default="", description="server that takes mails; none: this platform sends none")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="'none' is for a server on this machine"
+    )
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str = Field(default="", description="sender, e.g. 'Potluck <potluck@example.org>'")
+    providers: tuple[Provider, ...] = Field(
+        default=(), description="accounts elsewhere that people may sign in with, as JSON; see `providers.Provider`"
+    )
     licences: tuple[str, ...] = Field(
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"
     )
@@ -59,6 +75,35 @@ class GatewaySettings(ServiceSettings):
         if self.uploads_folder is None and urlsplit(self.blobs_url).scheme != "file":
             raise ValueError("POTLUCK_GATEWAY_UPLOADS_FOLDER is needed when the objects are not in a folder")
         return self
+
+    @model_validator(mode="after")
+    def _mails_have_a_sender(self) -> "GatewaySettings":
+        if self.smtp_host and "@" not in self.mail_from:
+            raise ValueError("POTLUCK_GATEWAY_MAIL_FROM is needed when POTLUCK_GATEWAY_SMTP_HOST is set")
+        if self.smtp_host and self.public_url is None:
+            raise ValueError("POTLUCK_GATEWAY_PUBLIC_URL is needed with POTLUCK_GATEWAY_SMTP_HOST: mails lead there")
+        if self.smtp_security == "none" and self.smtp_password.get_secret_value():
+            raise ValueError("POTLUCK_GATEWAY_SMTP_PASSWORD would be sent in the clear: set SMTP_SECURITY")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_differ(self) -> "GatewaySettings":
+        if len({provider.id for provider in self.providers}) < len(self.providers):
+            raise ValueError("POTLUCK_GATEWAY_PROVIDERS names two providers with one id")
+        if self.providers and self.public_url is None:
+            raise ValueError(
+                "POTLUCK_GATEWAY_PUBLIC_URL is needed with POTLUCK_GATEWAY_PROVIDERS: they send people there"
+            )
+        return self
+
+    @property
+    def site_url(self) -> str:
+        """Where links that we hand out lead."""
+        return (self.public_url or f"http://{self.address}").rstrip("/")
+
+    @property
+    def sends_mail(self) -> bool:
+        return bool(self.smtp_host)
 
     @property
     def incoming(self) -> Path:

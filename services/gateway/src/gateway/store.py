@@ -7,29 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from contracts.base import BranchError, DatasetRef, Frozen
-from contracts.events import MetricRerunFinished, TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.events import MetricRerunFinished, TrainingHeldUp, TrainingProgress, TrainingReleased, TrainingStarted
+from contracts.signed import SignedReceipt, canonical
 from contracts.standard import StandardScore
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
 from gateway.catalogue_store import Catalogue, Versions
-from gateway.domain import Facts, Person, RoundFacts, Standing
+from gateway.domain import Facts, RoundFacts, Standing
 from gateway.operator_store import Operating
+from gateway.people_store import Identities, Letters, People
 
 
 def json_of(event: Frozen) -> Jsonb:
     return Jsonb(event.model_dump(mode="json"))
-
-
-def person_of(row: Row) -> Person:
-    return Person(
-        id=row["person_id"],
-        email=row["email"],
-        name=row["name"],
-        created=row["created"],
-        operator=row.get("operator", False),
-        suspended=row.get("suspended"),
-    )
 
 
 def round_facts(row: Row) -> RoundFacts:
@@ -58,75 +49,6 @@ def _required(row: Row | None) -> Row:
     if row is None:
         raise LookupError("the statement returned no row")
     return row
-
-
-class People:
-    """Accounts, sessions, tokens, attempts to sign in."""
-
-    def __init__(self, queries: Queries) -> None:
-        self._q = queries
-
-    async def add(self, c: Connection, email: str, name: str, password_hash: str) -> Person | None:
-        """None when the address has an account already."""
-        row = await self._q.one(c, "insert_person", email=email, full_name=name, password_hash=password_hash)
-        return person_of(row) if row else None
-
-    async def by_email(self, c: Connection, email: str) -> tuple[Person, str] | None:
-        """The person and the stored hash."""
-        row = await self._q.one(c, "person_by_email", email=email)
-        return (person_of(row), row["password_hash"]) if row else None
-
-    async def replace_hash(self, c: Connection, person_id: UUID, password_hash: str) -> None:
-        await self._q.execute(c, "replace_password_hash", person_id=person_id, password_hash=password_hash)
-
-    async def add_session(self, c: Connection, person_id: UUID, secret_sha256: bytes, seconds: float) -> None:
-        await self._q.execute(c, "insert_session", person_id=person_id, secret_sha256=secret_sha256, seconds=seconds)
-
-    async def by_session(self, c: Connection, secret_sha256: bytes) -> Person | None:
-        row = await self._q.one(c, "person_by_session", secret_sha256=secret_sha256)
-        return person_of(row) if row else None
-
-    async def remove_session(self, c: Connection, secret_sha256: bytes) -> None:
-        await self._q.execute(c, "delete_session", secret_sha256=secret_sha256)
-
-    async def add_token(self, c: Connection, person_id: UUID, name: str, secret_sha256: bytes) -> Row:
-        return _required(
-            await self._q.one(c, "insert_token", person_id=person_id, label=name, secret_sha256=secret_sha256)
-        )
-
-    async def by_token(self, c: Connection, secret_sha256: bytes) -> Row | None:
-        return await self._q.one(c, "person_by_token", secret_sha256=secret_sha256)
-
-    async def touch_token(self, c: Connection, token_id: UUID) -> None:
-        await self._q.execute(c, "touch_token", token_id=token_id)
-
-    async def tokens(self, c: Connection, person_id: UUID) -> list[Row]:
-        return await self._q.all(c, "tokens_of", person_id=person_id)
-
-    async def remove_token(self, c: Connection, person_id: UUID, token_id: UUID) -> bool:
-        return await self._q.execute(c, "delete_token", person_id=person_id, token_id=token_id) == 1
-
-    async def lock_attempts(self, c: Connection, account: str, address: str) -> None:
-        """Until the transaction ends nobody else counts attempts of this pair."""
-        await self._q.execute(c, "lock_attempts", account=account, address=address)
-
-    async def add_attempt(self, c: Connection, account: str, address: str) -> None:
-        await self._q.execute(c, "insert_attempt", account=account, address=address)
-
-    async def attempts(self, c: Connection, account: str, address: str, window_seconds: float) -> tuple[int, float]:
-        """How many within the window, and in how many seconds the oldest leaves it."""
-        found = _required(
-            await self._q.one(c, "count_attempts", account=account, address=address, window_seconds=window_seconds)
-        )
-        return found["attempts"], float(found["free_in_seconds"] or 0)
-
-    async def clear_attempts(self, c: Connection, account: str, address: str) -> None:
-        await self._q.execute(c, "clear_attempts", account=account, address=address)
-
-    async def sweep(self, c: Connection, window_seconds: float) -> None:
-        """Remove sessions and attempts that no longer matter."""
-        await self._q.execute(c, "delete_expired_sessions")
-        await self._q.execute(c, "delete_old_attempts", window_seconds=window_seconds)
 
 
 class Uploads:
@@ -383,6 +305,9 @@ class Projections:
             force=error.force_rmse_mev_per_angstrom,
         )
 
+    async def set_waits_for(self, c: Connection, event: TrainingHeldUp) -> None:
+        await self._q.execute(c, "set_waits_for", round_id=event.round_id, attempt=event.attempt, event=json_of(event))
+
     async def set_failed(self, c: Connection, round_id: UUID, attempt: int, event: Frozen) -> None:
         await self._q.execute(c, "set_failed", round_id=round_id, attempt=attempt, event=json_of(event))
 
@@ -461,12 +386,37 @@ class Reruns:
         return await self._q.execute(c, "give_up_rerun", rerun_id=rerun_id, reason=reason) == 1
 
 
+class Receipts:
+    """Signed receipts of contributions."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._q = queries
+
+    async def add(self, c: Connection, ref: DatasetRef, signed: SignedReceipt) -> None:
+        await self._q.execute(
+            c,
+            "insert_receipt",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            round_id=signed.receipt.round_id,
+            issued=signed.receipt.issued,
+            document=canonical(signed.document()).decode(),
+        )
+
+    async def of(self, c: Connection, dataset_id: UUID, reader_id: UUID | None, most: int) -> list[str]:
+        """Newest first."""
+        rows = await self._q.all(c, "receipts", dataset_id=dataset_id, reader_id=reader_id, most=most)
+        return [row["document"] for row in rows]
+
+
 class Store:
     """Everything that the gateway keeps, by room."""
 
     def __init__(self) -> None:
         queries = Queries.load("gateway")
         self.people = People(queries)
+        self.identities = Identities(queries)
+        self.letters = Letters(queries)
         self.uploads = Uploads(queries)
         self.entries = Entries(queries)
         self.projections = Projections(queries)
@@ -474,3 +424,4 @@ class Store:
         self.catalogue = Catalogue(queries)
         self.versions = Versions(queries)
         self.operating = Operating(queries)
+        self.receipts = Receipts(queries)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.artifacts import BranchCoverage, FrameVerdict, LearningGain, Novelty
+from contracts.artifacts import BranchCoverage, Cost, FrameVerdict, Hardware, LearningGain, Novelty
 from contracts.base import (
     BlobRef,
     BranchError,
@@ -45,6 +45,11 @@ class PersonView(Frozen):
     email: str
     name: str
     created: datetime
+    language: str
+    mail_when_done: bool
+
+
+Scope = Literal["read", "contribute", "account"]
 
 
 class TokenView(Frozen):
@@ -52,8 +57,11 @@ class TokenView(Frozen):
 
     id: UUID
     name: str
+    scopes: tuple[Scope, ...]
     created: datetime
     last_used: datetime | None
+    expires: datetime | None
+    expired: bool
 
 
 class NewTokenView(Frozen):
@@ -62,6 +70,27 @@ class NewTokenView(Frozen):
     id: UUID
     token: str
     name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    expires: datetime | None
+
+
+class SessionView(Frozen):
+    """A browser in which somebody is signed in."""
+
+    id: UUID
+    device: str
+    created: datetime
+    last_seen: datetime
+    current: bool
+
+
+class IdentityView(Frozen):
+    """An account elsewhere that one can sign in with."""
+
+    provider: str
+    title: str
+    subject: str
     created: datetime
 
 
@@ -219,6 +248,7 @@ class TrainingView(Frozen):
     curve: tuple[CurvePoint, ...]
     force_rmse_after_mev_per_angstrom: float | None
     energy_rmse_after_mev_per_atom: float | None
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class DatasetView(Frozen):
@@ -246,6 +276,9 @@ class DatasetView(Frozen):
     declared: LevelOfTheory | None = None
     ingest: IngestView | None
     download: DownloadView | None = None
+    frame_files: tuple[DownloadView, ...] = Field(
+        default=(), description="the frames as they are trained on and measured on (LMDB), when they have been read"
+    )
     metric: MetricView | None
     reruns: tuple[RerunView, ...] = ()
     training: TrainingView | None
@@ -303,6 +336,11 @@ class ModelView(Frozen):
     checks: tuple[RuleResult, ...]
     standard_score: float
     wall_seconds: float
+    seed: int | None = None
+    steps: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: Hardware | None = None
+    cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
     aliases: tuple[str, ...]
     standard: StandardScore | None = Field(default=None, description="on the newest standard dataset it was scored on")
     parent_standard: StandardScore | None = Field(default=None, description="its parent on the same standard dataset")
@@ -345,6 +383,7 @@ class QueueRound(Frozen):
     planned: datetime | None
     started: datetime | None = Field(default=None, description="of the attempt that trains")
     datasets: tuple[QueueEntry, ...]
+    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
 
 class QueueView(Frozen):

@@ -113,6 +113,8 @@ class Reading:
             scf=manifest.scf,
             download=manifest.download,
             removed=manifest.removed[:_LISTED_IN_EVENTS],
+            train=manifest.train,
+            held_out=manifest.held_out,
         )
         return Outcome(told, prepared.selection)
 

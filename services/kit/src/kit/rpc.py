@@ -1,4 +1,4 @@
-"""gRPC servers and channels with health, reflection, tokens, keepalive and traces."""
+"""gRPC servers and channels with health, reflection, tokens, certificates, keepalive and traces."""
 
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,6 +11,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
 from pydantic import SecretStr
+
+from kit.tls import ClientTls, ServerTls
 
 KEEPALIVE = [
     ("grpc.keepalive_time_ms", 20_000),
@@ -80,8 +82,10 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
 
 
 @asynccontextmanager
-async def serve(address: str, entries: Sequence[ServiceEntry], grace_seconds: float = 5) -> AsyncIterator[int]:
-    """Serve on `host:port` (port 0: a free one) and yield the port."""
+async def serve(
+    address: str, entries: Sequence[ServiceEntry], grace_seconds: float = 5, tls: ServerTls | None = None
+) -> AsyncIterator[int]:
+    """Serve on `host:port` (port 0: a free one) and yield the port. Without `tls` nothing is encrypted."""
     tokens = {entry.full_name: entry.token for entry in entries if entry.token is not None}
     server = grpc.aio.server(interceptors=[aio_server_interceptor(), TokenInterceptor(tokens)], options=KEEPALIVE)
     for entry in entries:
@@ -90,7 +94,7 @@ async def serve(address: str, entries: Sequence[ServiceEntry], grace_seconds: fl
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [entry.full_name for entry in entries]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    port = server.add_insecure_port(address)
+    port = server.add_insecure_port(address) if tls is None else server.add_secure_port(address, tls.credentials())
     await server.start()
     for name in ["", *names]:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -114,9 +118,15 @@ class BearerInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         return await continuation(client_call_details._replace(metadata=metadata), request)
 
 
-def channel(address: str, token: SecretStr | None = None) -> grpc.aio.Channel:
-    """A channel to one service. Set a deadline on every call: the service-config `timeout` does not work."""
+def channel(address: str, token: SecretStr | None = None, tls: ClientTls | None = None) -> grpc.aio.Channel:
+    """A channel to one service, encrypted with `tls`.
+
+    Set a deadline on every call: the service-config `timeout` does not work.
+    """
     interceptors = list(aio_client_interceptors())
     if token is not None:
         interceptors.append(BearerInterceptor(token))
-    return grpc.aio.insecure_channel(address, interceptors=interceptors, options=[*KEEPALIVE, *RECONNECT])
+    options = [*KEEPALIVE, *RECONNECT]
+    if tls is None:
+        return grpc.aio.insecure_channel(address, interceptors=interceptors, options=options)
+    return grpc.aio.secure_channel(address, tls.credentials(), interceptors=interceptors, options=options)

@@ -1,9 +1,11 @@
 """One settings class a service, read from the environment (`POTLUCK_<SERVICE>_…`) or from secret files."""
 
 import os
+import sys
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,6 +19,28 @@ def service_config(name: str) -> SettingsConfigDict:
     return SettingsConfigDict(
         env_prefix=prefix, extra="ignore", frozen=True, secrets_dir=os.environ.get(f"{prefix}SECRETS_DIR")
     )
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def told(kind: type[Settings]) -> Settings:
+    """The settings of a program that starts. Wrong ones end it (exit code 2) with a sentence for each."""
+    try:
+        return kind()
+    except ValidationError as error:
+        print("\n".join(problems(kind, error)), file=sys.stderr)
+        sys.exit(2)
+
+
+def problems(kind: type[BaseSettings], error: ValidationError) -> list[str]:
+    """What is wrong with the environment, variable by variable. Values are not told: they may be secrets."""
+    prefix = kind.model_config.get("env_prefix", "")
+    lines = []
+    for problem in error.errors(include_input=False):
+        name = prefix + "_".join(map(str, problem["loc"])).upper() if problem["loc"] else f"{prefix}…"
+        lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return lines
 
 
 class ServiceSettings(BaseSettings):

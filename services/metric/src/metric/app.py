@@ -32,7 +32,7 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             PredictionPool(
                 settings.prediction_processes, settings.prediction_threads, settings.prediction_timeout_seconds
             ) as predictions,
-            channel(settings.registry_address, settings.registry_token) as registry,
+            channel(settings.registry_address, settings.registry_token, settings.registry_tls) as registry,
         ):
             models = RegistryModels(registry, base.blobs, folder, settings.registry_deadline_seconds)
             training = TrainingFrames(predictions, base.blobs, settings.work_folder / "training-frames")

@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 from kit.settings import ServiceSettings, service_config
+from kit.tls import RegistryTlsSettings
 from pydantic import Field, SecretStr
 
 from metric.domain.limits import Limits
 from metric.domain.run_settings import RunSettings, Share
 
 
-class MetricSettings(ServiceSettings):
+class MetricSettings(ServiceSettings, RegistryTlsSettings):
     """Thresholds: pipeline of the design, §2."""
 
     model_config = service_config("metric")

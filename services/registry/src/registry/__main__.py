@@ -3,6 +3,7 @@
 import sys
 
 from kit.service import run
+from kit.settings import told
 
 from registry.app import build
 from registry.command import main
@@ -11,4 +12,4 @@ from registry.settings import RegistrySettings
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit(main(sys.argv[1:]))
-    run("registry", RegistrySettings(), build)
+    run("registry", told(RegistrySettings), build)

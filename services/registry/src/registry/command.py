@@ -7,17 +7,19 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 from contracts.operator.v1 import operator_pb2 as pb
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub
 from kit.rpc import channel
-from kit.settings import service_config
-from pydantic import Field, SecretStr, ValidationError
+from kit.settings import problems, service_config
+from kit.tls import ClientTls
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings
 
-from registry.command_words import inquiry_lines, line_lines, round_lines, versions
+from registry.command_words import inquiry_lines, line_lines, round_lines, standard_lines, versions, worker_lines
 
 if TYPE_CHECKING:
     from contracts.operator.v1.operator_pb2_grpc import OperatorServiceAsyncStub
@@ -33,7 +35,25 @@ class OperatorSettings(BaseSettings):
 
     address: str = Field(description="host:port of the registry's gRPC")
     operator_token: SecretStr | None = Field(default=None, description="bearer token of operators")
+    operator_ca: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the registry's certificate; none: no TLS"
+    )
+    operator_certificate: Path | None = Field(default=None, description="PEM file: the operator's own certificate")
+    operator_key: Path | None = Field(default=None, description="PEM file of its key")
     deadline_seconds: float = Field(default=20, gt=0, description="how long an answer may take")
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """How the registry is known, where it speaks TLS."""
+        if self.operator_ca is None:
+            return None
+        return ClientTls(self.operator_ca, self.operator_certificate, self.operator_key)
+
+    @model_validator(mode="after")
+    def _certificates_can_be_used(self) -> "OperatorSettings":
+        if self.tls is not None:
+            self.tls.check()
+        return self
 
 
 class Command:
@@ -50,6 +70,10 @@ class Command:
         request = pb.ListRoundsRequest(page_size=given.count)
         answer = await self._stub.ListRounds(request, timeout=self._deadline)
         return [line for round_ in answer.rounds for line in round_lines(round_)] or ["no round was planned yet"]
+
+    async def workers(self, given: argparse.Namespace) -> list[str]:
+        answer = await self._stub.ListWorkers(pb.ListWorkersRequest(all=given.all), timeout=self._deadline)
+        return [line for one in answer.workers for line in worker_lines(one)] or ["no worker is connected"]
 
     async def pause(self, given: argparse.Namespace) -> list[str]:
         answer = await self._stub.Pause(pb.PauseRequest(reason=given.reason), timeout=self._deadline)
@@ -105,6 +129,9 @@ class Command:
         answer = await self._stub.RollBackAlias(request, timeout=self._deadline)
         return [f"{given.alias}: {answer.previous_version} → {answer.version}"]
 
+    async def standard(self, _given: argparse.Namespace) -> list[str]:
+        return standard_lines(await self._stub.ListStandards(pb.ListStandardsRequest(), timeout=self._deadline))
+
     async def retire(self, given: argparse.Namespace) -> list[str]:
         request = pb.RetireModelRequest(version=given.version, reason=given.reason)
         await self._stub.RetireModel(request, timeout=self._deadline)
@@ -117,9 +144,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = OperatorSettings()
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(map(str, problem["loc"])).upper()
-            print(f"POTLUCK_REGISTRY_{name}: {problem['msg']}", file=sys.stderr)
+        print("\n".join(problems(OperatorSettings, error)), file=sys.stderr)
         return 2
     try:
         lines = asyncio.run(_speak(settings, given))
@@ -142,7 +167,7 @@ def _refusal(error: grpc.aio.AioRpcError) -> str:
 
 
 async def _speak(settings: OperatorSettings, given: argparse.Namespace) -> list[str]:
-    async with channel(settings.address, settings.operator_token) as connection:
+    async with channel(settings.address, settings.operator_token, settings.tls) as connection:
         stub: OperatorServiceAsyncStub = OperatorServiceStub(connection)
         verb: Callable[[argparse.Namespace], Awaitable[list[str]]] = getattr(
             Command(stub, settings.deadline_seconds), given.verb
@@ -178,6 +203,11 @@ def _arguments() -> argparse.ArgumentParser:
     verb("rounds", "the newest rounds with every rule's numbers", reason=False).add_argument(
         "--count", type=positive, default=5, help="how many (default 5)"
     )
+    verb(
+        "workers",
+        "machines that train: hardware, versions, what they do, why one was not offered a round",
+        reason=False,
+    ).add_argument("--all", action="store_true", help="those too that are gone")
     verb("pause", "plan and lease nothing; the worker saves a checkpoint and hands its round back")
     verb("resume", "undo pause", reason=False)
     cancel = verb("cancel", "end the open round; its datasets wait again")
@@ -200,4 +230,5 @@ def _arguments() -> argparse.ArgumentParser:
         one.add_argument("alias", help="e.g. stable")
     move.add_argument("version", help="e.g. 1.2")
     verb("retire", "offer a version no longer").add_argument("version", help="e.g. 1.2")
+    verb("standard", "versions of the standard dataset, and which models are scored on the newest", reason=False)
     return parser

@@ -8,9 +8,13 @@ from uuid import UUID
 
 from contracts.base import BlobRef, Credit, DatasetRef, RuleResult
 from contracts.events import ModelFile
+from contracts.standard import StandardScore
 
 NOT_FINITE = "not-finite"
 """The rule of an attempt whose training diverged."""
+
+DEEPMD = "deepmd-kit"
+"""The key of its version in a manifest's `versions`."""
 
 LATEST = "latest"
 """The alias that every publication moves, and from which the next round grows."""
@@ -131,6 +135,8 @@ class Member:
     reason: str | None = None
     relative_weight: float | None = None
     """Set by an operator in place of √train_frames."""
+    content_sha256: str | None = None
+    """None: it came before this was kept."""
 
     @property
     def withdrawn(self) -> bool:
@@ -157,6 +163,8 @@ class Branch:
     is_new: bool
     weight: float
     """Sampling probability, 0..1; the branches of a round sum to 1."""
+    left_out_frames: tuple[int, ...] = ()
+    """Indices of training frames that are test frames of the standard dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,8 @@ class Round:
     model_version: str | None
     planned_at: datetime
     ended_at: datetime | None
+    held_up: str | None = None
+    """What it waits for because no live worker can run it, as contributors were told."""
 
     @property
     def learning_rate_factor(self) -> float:
@@ -218,6 +228,16 @@ class StoredCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None = None
+    gpu_joules: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to train a round until it expires."""
 
@@ -228,6 +248,16 @@ class Lease:
     """Of the parent, in its order: their datasets were withdrawn."""
     resume_from: StoredCheckpoint | None
     ttl_seconds: float
+    standard: BlobRef | None = None
+    """A StandardDataset: no frame of it is trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoOffer:
+    """No round for this worker now."""
+
+    refusal: str = ""
+    """Why the round that waits is not for it; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +303,12 @@ class Model:
     retired_reason: str | None = None
     withdrawn_ancestral_datasets: int = 0
     """Withdrawn datasets that trained an ancestor and not this version."""
+    deepmd_version: str | None = None
+    """Of the deepmd-kit that trained it; none: it does not tell."""
+    scores: tuple[StandardScore, ...] = ()
+    """On versions of the standard dataset, newest first."""
+    current_standard: int = 0
+    """Number of the standard dataset's newest version; 0 before there is one."""
 
     @property
     def withdrawn_datasets(self) -> int:

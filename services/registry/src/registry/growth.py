@@ -7,14 +7,16 @@ A crash between the last two leaves copies that the repeated submission finds ag
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from contracts import keys
 from contracts.artifacts import ModelManifest
-from contracts.base import BlobRef
-from contracts.events import ModelAliased, ModelFile, ModelWithheld, TrainingFinished
+from contracts.base import BlobRef, DatasetRef
+from contracts.events import DatasetReceiptIssued, ModelAliased, ModelFile, ModelWithheld, TrainingFinished
+from contracts.standard import StandardDataset, StandardScore
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 from kit.queries import Connection
@@ -22,7 +24,9 @@ from pydantic import ValidationError
 
 from registry import ports
 from registry.announcing import announce
+from registry.costs import round_cost
 from registry.domain import (
+    DEEPMD,
     LATEST,
     AliasMoveKind,
     Branch,
@@ -33,12 +37,13 @@ from registry.domain import (
     NotStored,
     Round,
     RoundState,
+    Usage,
     Version,
     settled,
     stale,
 )
 from registry.inquiry_steps import ended_with_model, ended_without_model
-from registry.policy import GrowthPolicy, Verdict, judge
+from registry.policy import GrowthPolicy, OnStandard, Verdict, judge
 from registry.publication import (
     check_candidate,
     contributors,
@@ -48,9 +53,16 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
+from registry.receipts import receipts
+from registry.scoring import Scorings
 from registry.service import known_round, with_datasets
+from registry.signing import Signer
+from registry.standard import candidate_errors, next_standard, on_standard, parent_errors, scored
 
 log = get_logger(__name__)
+
+MANIFEST_FILE = "manifest.json"
+SIGNATURE_FILE = "manifest.json.sig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,21 @@ class Submission:
     branches: tuple[Branch, ...]
     version: str
     """The number that the candidate gets if it is published. No other round is open, so nobody else takes it."""
+    standard: StandardDataset | None
+    """The current one. Only a publication makes another."""
+    usages: Mapping[int, Usage] = field(default_factory=dict)
+    """What its attempts used, by fence, as far as their workers told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The standard dataset once the candidate is published, and what is known on it by then."""
+
+    standard: StandardDataset
+    on: OnStandard
+    score: StandardScore | None
+    content: BlobRef | None = None
+    """Where it lies; none when it is the current one, or the candidate is withheld."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +98,19 @@ class Examined:
     manifest: ModelManifest
     verdict: Verdict
     model: Model | None
+    standing: Standing | None
+    """None when no branch gives frames to a standard dataset."""
 
 
 class Growth:
     """Decides on candidates."""
 
-    def __init__(self, store: ports.Models, blobs: Blobs, policy: GrowthPolicy) -> None:
+    def __init__(self, store: ports.Models, blobs: Blobs, policy: GrowthPolicy, signer: Signer) -> None:
         self._store = store
         self._blobs = blobs
         self._policy = policy
+        self._signer = signer
+        self._scorings = Scorings(store, policy)
 
     async def open(self, conn: Connection, round_id: UUID, fence: int) -> Submission | Decision:
         """Check the fence and renew the lease. A submission that was decided gets the same decision again."""
@@ -87,7 +118,10 @@ class Growth:
         if held is None:
             return await self._earlier_decision(conn, round_id, fence)
         version = Version.after(await self._store.newest_version(conn))
-        return Submission(held, await self._store.branches(conn, round_id), str(version))
+        newest = await self._store.newest_standard(conn)
+        branches = await self._store.branches(conn, round_id)
+        usages = await self._store.usages(conn, round_id)
+        return Submission(held, branches, str(version), newest.standard if newest else None, usages)
 
     async def examine(self, submission: Submission, reference: BlobRef) -> Examined:
         """Judge the candidate; when it passes, put its files where published models live.
@@ -96,14 +130,37 @@ class Growth:
         """
         manifest = await self._manifest(reference)
         check_candidate(manifest, submission.round, submission.branches)
+        cost = round_cost(submission.round.fence, submission.usages, manifest.cost)
+        manifest = manifest.model_copy(update={"cost": cost, "seed": submission.round.seed})
         old = [branch.name for branch in submission.branches if not branch.is_new]
         new = [branch.name for branch in submission.branches if branch.is_new]
+        standing = self._standing(submission, manifest)
         # Thousands of draws of thousands of frames: heartbeats must be answered meanwhile.
-        verdict = await asyncio.to_thread(judge, manifest, old, new, self._policy)
+        on = standing.on if standing else None
+        verdict = await asyncio.to_thread(judge, manifest, old, new, self._policy, on)
         model = None
         if verdict.passed and verdict.standard_score is not None:
-            model = await self._place(submission, manifest, verdict, verdict.standard_score)
-        return Examined(submission, manifest, verdict, model)
+            if standing is not None and standing.standard is not submission.standard:
+                standing = replace(standing, content=await self._put_standard(standing.standard))
+            model = await self._place(submission, manifest, verdict, verdict.standard_score, standing)
+        return Examined(submission, manifest, verdict, model, standing)
+
+    def _standing(self, submission: Submission, manifest: ModelManifest) -> Standing | None:
+        policy = self._policy
+        standard = next_standard(
+            submission.standard,
+            manifest,
+            submission.branches,
+            submission.version,
+            policy.seed,
+            policy.standard_frames_per_branch,
+        )
+        if standard is None:
+            return None
+        on = on_standard(manifest, standard)
+        errors = candidate_errors(on.manifest)
+        known = {one.dataset: errors[one.branch] for one in standard.branches if one.branch in errors}
+        return Standing(standard, on, scored(standard, known))
 
     async def decide(self, conn: Connection, examined: Examined) -> Decision:
         """Publish or withhold. The fence is checked in the same transaction."""
@@ -111,6 +168,8 @@ class Growth:
         held = await self._store.hold(conn, round_.round_id, round_.fence, self._policy.lease_ttl_seconds)
         if held is None:
             return await self._earlier_decision(conn, round_.round_id, round_.fence)
+        # First, so that they are there when a contributor's page hears of the round's end.
+        await self._issue_receipts(conn, held, examined)
         held_out = tuple(branch.held_out for branch in examined.manifest.branches)
         finished = TrainingFinished(
             round_id=held.round_id,
@@ -121,19 +180,44 @@ class Growth:
         await announce(conn, held, finished)
         if examined.model is None:
             return await self._withhold(conn, held, examined.verdict)
-        return await self._publish(conn, held, examined.model, examined.manifest.wall_seconds)
+        return await self._publish(conn, held, examined.model, examined)
 
-    async def _publish(self, conn: Connection, round_: Round, model: Model, wall_seconds: float) -> Decision:
+    async def _issue_receipts(self, conn: Connection, round_: Round, examined: Examined) -> None:
+        """In the transaction of the decision: there is no decision without receipts, and no receipt without one."""
+        version = examined.model.version if examined.model else None
+        issued = examined.model.published_at if examined.model else datetime.now(UTC)
+        branches, rules = examined.submission.branches, examined.verdict.rules
+        for receipt in receipts(examined.manifest, branches, rules, version, issued):
+            signed = self._signer.receipt(receipt)
+            await self._store.add_receipt(conn, signed)
+            ref = DatasetRef(dataset_id=receipt.dataset_id, version=receipt.dataset_version)
+            await announce(conn, round_, DatasetReceiptIssued(dataset=ref, signed=signed))
+
+    async def _publish(self, conn: Connection, round_: Round, model: Model, examined: Examined) -> Decision:
         await self._store.add_model(conn, model)
+        if examined.standing is not None:
+            await self._score(conn, model, examined.standing)
         await self._store.end_round(conn, round_, RoundState.PUBLISHED, rules=model.rules, model_version=model.version)
         await self._store.set_new_datasets(conn, round_.round_id, DatasetState.PUBLISHED)
         reason = f"published by round {round_.round_id}"
         await self._store.move_alias(conn, LATEST, model.version, AliasMoveKind.PUBLICATION, reason)
         await ended_with_model(self._store, conn, round_)
+        score = examined.standing.score if examined.standing else None
         aliased = ModelAliased(alias=LATEST, version=model.version, previous=model.parent_version, reason=reason)
-        await announce(conn, round_, model_published(model, wall_seconds), aliased)
+        await announce(conn, round_, model_published(model, examined.manifest, score), aliased)
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
+
+    async def _score(self, conn: Connection, model: Model, standing: Standing) -> None:
+        """The round measured its candidate and its parent on the standard frames; others may have to be."""
+        standard, measured = standing.standard, standing.on.manifest
+        if standing.content is not None:
+            await self._scorings.release(conn, standard, standing.content)
+        await self._scorings.measured(conn, model.version, standard, candidate_errors(measured))
+        if model.parent_version is not None:
+            await self._store.add_standard_errors(conn, model.parent_version, standard, parent_errors(measured))
+        if standing.content is not None:
+            await self._scorings.rescore(conn, standard)
 
     async def _withhold(self, conn: Connection, round_: Round, verdict: Verdict) -> Decision:
         reason = " ".join(rule.sentence for rule in verdict.rules if not rule.passed)
@@ -165,7 +249,12 @@ class Growth:
             raise InvalidRequest(f"{reference.key!r} is not a ModelManifest: {error}") from error
 
     async def _place(
-        self, submission: Submission, manifest: ModelManifest, verdict: Verdict, standard_score: float
+        self,
+        submission: Submission,
+        manifest: ModelManifest,
+        verdict: Verdict,
+        standard_score: float,
+        standing: Standing | None,
     ) -> Model:
         """Copy the candidate's files to their final places and write both manifests."""
         version = submission.version
@@ -175,16 +264,24 @@ class Growth:
         final = final_manifest(manifest, files)
         branches = model_branches(manifest, submission.branches)
         full = await self._put(version, "manifest-full.json", final.model_dump_json(indent=1))
-        readable = published_manifest(manifest, version, branches, verdict.rules, standard_score)
-        public = await self._put(version, "manifest.json", readable.model_dump_json(indent=1))
         offered = [file.public for file in files if file.public is not None]
+        score = standing.score if standing else None
+        readable = published_manifest(manifest, version, branches, verdict.rules, standard_score, offered, score)
+        text = readable.model_dump_json(indent=1)
+        public = await self._put(version, MANIFEST_FILE, text)
+        vouched = self._signer.file(MANIFEST_FILE, text.encode()).model_dump_json(indent=1)
+        signature = await self._put(version, SIGNATURE_FILE, vouched)
         return Model(
             version=version,
             parent_version=submission.round.parent_version,
             round_id=submission.round.round_id,
             preset=submission.round.preset,
             manifest=full,
-            files=(*offered, ModelFile(name="manifest.json", blob=public, kind="manifest")),
+            files=(
+                *offered,
+                ModelFile(name=MANIFEST_FILE, blob=public, kind="manifest"),
+                ModelFile(name=SIGNATURE_FILE, blob=signature, kind="signature"),
+            ),
             rules=verdict.rules,
             checks=manifest.checks,
             standard_score=standard_score,
@@ -192,6 +289,7 @@ class Growth:
             branches=branches,
             aliases=(LATEST,),
             published_at=datetime.now(UTC),
+            deepmd_version=manifest.versions.get(DEEPMD),
         )
 
     async def _copy(self, source: BlobRef, target: BlobRef) -> None:
@@ -204,6 +302,11 @@ class Growth:
         if (sha256, size) != (target.sha256, target.size):
             await self._blobs.delete(target.key)
             raise NotStored(f"file {source.key!r} has other bytes than its SHA-256 and size say")
+
+    async def _put_standard(self, standard: StandardDataset) -> BlobRef:
+        data = standard.model_dump_json(indent=1).encode()
+        key = keys.standard_dataset(standard.number, hashlib.sha256(data).hexdigest())
+        return await self._blobs.put_bytes(key, data)
 
     async def _put(self, version: str, name: str, text: str) -> BlobRef:
         data = text.encode()

@@ -29,4 +29,6 @@ class Handlers:
             raise Poison(f"dataset {event.dataset} has no training frames: its branch could learn nothing")
         async with self._database.transaction() as conn:
             if await first_time(conn, delivery.durable, delivery.attributes.id):
-                await self._rounds.join(conn, event, manifest.train_frames, current_traceparent())
+                await self._rounds.join(
+                    conn, event, manifest.train_frames, current_traceparent(), manifest.content_sha256
+                )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from contracts.base import DatasetRef
-from contracts.events import TrainingFailed
+from contracts.events import ModelMarked, TrainingFailed
 from kit.logs import get_logger
+from kit.outbox import emit
 from kit.queries import Connection
 
 from registry import ports
@@ -127,6 +128,8 @@ class Operations:
         if await self._store.dataset(conn, ref) is None:
             raise UnknownDataset(f"no dataset {ref} has passed the metric")
         await self._store.withdraw(conn, ref, reason or "its owner withdrew it")
+        trained, descended = await self._store.trained_versions(conn, ref)
+        await self._mark(conn, (*trained, *descended))
         if round_ is not None and ref in {one.member.ref for one in await self._store.branches(conn, round_.round_id)}:
             step = await step_of(self._store, conn, round_)
             if step is not None:
@@ -135,7 +138,6 @@ class Operations:
             await self._cancel(conn, round_, state, "a dataset of the round was withdrawn")
         else:
             round_ = None
-        trained, descended = await self._store.trained_versions(conn, ref)
         log.info("dataset-withdrawn", dataset=str(ref), versions=trained)
         return Withdrawal(trained, descended, round_.round_id if round_ else None)
 
@@ -147,6 +149,19 @@ class Operations:
             raise UnknownDataset(f"no dataset {ref} has passed the metric")
         await self._store.set_relative_weight(conn, ref, weight or None)
         log.info("dataset-weighed", dataset=str(ref), weight=weight)
+
+    async def _mark(self, conn: Connection, versions: Sequence[str]) -> None:
+        """Tell of each version what of its data is withdrawn by now."""
+        for version in versions:
+            model = await self._store.model(conn, version)
+            if model is not None:
+                withdrawn = tuple(one.branch.name for one in model.branches if one.branch.member.withdrawn)
+                marked = ModelMarked(
+                    version=version,
+                    withdrawn_branches=withdrawn,
+                    withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
+                )
+                await emit(conn, marked)
 
     async def _open_round(self, conn: Connection, round_id: UUID | None) -> Round:
         round_ = await self._store.open_round(conn)

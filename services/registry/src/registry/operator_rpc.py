@@ -12,7 +12,16 @@ from registry.domain import Round, RoundSummary
 from registry.inquiries import Inquiry
 from registry.offering import Offering
 from registry.operations import Operations
-from registry.operator_wire import dataset_ref_of, to_dataset, to_inquiry, to_refs, to_round
+from registry.operator_wire import (
+    dataset_ref_of,
+    to_coverage,
+    to_dataset,
+    to_inquiry,
+    to_refs,
+    to_round,
+    to_standard,
+    to_worker,
+)
 from registry.rpc import Context, answering
 from registry.store import Store
 from registry.wire import page_size_of, round_id_of, sequence_token_of
@@ -21,9 +30,12 @@ from registry.wire import page_size_of, round_id_of, sequence_token_of
 class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
     """contracts.operator.v1: whoever runs the platform steers growth."""
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(self, database: Database, store: Store, life_seconds: float, max_attempts: int) -> None:
+        """`life_seconds`: a worker that was not heard of for longer does not count as live."""
         self._database = database
         self._store = store
+        self._life_seconds = life_seconds
+        self._max_attempts = max_attempts
         self._operations = Operations(store)
         self._offering = Offering(store)
 
@@ -44,6 +56,7 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
                 open_round=None if round_ is None else await self._round(conn, round_),
                 inquiry=None if inquiry is None else await self._inquiry(conn, inquiry),
                 waiting=[to_dataset(member) for member in waiting.members],
+                waits_for=(round_.held_up or "") if round_ is not None else "",
             )
 
     async def ListRounds(self, request: pb.ListRoundsRequest, context: Context) -> pb.ListRoundsResponse:
@@ -114,6 +127,21 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
         async with self._transaction(context) as conn:
             await self._offering.retire(conn, request.version, request.reason)
         return pb.RetireModelResponse()
+
+    async def ListWorkers(self, request: pb.ListWorkersRequest, context: Context) -> pb.ListWorkersResponse:
+        async with self._transaction(context) as conn:
+            workers = await self._store.workers(conn, self._life_seconds, everyone=request.all)
+        return pb.ListWorkersResponse(workers=[to_worker(one) for one in workers])
+
+    async def ListStandards(self, _request: pb.ListStandardsRequest, context: Context) -> pb.ListStandardsResponse:
+        async with self._transaction(context) as conn:
+            standards = await self._store.standards(conn)
+            coverage = await self._store.coverage(conn)
+        newest = standards[0].standard.number if standards else 0
+        return pb.ListStandardsResponse(
+            standards=[to_standard(one) for one in standards],
+            coverage=[to_coverage(one, one.state(newest, self._max_attempts)) for one in coverage],
+        )
 
     async def _round(self, conn: Connection, round_: Round, summary: RoundSummary | None = None) -> pb.Round:
         new = [one.member for one in await self._store.branches(conn, round_.round_id) if one.is_new]

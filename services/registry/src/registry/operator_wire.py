@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from registry.domain import InvalidRequest, Member, Round
 from registry.inquiries import Inquiry
+from registry.scoring_domain import Coverage, CoverageState, Released
 from registry.wire import to_timestamp
+from registry.workers import Worker
 
 
 def dataset_ref_of(message: pb.DatasetRef) -> DatasetRef:
@@ -82,4 +84,54 @@ def to_inquiry(inquiry: Inquiry, members: Iterable[Member]) -> pb.Inquiry:
         ],
         ended=to_timestamp(inquiry.ended_at),
         outcome=inquiry.outcome or "",
+    )
+
+
+def to_worker(worker: Worker) -> pb.Worker:
+    said = worker.announced
+    return pb.Worker(
+        worker_id=said.worker_id,
+        hostname=said.hostname,
+        gpus=[pb.Gpu(name=one.name, memory_bytes=one.memory_bytes) for one in said.gpus],
+        cpu_name=said.cpu_name,
+        cpu_cores=said.cpu_cores,
+        memory_bytes=said.memory_bytes,
+        presets=said.presets,
+        deepmd_version=said.deepmd_version,
+        torch_version=said.torch_version,
+        launcher=said.launcher,
+        processes=said.processes,
+        first_seen=to_timestamp(worker.first_seen),
+        last_seen=to_timestamp(worker.last_seen),
+        live=worker.live,
+        round_id=str(worker.round_id) if worker.round_id else "",
+        refusal=worker.refusal or "",
+    )
+
+
+def to_standard(released: Released) -> pb.Standard:
+    standard = released.standard
+    return pb.Standard(
+        number=standard.number,
+        model_version=standard.model_version,
+        released=to_timestamp(released.released_at),
+        branches=[
+            pb.StandardFrames(
+                branch=one.branch,
+                dataset=to_ref(one.dataset),
+                private=one.branch in released.private_branches,
+                frames=len(one.frames),
+            )
+            for one in standard.branches
+        ],
+    )
+
+
+def to_coverage(coverage: Coverage, state: CoverageState) -> pb.Coverage:
+    return pb.Coverage(
+        model_version=coverage.version,
+        state=state,
+        reason=coverage.reason or "",
+        standard=coverage.score.standard if coverage.score else 0,
+        score=coverage.score.score if coverage.score else 0,
     )

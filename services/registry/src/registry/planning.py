@@ -4,8 +4,10 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
+
+from contracts.base import DatasetRef
 
 from registry.domain import Branch, Member, RoundPlan, WaitingList
 from registry.policy import GrowthPolicy
@@ -41,6 +43,7 @@ def plan_round(
     policy: GrowthPolicy,
     private_tag: Callable[[], str],
     most: int | None = None,
+    test_frames: Mapping[DatasetRef, tuple[int, ...]] | None = None,
 ) -> RoundPlan:
     """The next round: the parent's branches, in their order, and a batch of `waiting`, those that came first.
 
@@ -48,6 +51,8 @@ def plan_round(
 
     Branches of withdrawn datasets are left out; a parent that has no others is none. New branches stand in the
     order of their names, so that the order of arrival does not change the candidate.
+
+    `test_frames`: training frames of datasets that are in the standard dataset, named to be left out.
 
     `private_tag` draws eight hex digits that say nothing about a private dataset, not even to who knows its id.
     """
@@ -58,8 +63,15 @@ def plan_round(
     batch = list(waiting)[: most or batch_size(first, policy)]
     names = branch_names(batch, taken, private_tag)
     old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
-    kept = [Branch(branch.name, branch.member, False, weight) for branch, weight in zip(old, old_weights, strict=True)]
-    added = [Branch(name, member, True, weight) for name, member, weight in zip(names, batch, new_weights, strict=True)]
+    left_out = test_frames or {}
+    kept = [
+        Branch(branch.name, branch.member, False, weight, left_out.get(branch.member.ref, ()))
+        for branch, weight in zip(old, old_weights, strict=True)
+    ]
+    added = [
+        Branch(name, member, True, weight, left_out.get(member.ref, ()))
+        for name, member, weight in zip(names, batch, new_weights, strict=True)
+    ]
     added.sort(key=lambda branch: branch.name)
     return RoundPlan(
         round_id=round_id,

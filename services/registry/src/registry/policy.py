@@ -2,8 +2,9 @@
 
 Formulas: a branch's error is its held-out RMSE. M_E and M_F are the geometric means over branches of
 RMSE / RMSE of a composition-only baseline (least-squares energies per element, all forces zero); the score is
-E = ½(M_E + M_F): 0 is DFT, 1 the baseline. A number that is missing makes its rule fail. The numbers themselves
-decide; their confidence intervals (`bootstrap`) say how much that is worth.
+E = ½(M_E + M_F): 0 is DFT, 1 the baseline. Its frames are those of the standard dataset (`standard`). A number that
+is missing makes its rule fail. The numbers themselves decide; their confidence intervals (`bootstrap`) say how much
+that is worth.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from contracts.artifacts import BranchManifest, ModelManifest
 from contracts.base import BranchError, RuleResult
+from frames.score import score as score_of_ratios
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry.bootstrap import Evidence, Interval, Sampling
@@ -62,6 +64,9 @@ class GrowthPolicy(BaseModel):
     )
     remembered_max_rise: float = Field(
         ge=0, description="no old branch's held-out force RMSE rises by more than this fraction"
+    )
+    standard_frames_per_branch: int = Field(
+        default=64, ge=1, description="held-out frames of each branch in the standard dataset at most"
     )
     withholding_checks: tuple[str, ...] = Field(
         default=(),
@@ -120,10 +125,30 @@ class Change:
         return f"{self.branch} from {self.before:.1f} to {self.after:.1f} meV/Å{percent}"
 
 
-def judge(manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy) -> Verdict:
-    """Apply the policy to a candidate. `old` and `new` are the branches that the round asked for."""
+@dataclass(frozen=True, slots=True)
+class OnStandard:
+    """A candidate, measured on the standard dataset alone.
+
+    frames  of each branch that the standard dataset has; the manifest lacks those on which numbers are missing
+    """
+
+    manifest: ModelManifest
+    frames: Mapping[str, int]
+
+
+def judge(
+    manifest: ModelManifest,
+    old: Sequence[str],
+    new: Sequence[str],
+    policy: GrowthPolicy,
+    on_standard: OnStandard | None = None,
+) -> Verdict:
+    """Apply the policy to a candidate. `old` and `new` are the branches that the round asked for.
+
+    Without a standard dataset (none: no branch could give frames to one) all held-out frames take its place.
+    """
     evidence = Evidence(manifest.branches, policy.sampling)
-    standard, score = judge_standard(manifest, old, new, policy, evidence)
+    standard, score = _judge_on_standard(manifest, old, new, policy, evidence, on_standard)
     rules = (
         judge_learned(manifest, new, policy, evidence),
         standard,
@@ -131,6 +156,28 @@ def judge(manifest: ModelManifest, old: Sequence[str], new: Sequence[str], polic
         judge_loads(manifest, policy),
     )
     return Verdict(rules, score)
+
+
+def _judge_on_standard(
+    manifest: ModelManifest,
+    old: Sequence[str],
+    new: Sequence[str],
+    policy: GrowthPolicy,
+    evidence: Evidence,
+    on_standard: OnStandard | None,
+) -> tuple[RuleResult, float | None]:
+    if on_standard is None:
+        return judge_standard(manifest, old, new, policy, evidence)
+    both = [name for name in old if name in on_standard.frames]
+    if old and not both:
+        # Nothing on which candidate and parent could be compared: the rule must not pass for want of frames.
+        return judge_standard(manifest, old, new, policy, evidence)
+    fresh = [name for name in new if name in on_standard.frames]
+    measured = on_standard.manifest
+    evidence = Evidence(measured.branches, policy.sampling)
+    rule, score = judge_standard(measured, both, fresh, policy, evidence, "the standard dataset")
+    frames = sum(on_standard.frames[name] for name in (both or fresh))
+    return rule.model_copy(update={"numbers": rule.numbers | {"frames_compared": frames}}), score
 
 
 def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPolicy, evidence: Evidence) -> RuleResult:
@@ -181,12 +228,17 @@ def judge_remembered(
 
 
 def judge_standard(
-    manifest: ModelManifest, old: Sequence[str], new: Sequence[str], policy: GrowthPolicy, evidence: Evidence
+    manifest: ModelManifest,
+    old: Sequence[str],
+    new: Sequence[str],
+    policy: GrowthPolicy,
+    evidence: Evidence,
+    frames: str = "held-out frames",
 ) -> tuple[RuleResult, float | None]:
-    """standard: the score E on held-out frames of the same branches, candidate against parent. Returns E of all too."""
+    """standard: the score E on the same frames of the same branches, candidate against parent. Returns E of all too."""
     branches = {branch.name: branch for branch in manifest.branches}
     parent = {error.branch: error for error in manifest.parent_held_out}
-    absent = [name for name in (*old, *new) if name not in branches or not _has_scale(branches[name])]
+    absent = [name for name in (*old, *new) if name not in branches or not has_scale(branches[name])]
     absent += [name for name in old if name not in parent and name not in absent]
     if absent or not branches:
         return _no_numbers("standard", absent, "old or new"), None
@@ -195,7 +247,7 @@ def judge_standard(
     if not old:
         passed = everything < SCORE_OF_THE_BASELINE
         sentence = (
-            f"The standard score is {everything:.3f}{_between(interval)}; the first model must be better than "
+            f"On {frames} the score is {everything:.3f}{_between(interval)}; the first model must be better than "
             f"{SCORE_OF_THE_BASELINE:g}, the composition-only baseline."
         )
         numbers = {"score_candidate": everything, "score_baseline": SCORE_OF_THE_BASELINE}
@@ -207,7 +259,7 @@ def judge_standard(
     rise = evidence.score_rise(old)
     percent = f", {100 * (candidate / before - 1):+.1f} %{_within(rise)}" if before > 0 else ""
     sentence = (
-        f"On the branches that both have, the standard score went from {before:.4f} to {candidate:.4f}"
+        f"On {frames}, over the branches that both have, the score went from {before:.4f} to {candidate:.4f}"
         f" (0 is DFT{percent}); "
         f"at most {limit:.4f}, {100 * policy.standard_max_worsening:g} % more, is allowed."
     )
@@ -242,24 +294,13 @@ def _not_told(name: str) -> RuleResult:
 def score(branches: Iterable[tuple[BranchError, BranchManifest]]) -> float:
     """E = ½(M_E + M_F) of errors against the baselines of the same branches (each baseline above zero)."""
     pairs = list(branches)
-    energy = geometric_mean(
-        error.energy_rmse_mev_per_atom / branch.baseline_energy_rmse_mev_per_atom for error, branch in pairs
+    return score_of_ratios(
+        (error.energy_rmse_mev_per_atom / branch.baseline_energy_rmse_mev_per_atom for error, branch in pairs),
+        (error.force_rmse_mev_per_angstrom / branch.baseline_force_rmse_mev_per_angstrom for error, branch in pairs),
     )
-    force = geometric_mean(
-        error.force_rmse_mev_per_angstrom / branch.baseline_force_rmse_mev_per_angstrom for error, branch in pairs
-    )
-    return 0.5 * (energy + force)
 
 
-def geometric_mean(ratios: Iterable[float]) -> float:
-    """exp(mean(ln r)); 0 when a ratio is 0."""
-    values = list(ratios)
-    if any(value == 0 for value in values):
-        return 0.0
-    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
-
-
-def _has_scale(branch: BranchManifest) -> bool:
+def has_scale(branch: BranchManifest) -> bool:
     return branch.baseline_energy_rmse_mev_per_atom > 0 and branch.baseline_force_rmse_mev_per_angstrom > 0
 
 

@@ -1,11 +1,13 @@
 """What the use cases need of the database. `store.Store` provides it; what each method promises is told there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from contracts.base import DatasetRef, RuleResult
+from contracts.base import BlobRef, DatasetRef, RuleResult
 from contracts.events import DatasetMetricPassed
+from contracts.signed import SignedReceipt
+from contracts.standard import StandardDataset, StandardScore
 from kit.queries import Connection
 
 from registry.domain import (
@@ -19,9 +21,13 @@ from registry.domain import (
     RoundPlan,
     RoundState,
     StoredCheckpoint,
+    Usage,
     WaitingList,
 )
 from registry.inquiries import Inquiry
+from registry.scoring_domain import Released, Scoring
+from registry.standard import StandardError
+from registry.workers import Announcement, Worker
 
 
 class Rounds(Protocol):
@@ -57,11 +63,74 @@ class Rounds(Protocol):
     async def members(self, conn: Connection, arrivals: Sequence[int]) -> list[Member]: ...
 
 
+class Overlaps(Protocol):
+    """Of planning's own look at training frames."""
+
+    async def standard_number(self, conn: Connection) -> int: ...
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def unchecked(self, conn: Connection, number: int) -> list[Member]: ...
+
+    async def add_overlap(
+        self, conn: Connection, ref: DatasetRef, number: int, training_frames: Sequence[int] | None
+    ) -> None: ...
+
+
+class Standards(Protocol):
+    """Of scores on the standard dataset."""
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def add_standard(self, conn: Connection, standard: StandardDataset, content: BlobRef) -> None: ...
+
+    async def add_standard_errors(
+        self, conn: Connection, version: str, standard: StandardDataset, errors: Mapping[str, StandardError]
+    ) -> None: ...
+
+    async def standard_errors(self, conn: Connection, version: str, number: int) -> dict[DatasetRef, StandardError]: ...
+
+    async def unscored_models(self, conn: Connection, number: int) -> list[str]: ...
+
+    async def add_standard_score(self, conn: Connection, version: str, score: StandardScore) -> None: ...
+
+    async def queue_scoring(self, conn: Connection, version: str, number: int) -> None: ...
+
+    async def lease_scoring(
+        self, conn: Connection, worker: str, ttl_seconds: float, max_attempts: int
+    ) -> Scoring | None: ...
+
+    async def hold_scoring(self, conn: Connection, version: str, fence: int, ttl_seconds: float) -> Scoring | None: ...
+
+    async def scoring(self, conn: Connection, version: str) -> Scoring | None: ...
+
+    async def end_scoring(self, conn: Connection, version: str) -> None: ...
+
+    async def offer_scoring_again(self, conn: Connection, version: str, failures: int, reason: str) -> None: ...
+
+    async def round_waits(self, conn: Connection) -> bool: ...
+
+    async def pause_reason(self, conn: Connection) -> str | None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
+
+
 class Plans(Rounds, Protocol):
     """Of planning, leases and what goes wrong with them."""
 
+    async def standard_number(self, conn: Connection) -> int: ...
+
+    async def newest_standard(self, conn: Connection) -> Released | None: ...
+
+    async def overlaps(self, conn: Connection, number: int) -> dict[DatasetRef, tuple[int, ...]]: ...
+
     async def add_dataset(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> bool: ...
 
     async def waiting(self, conn: Connection) -> WaitingList: ...
@@ -78,9 +147,21 @@ class Plans(Rounds, Protocol):
 
     async def model(self, conn: Connection, version: str) -> Model | None: ...
 
-    async def lease(
-        self, conn: Connection, worker: str, presets: Sequence[str], ttl_seconds: float
-    ) -> Round | None: ...
+    async def lease(self, conn: Connection, round_id: UUID, worker: str, ttl_seconds: float) -> Round | None: ...
+
+    async def waiting_round(self, conn: Connection) -> Round | None: ...
+
+    async def announce(self, conn: Connection, worker: Announcement) -> None: ...
+
+    async def heard_of(self, conn: Connection, worker_id: str) -> None: ...
+
+    async def set_refusal(self, conn: Connection, worker_id: str, reason: str | None) -> None: ...
+
+    async def workers(self, conn: Connection, live_seconds: float, *, everyone: bool) -> list[Worker]: ...
+
+    async def set_held_up(self, conn: Connection, round_: Round, reason: str | None) -> None: ...
+
+    async def deepmd_version(self, conn: Connection, version: str) -> str | None: ...
 
     async def take_lost(self, conn: Connection) -> Round | None: ...
 
@@ -98,9 +179,15 @@ class Plans(Rounds, Protocol):
 
     async def newest_checkpoint(self, conn: Connection, round_id: UUID) -> StoredCheckpoint | None: ...
 
+    async def tell_usage(self, conn: Connection, round_id: UUID, fence: int, usage: Usage) -> None: ...
 
-class Models(Rounds, Protocol):
+
+class Models(Rounds, Standards, Protocol):
     """Of growth."""
+
+    async def usages(self, conn: Connection, round_id: UUID) -> dict[int, Usage]: ...
+
+    async def add_receipt(self, conn: Connection, signed: SignedReceipt) -> None: ...
 
     async def newest_version(self, conn: Connection) -> str | None: ...
 
@@ -131,6 +218,8 @@ class Line(Rounds, Protocol):
     async def withdraw(self, conn: Connection, ref: DatasetRef, reason: str) -> None: ...
 
     async def set_relative_weight(self, conn: Connection, ref: DatasetRef, weight: float | None) -> None: ...
+
+    async def model(self, conn: Connection, version: str) -> Model | None: ...
 
     async def trained_versions(self, conn: Connection, ref: DatasetRef) -> tuple[tuple[str, ...], tuple[str, ...]]: ...
 

@@ -10,13 +10,16 @@ from math import isclose
 from pathlib import PurePosixPath
 
 from contracts import keys
-from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedManifest
+from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedFile, PublishedManifest
 from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.events import ModelFile, ModelPublished, TrainedDataset
+from contracts.standard import StandardScore
 from frames.errors import conformal_threshold
 
 from registry.bootstrap import rmse
 from registry.domain import Branch, InvalidRequest, Model, ModelBranch, Round
+from registry.policy import has_scale, score
+from registry.receipts import content_sha256
 
 # Errors of single frames travel with six digits.
 FRAMES_TOLERANCE = 1e-4
@@ -44,6 +47,7 @@ def check_candidate(manifest: ModelManifest, round_: Round, branches: Sequence[B
             f"the manifest's parent is {manifest.parent_version}; this round grows {round_.parent_version}"
         )
     known = {branch.name: branch.member.ref for branch in branches}
+    contents = {branch.name: branch.member.content_sha256 for branch in branches}
     names = [branch.name for branch in manifest.branches]
     if len(set(names)) != len(names):
         raise InvalidRequest("the manifest names a branch twice")
@@ -53,6 +57,11 @@ def check_candidate(manifest: ModelManifest, round_: Round, branches: Sequence[B
     for branch in manifest.branches:
         if branch.dataset != known[branch.name]:
             raise InvalidRequest(f"branch {branch.name!r} learns dataset {known[branch.name]}, not {branch.dataset}")
+        content = contents[branch.name]
+        if content and branch.content_sha256 and branch.content_sha256 != content:
+            raise InvalidRequest(
+                f"branch {branch.name!r} learned content {branch.content_sha256}; dataset {branch.dataset} is {content}"
+            )
         check_frames(branch, manifest)
     for blob in (manifest.checkpoint, manifest.release, manifest.recipe, *manifest.frozen.values()):
         check_belongs(blob, round_)
@@ -63,6 +72,10 @@ def check_frames(branch: BranchManifest, manifest: ModelManifest) -> None:
     frames = branch.held_out_frames
     if frames is None:
         return
+    if frames.hashes and not len(frames.hashes) == len(set(frames.hashes)) == len(frames.atoms):
+        raise InvalidRequest(f"branch {branch.name!r}: held_out_frames.hashes must have one hash a frame, each once")
+    if any(not 0 <= index < len(frames.atoms) for index in frames.seen):
+        raise InvalidRequest(f"branch {branch.name!r}: held_out_frames.seen names a frame that is not there")
     start = {error.branch: error for error in (*manifest.zero_shot, *manifest.parent_held_out)}.get(branch.name)
     told = {
         "after": (frames.after, _errors(branch.held_out)),
@@ -175,8 +188,10 @@ def published_manifest(
     branches: Sequence[ModelBranch],
     rules: tuple[RuleResult, ...],
     standard_score: float,
+    files: Sequence[ModelFile],
+    standard: StandardScore | None = None,
 ) -> PublishedManifest:
-    """The manifest that anyone may download."""
+    """The manifest that anyone may download. `files`: what is offered beside it."""
     described = {branch.name: branch for branch in manifest.branches}
     return PublishedManifest(
         version=version,
@@ -188,16 +203,35 @@ def published_manifest(
         rules=rules,
         checks=manifest.checks,
         standard_score=standard_score,
+        standard=standard,
         steps=manifest.steps,
         wall_seconds=manifest.wall_seconds,
         versions=manifest.versions,
+        files=tuple(
+            PublishedFile(
+                name=file.name, kind=file.kind, branch=file.branch, sha256=file.blob.sha256, size=file.blob.size
+            )
+            for file in files
+        ),
+        seed=manifest.seed,
+        hardware=manifest.hardware,
+        cost=manifest.cost,
+        score_held_out=score_held_out(manifest),
     )
+
+
+def score_held_out(manifest: ModelManifest) -> float | None:
+    """E on all held-out frames of all branches; none when a baseline has no error and so is no scale."""
+    branches = manifest.branches
+    if not branches or not all(has_scale(branch) for branch in branches):
+        return None
+    return score((branch.held_out, branch) for branch in branches)
 
 
 def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedBranch:
     row = trained_dataset(one)
     credit = one.branch.member.credit
-    return PublishedBranch(
+    public = PublishedBranch(
         name=row.branch,
         dataset=row.dataset,
         title=row.title,
@@ -211,9 +245,21 @@ def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedB
         force_rmse_mev_per_angstrom=row.force_rmse_mev_per_angstrom,
         threshold_ev_per_angstrom=conformal_threshold(described.held_out_max_force_errors_ev_per_angstrom),
     )
+    if credit.private:
+        return public
+    return public.model_copy(
+        update={
+            "content_sha256": content_sha256(one.branch, described),
+            "held_out_frames": len(described.held_out_max_force_errors_ev_per_angstrom),
+            "left_out_held_out": described.left_out_held_out,
+            "baseline_element_energies_ev": described.baseline_element_energies_ev,
+            "baseline_energy_rmse_mev_per_atom": described.baseline_energy_rmse_mev_per_atom,
+            "baseline_force_rmse_mev_per_angstrom": described.baseline_force_rmse_mev_per_angstrom,
+        }
+    )
 
 
-def model_published(model: Model, wall_seconds: float) -> ModelPublished:
+def model_published(model: Model, manifest: ModelManifest, standard: StandardScore | None = None) -> ModelPublished:
     """The event that tells outsiders."""
     rows = tuple(trained_dataset(one) for one in model.branches)
     return ModelPublished(
@@ -233,8 +279,14 @@ def model_published(model: Model, wall_seconds: float) -> ModelPublished:
             for row in rows
         ),
         standard_score=model.standard_score,
+        standard=standard,
         rules=model.rules,
         checks=model.checks,
         preset=model.preset,
-        wall_seconds=wall_seconds,
+        wall_seconds=manifest.wall_seconds,
+        seed=manifest.seed,
+        steps=manifest.steps,
+        versions=manifest.versions,
+        hardware=manifest.hardware,
+        cost=manifest.cost,
     )

@@ -1,9 +1,10 @@
 -- name: insert_dataset
 -- Put a dataset at the end of the waiting list; nothing happens when it is known in any state.
 insert into datasets (dataset_id, version, title, authors, licence, private, manifest, metric_report,
-                      train_frames, nearest_branch, energy_shift_ev, traceparent)
+                      train_frames, nearest_branch, energy_shift_ev, traceparent, content_sha256)
 values (%(dataset_id)s, %(version)s, %(title)s, %(authors)s, %(licence)s, %(private)s, %(manifest)s,
-        %(metric_report)s, %(train_frames)s, %(nearest_branch)s, %(energy_shift_ev)s, %(traceparent)s)
+        %(metric_report)s, %(train_frames)s, %(nearest_branch)s, %(energy_shift_ev)s, %(traceparent)s,
+        %(content_sha256)s)
 on conflict (dataset_id, version) do nothing
 
 -- name: lock_planning
@@ -13,6 +14,10 @@ select pg_advisory_xact_lock(hashtext('plan:' || current_schema()))
 -- name: has_open_round
 -- A row when a round waits or trains.
 select 1 as open from rounds where state in ('waiting', 'training')
+
+-- name: round_waits
+-- A row when a round waits for a worker.
+select 1 as waits from rounds where state = 'waiting'
 
 -- name: open_round
 -- The round that waits or trains, locked: neither its worker nor a sweeper writes until the transaction ends.
@@ -33,8 +38,9 @@ values (%(round_id)s, %(parent_version)s, %(preset)s, %(total_steps)s, %(seed)s,
 
 -- name: insert_round_branch
 -- One branch of a planned round.
-insert into round_branches (round_id, position, name, dataset_id, dataset_version, is_new, weight)
-values (%(round_id)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(is_new)s, %(weight)s)
+insert into round_branches (round_id, position, name, dataset_id, dataset_version, is_new, weight, left_out_frames)
+values (%(round_id)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(is_new)s, %(weight)s,
+        %(left_out_frames)s)
 
 -- name: set_new_datasets
 -- Move the new datasets of a round to a state, with its reason. Withdrawn ones stay withdrawn.
@@ -48,7 +54,7 @@ where round_branches.round_id = %(round_id)s
 
 -- name: round_branches
 -- The branches of a round with their datasets, in the order of the model.
-select round_branches.name, round_branches.is_new, round_branches.weight,
+select round_branches.name, round_branches.is_new, round_branches.weight, round_branches.left_out_frames,
        round_branches.energy_rmse_mev_per_atom, round_branches.force_rmse_mev_per_angstrom, datasets.*
 from round_branches
 join datasets on (datasets.dataset_id, datasets.version)
@@ -60,21 +66,21 @@ order by position
 -- One round.
 select * from rounds where round_id = %(round_id)s
 
+-- name: waiting_round
+-- The round that waits for a worker, locked for whoever offers it. None while growth is paused.
+select * from rounds
+where state = 'waiting' and not exists (select from line where paused_at is not null)
+order by sequence
+limit 1
+for update skip locked
+
 -- name: lease_round
--- Give the waiting round to a worker under the next fence; it starts where the newest checkpoint is.
--- An empty list of presets means any. Nothing is leased while growth is paused.
+-- Give a waiting round to a worker under the next fence; it starts where the newest checkpoint is.
 update rounds
-set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null,
+set state = 'training', worker = %(worker)s, fence = fence + 1, reported_step = null, reason = null, held_up = null,
     step = coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0),
     lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
-where round_id = (
-    select round_id from rounds
-    where state = 'waiting' and not exists (select from line where paused_at is not null)
-      and (cardinality(%(presets)s::text[]) = 0 or preset = any(%(presets)s::text[]))
-    order by sequence
-    limit 1
-    for update skip locked
-)
+where round_id = %(round_id)s and state = 'waiting'
 returning *
 
 -- name: hold_round
@@ -154,9 +160,9 @@ update rounds set collected = true where round_id = %(round_id)s
 -- name: insert_model
 -- A published version.
 insert into models (version, major, minor, parent_version, round_id, preset, manifest, files, rules, checks,
-                    standard_score, contributors, published_at)
+                    standard_score, contributors, published_at, deepmd_version)
 values (%(version)s, %(major)s, %(minor)s, %(parent_version)s, %(round_id)s, %(preset)s, %(manifest)s, %(files)s,
-        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s)
+        %(rules)s, %(checks)s, %(standard_score)s, %(contributors)s, %(published_at)s, %(deepmd_version)s)
 
 -- name: set_branch_errors
 -- Held-out errors of one branch of a published model.
@@ -234,6 +240,44 @@ from rounds
 where sequence < %(sequence)s
 order by sequence desc
 limit %(limit)s
+
+-- Workers -----------------------------------------------------------------------------------------------------------
+
+-- name: announce_worker
+-- A worker asks for a round and says what it is.
+insert into workers (worker_id, hostname, gpus, cpu_name, cpu_cores, memory_bytes, presets, deepmd_version,
+                     torch_version, launcher, processes)
+values (%(worker_id)s, %(hostname)s, %(gpus)s, %(cpu_name)s, %(cpu_cores)s, %(memory_bytes)s, %(presets)s,
+        %(deepmd_version)s, %(torch_version)s, %(launcher)s, %(processes)s)
+on conflict (worker_id) do update
+set hostname = excluded.hostname, gpus = excluded.gpus, cpu_name = excluded.cpu_name, cpu_cores = excluded.cpu_cores,
+    memory_bytes = excluded.memory_bytes, presets = excluded.presets, deepmd_version = excluded.deepmd_version,
+    torch_version = excluded.torch_version, launcher = excluded.launcher, processes = excluded.processes,
+    last_seen = now()
+
+-- name: see_worker
+-- A worker that trains has beaten.
+update workers set last_seen = now() where worker_id = %(worker_id)s
+
+-- name: set_refusal
+-- Why the round that waits was not offered to the worker; null: it was.
+update workers set refusal = %(reason)s where worker_id = %(worker_id)s and refusal is distinct from %(reason)s
+
+-- name: workers
+-- Workers with the round that each of them trains, last seen first.
+select workers.*, rounds.round_id, last_seen > now() - make_interval(secs => %(live_seconds)s) as live
+from workers
+left join rounds on rounds.worker = workers.worker_id and rounds.state = 'training'
+where %(everyone)s or last_seen > now() - make_interval(secs => %(live_seconds)s)
+order by last_seen desc, worker_id
+
+-- name: set_held_up
+-- What the round waits for; null: for nothing.
+update rounds set held_up = %(reason)s where round_id = %(round_id)s
+
+-- name: deepmd_version
+-- What trained a version.
+select deepmd_version from models where version = %(version)s
 
 -- Operators ---------------------------------------------------------------------------------------------------------
 
@@ -325,3 +369,187 @@ where version = %(version)s order by alias
 -- name: retired_versions
 -- Versions that no alias may point to.
 select version from models where retired_at is not null
+
+-- Proof -------------------------------------------------------------------------------------------------------------
+
+-- name: tell_usage
+-- What an attempt has used so far. Numbers of one attempt only grow; a message that comes late changes nothing.
+insert into attempts (round_id, fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules)
+values (%(round_id)s, %(fence)s, %(core_seconds)s, %(gpu_seconds)s, %(cpu_joules)s, %(gpu_joules)s)
+on conflict (round_id, fence) do update
+set core_seconds = excluded.core_seconds, gpu_seconds = excluded.gpu_seconds, cpu_joules = excluded.cpu_joules,
+    gpu_joules = excluded.gpu_joules, told_at = now()
+where attempts.core_seconds <= excluded.core_seconds
+
+-- name: usages
+-- What the attempts of a round used, as far as their workers told.
+select fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules from attempts
+where round_id = %(round_id)s order by fence
+
+-- name: insert_receipt
+-- A signed receipt; it is never changed.
+insert into receipts (round_id, dataset_id, dataset_version, key_id, document)
+values (%(round_id)s, %(dataset_id)s, %(dataset_version)s, %(key_id)s, %(document)s)
+
+-- name: upsert_signing_key
+-- The key that signs from now on; one that was replaced may come back.
+insert into signing_keys (key_id, public_key) values (%(key_id)s, %(public_key)s)
+on conflict (key_id) do update set until = null
+
+-- name: retire_other_keys
+-- Every other key has been replaced.
+update signing_keys set until = now() where key_id <> %(key_id)s and until is null
+
+-- name: signing_keys
+-- All keys that ever signed, the one that signs now first.
+select key_id, public_key, since, until from signing_keys order by until is not null, since desc
+
+-- The standard dataset -------------------------------------------------------------------------------------------------
+
+-- name: newest_standard
+-- The current version of the standard dataset.
+select * from standard_versions order by number desc limit 1
+
+-- name: standards
+-- Its versions, newest first.
+select * from standard_versions order by number desc
+
+-- name: standard_branches
+-- The frames of one version, with their datasets.
+select standard_branches.*, datasets.private, datasets.manifest, datasets.metric_report
+from standard_branches
+join datasets on (datasets.dataset_id, datasets.version)
+               = (standard_branches.dataset_id, standard_branches.dataset_version)
+where number = %(number)s
+order by position
+
+-- name: insert_standard
+-- A new version.
+insert into standard_versions (number, model_version, seed, frames_per_branch, content)
+values (%(number)s, %(model_version)s, %(seed)s, %(frames_per_branch)s, %(content)s)
+
+-- name: insert_standard_branch
+-- The frames of one branch of it.
+insert into standard_branches (number, position, branch, dataset_id, dataset_version, frames, frames_sha256,
+                               baseline_energy_rmse_mev_per_atom, baseline_force_rmse_mev_per_angstrom)
+values (%(number)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(frames)s, %(frames_sha256)s,
+        %(baseline_energy_rmse_mev_per_atom)s, %(baseline_force_rmse_mev_per_angstrom)s)
+
+-- name: insert_standard_error
+-- Error of a model on the frames of one branch. What was measured first stays: the same frames, the same model.
+insert into standard_errors (model_version, dataset_id, dataset_version, frames_sha256, energy_rmse_mev_per_atom,
+                             force_rmse_mev_per_angstrom, zero_shot)
+values (%(model_version)s, %(dataset_id)s, %(dataset_version)s, %(frames_sha256)s, %(energy_rmse_mev_per_atom)s,
+        %(force_rmse_mev_per_angstrom)s, %(zero_shot)s)
+on conflict do nothing
+
+-- name: standard_errors
+-- What is known of a model on the branches of a version of the standard dataset.
+select standard_branches.dataset_id, standard_branches.dataset_version, standard_errors.energy_rmse_mev_per_atom,
+       standard_errors.force_rmse_mev_per_angstrom, standard_errors.zero_shot
+from standard_branches
+join standard_errors using (dataset_id, dataset_version, frames_sha256)
+where number = %(number)s and model_version = %(model_version)s
+
+-- name: unscored_models
+-- Versions that have no score on a version of the standard dataset, newest first.
+select version from models
+where not exists (select from standard_scores where model_version = version and standard = %(number)s)
+order by major desc, minor desc
+
+-- name: insert_standard_score
+-- Nothing when it is there already.
+insert into standard_scores (model_version, standard, score) values (%(model_version)s, %(number)s, %(score)s)
+on conflict do nothing
+
+-- name: standard_scores
+-- Of one model, newest standard dataset first.
+select score from standard_scores where model_version = %(model_version)s order by standard desc
+
+-- name: queue_scoring
+-- A model waits to be scored. Whoever scores it on an older version holds nothing any more.
+insert into scorings (model_version, standard) values (%(model_version)s, %(number)s)
+on conflict (model_version) do update
+set standard = excluded.standard, worker = null, lease_expires_at = null, failures = 0, reason = null, done_at = null
+
+-- name: lease_scoring
+-- Give the newest model that waits to a worker under the next fence, never while a round waits or growth is paused.
+-- A lease that ran out counts as a failure. Frames of withdrawn datasets are not predicted any more.
+update scorings
+set worker = %(worker)s, fence = fence + 1, lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s),
+    failures = failures + case when worker is null then 0 else 1 end
+where model_version = (
+    select scorings.model_version from scorings join models on models.version = scorings.model_version
+    where done_at is null and failures + case when worker is null then 0 else 1 end < %(max_attempts)s
+      and (lease_expires_at is null or lease_expires_at < now())
+      and not exists (select from line where paused_at is not null)
+      and not exists (select from rounds where state = 'waiting')
+      and not exists (
+          select from standard_branches
+          join datasets on (datasets.dataset_id, datasets.version)
+                         = (standard_branches.dataset_id, standard_branches.dataset_version)
+          where standard_branches.number = scorings.standard and datasets.state = 'withdrawn'
+            and not exists (
+                select from standard_errors
+                where standard_errors.model_version = scorings.model_version
+                  and (standard_errors.dataset_id, standard_errors.dataset_version, standard_errors.frames_sha256)
+                    = (standard_branches.dataset_id, standard_branches.dataset_version, standard_branches.frames_sha256)))
+    order by major desc, minor desc
+    limit 1
+    for update of scorings skip locked
+)
+returning *
+
+-- name: hold_scoring
+-- The fence of every late write: renew the lease of whoever still holds it, or return nothing.
+update scorings
+set lease_expires_at = now() + make_interval(secs => %(ttl_seconds)s)
+where model_version = %(model_version)s and fence = %(fence)s and worker is not null
+returning *
+
+-- name: scoring
+-- One model's scoring.
+select * from scorings where model_version = %(model_version)s
+
+-- name: end_scoring
+-- The model is scored.
+update scorings set done_at = now(), worker = null, lease_expires_at = null, reason = null
+where model_version = %(model_version)s
+
+-- name: offer_scoring_again
+-- The attempt ended without errors.
+update scorings set worker = null, lease_expires_at = null, failures = %(failures)s, reason = %(reason)s
+where model_version = %(model_version)s
+
+-- name: coverage
+-- How far each version is scored on the newest standard dataset, newest version first.
+select models.version, scorings.reason, newest.score, newest.standard,
+       scorings.failures + case when scorings.lease_expires_at < now() then 1 else 0 end as failures,
+       coalesce(scorings.lease_expires_at > now(), false) as leased
+from models
+left join scorings on scorings.model_version = models.version
+left join lateral (
+    select score, standard from standard_scores
+    where standard_scores.model_version = models.version order by standard desc limit 1
+) as newest on true
+order by major desc, minor desc
+
+-- name: unchecked_datasets
+-- Datasets that a round may train on and whose training frames were not compared with a standard dataset yet.
+select * from datasets
+where state in ('waiting', 'reserved', 'training', 'published')
+  and not exists (
+      select from standard_overlaps
+      where (standard_overlaps.dataset_id, standard_overlaps.dataset_version) = (datasets.dataset_id, datasets.version)
+        and standard = %(number)s)
+order by arrival
+
+-- name: insert_overlap
+-- What was found; once for a dataset and a version of the standard dataset.
+insert into standard_overlaps (dataset_id, dataset_version, standard, training_frames)
+values (%(dataset_id)s, %(version)s, %(number)s, %(training_frames)s)
+on conflict do nothing
+
+-- name: overlaps
+-- What was found for a version of the standard dataset.
+select dataset_id, dataset_version, training_frames from standard_overlaps where standard = %(number)s

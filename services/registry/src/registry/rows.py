@@ -5,6 +5,7 @@ from typing import Any
 
 from contracts.base import BlobRef, Credit, DatasetRef, Frozen, RuleResult
 from contracts.events import ModelFile
+from contracts.standard import StandardScore
 from kit.queries import Row
 from psycopg.types.json import Jsonb
 
@@ -21,6 +22,7 @@ from registry.domain import (
     RoundSummary,
 )
 from registry.inquiries import Group, GroupState, Inquiry, InquiryKind
+from registry.workers import Announcement, Gpu, Worker
 
 
 def json_of(value: Frozen) -> Jsonb:
@@ -47,11 +49,18 @@ def member_of(row: Row) -> Member:
         state=DatasetState(row["state"]),
         reason=row["reason"],
         relative_weight=row["relative_weight"],
+        content_sha256=row["content_sha256"],
     )
 
 
 def branch_of(row: Row) -> Branch:
-    return Branch(name=row["name"], member=member_of(row), is_new=row["is_new"], weight=row["weight"])
+    return Branch(
+        name=row["name"],
+        member=member_of(row),
+        is_new=row["is_new"],
+        weight=row["weight"],
+        left_out_frames=tuple(row["left_out_frames"]),
+    )
 
 
 def maybe_round(row: Row | None) -> Round | None:
@@ -68,7 +77,14 @@ def summary_of(row: Row) -> RoundSummary:
     return RoundSummary(round_of(row), row["new_datasets"], rules)
 
 
-def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdrawn_ancestral: int) -> Model:
+def model_of(
+    row: Row,
+    branches: Sequence[Row],
+    aliases: tuple[str, ...],
+    withdrawn_ancestral: int,
+    scores: Sequence[Row],
+    current_standard: int,
+) -> Model:
     return Model(
         version=row["version"],
         parent_version=row["parent_version"],
@@ -93,6 +109,9 @@ def model_of(row: Row, branches: Sequence[Row], aliases: tuple[str, ...], withdr
         retired_at=row["retired_at"],
         retired_reason=row["retired_reason"],
         withdrawn_ancestral_datasets=withdrawn_ancestral,
+        deepmd_version=row["deepmd_version"],
+        scores=tuple(StandardScore.model_validate(one["score"]) for one in scores),
+        current_standard=current_standard,
     )
 
 
@@ -126,4 +145,19 @@ def inquiry_of(row: Row, groups: Sequence[Row]) -> Inquiry:
         groups=tuple(group_of(one) for one in groups),
         ended_at=row["ended_at"],
         outcome=row["outcome"],
+    )
+
+
+def worker_of(row: Row) -> Worker:
+    plain: dict[str, Any] = {
+        field: row[field] for field in Announcement.__dataclass_fields__ if field not in ("gpus", "presets")
+    }
+    gpus = tuple(Gpu(one["name"], one["memory_bytes"]) for one in row["gpus"])
+    return Worker(
+        announced=Announcement(gpus=gpus, presets=tuple(row["presets"]), **plain),
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        live=row["live"],
+        round_id=row["round_id"],
+        refusal=row["refusal"],
     )

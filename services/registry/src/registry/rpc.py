@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from registry.domain import (
     Decision,
     InvalidRequest,
+    NoOffer,
     NotInThisState,
     NotStored,
     RegistryError,
@@ -31,6 +32,7 @@ from registry.growth import Growth
 from registry.service import Rounds
 from registry.store import Store
 from registry.wire import (
+    announcement_of,
     blob_of,
     checkpoint_of,
     page_size_of,
@@ -42,6 +44,7 @@ from registry.wire import (
     to_lease,
     to_model,
     to_round,
+    usage_of,
     version_token_of,
 )
 
@@ -98,16 +101,14 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def Lease(self, request: fleet.LeaseRequest, context: Context) -> fleet.LeaseResponse:
         async with self._transaction(context) as conn:
-            if not request.worker.worker_id:
-                raise InvalidRequest("worker.worker_id is empty: name the worker that takes the round")
-            lease = await self._rounds.lease(conn, request.worker.worker_id, list(request.worker.presets))
-        if lease is None:
-            return fleet.LeaseResponse(retry_after=to_duration(RETRY_AFTER_SECONDS))
-        return fleet.LeaseResponse(lease=to_lease(lease))
+            offer = await self._rounds.lease(conn, announcement_of(request.worker))
+        if isinstance(offer, NoOffer):
+            return fleet.LeaseResponse(retry_after=to_duration(RETRY_AFTER_SECONDS), refusal=offer.refusal)
+        return fleet.LeaseResponse(lease=to_lease(offer))
 
     async def Heartbeat(self, request: fleet.HeartbeatRequest, context: Context) -> fleet.HeartbeatResponse:
         async with self._transaction(context) as conn:
-            beat = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence)
+            beat = await self._rounds.heartbeat(conn, round_id_of(request.round_id), request.fence, usage_of(request))
         return fleet.HeartbeatResponse(
             ttl=to_duration(beat.ttl_seconds), cancelled=beat.cancelled, hand_back=beat.hand_back
         )
@@ -126,7 +127,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
 
     async def HandBack(self, request: fleet.HandBackRequest, context: Context) -> fleet.HandBackResponse:
         async with self._transaction(context) as conn:
-            await self._rounds.hand_back(conn, round_id_of(request.round_id), request.fence, request.reason)
+            await self._rounds.hand_back(
+                conn, round_id_of(request.round_id), request.fence, request.reason, usage_of(request)
+            )
         return fleet.HandBackResponse()
 
     async def Fail(self, request: fleet.FailRequest, context: Context) -> fleet.FailResponse:
@@ -138,6 +141,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServiceServicer):
                 request.rule or "crashed",
                 request.reason,
                 request.retryable,
+                usage_of(request),
             )
         return fleet.FailResponse(will_retry=will_retry)
 

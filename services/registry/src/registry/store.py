@@ -1,4 +1,4 @@
-"""The registry's tables: with `operator_store` the only place that runs SQL.
+"""The registry's tables: with the other `…_store` files the only place that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -25,7 +25,7 @@ from registry.domain import (
     Version,
     WaitingList,
 )
-from registry.operator_store import OperatorStore
+from registry.proof_store import ProofStore
 from registry.rows import (
     alias_move_of,
     branch_of,
@@ -36,12 +36,14 @@ from registry.rows import (
     model_of,
     summary_of,
 )
+from registry.standard_store import StandardStore
+from registry.worker_store import WorkerStore
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(OperatorStore):
+class Store(StandardStore, WorkerStore, ProofStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:
@@ -50,7 +52,12 @@ class Store(OperatorStore):
     # Datasets
 
     async def add_dataset(
-        self, conn: Connection, event: DatasetMetricPassed, train_frames: int, traceparent: str | None
+        self,
+        conn: Connection,
+        event: DatasetMetricPassed,
+        train_frames: int,
+        traceparent: str | None,
+        content_sha256: str | None = None,
     ) -> bool:
         """Put the dataset on the waiting list. False: it was known already."""
         added = await self._queries.execute(
@@ -68,6 +75,7 @@ class Store(OperatorStore):
             nearest_branch=event.nearest_branch,
             energy_shift_ev=Jsonb(event.energy_shift_ev),
             traceparent=traceparent,
+            content_sha256=content_sha256,
         )
         return added == 1
 
@@ -119,6 +127,7 @@ class Store(OperatorStore):
                 dataset_version=branch.member.ref.version,
                 is_new=branch.is_new,
                 weight=branch.weight,
+                left_out_frames=list(branch.left_out_frames),
             )
 
     async def round(self, conn: Connection, round_id: UUID) -> Round | None:
@@ -137,11 +146,9 @@ class Store(OperatorStore):
 
     # Leases
 
-    async def lease(self, conn: Connection, worker: str, presets: Sequence[str], ttl_seconds: float) -> Round | None:
-        """Give the waiting round to `worker` under a new fence."""
-        row = await self._queries.one(
-            conn, "lease_round", worker=worker, presets=list(presets), ttl_seconds=ttl_seconds
-        )
+    async def lease(self, conn: Connection, round_id: UUID, worker: str, ttl_seconds: float) -> Round | None:
+        """Give a waiting round to `worker` under a new fence; none when it does not wait any more."""
+        row = await self._queries.one(conn, "lease_round", round_id=round_id, worker=worker, ttl_seconds=ttl_seconds)
         return maybe_round(row)
 
     async def hold(self, conn: Connection, round_id: UUID, fence: int, ttl_seconds: float) -> Round | None:
@@ -247,6 +254,7 @@ class Store(OperatorStore):
             standard_score=model.standard_score,
             contributors=list(model.contributors),
             published_at=model.published_at,
+            deepmd_version=model.deepmd_version,
         )
         for one in model.branches:
             await self._queries.execute(
@@ -302,10 +310,13 @@ class Store(OperatorStore):
 
     async def _models(self, conn: Connection, rows: Sequence[Row]) -> list[Model]:
         aliases = await self._queries.all(conn, "aliases")
+        newest = await self._queries.one(conn, "newest_standard")
         models = []
         for row in rows:
             branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
             pointing = tuple(one["alias"] for one in aliases if one["version"] == row["version"])
             ancestral = await self._queries.one(conn, "withdrawn_ancestral", version=row["version"])
-            models.append(model_of(row, branches, pointing, ancestral["count"] if ancestral else 0))
+            scores = await self._queries.all(conn, "standard_scores", model_version=row["version"])
+            count = ancestral["count"] if ancestral else 0
+            models.append(model_of(row, branches, pointing, count, scores, newest["number"] if newest else 0))
         return models

@@ -9,6 +9,7 @@ from kit.db import Database
 from kit.logs import get_logger
 from psycopg_pool import PoolTimeout
 
+from registry.leakage import Leakage
 from registry.ports import Spent
 from registry.service import Rounds
 
@@ -18,35 +19,49 @@ log = get_logger(__name__)
 class Timer:
     """Looks again and again; any number of replicas may run, as the use cases lock what they take."""
 
-    def __init__(self, database: Database, blobs: Blobs, store: Spent, rounds: Rounds, check_seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        store: Spent,
+        rounds: Rounds,
+        leakage: Leakage,
+        check_seconds: float,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._store = store
         self._rounds = rounds
+        self._leakage = leakage
         self._check_seconds = check_seconds
 
     async def run(self, grace_seconds: float) -> None:
-        """Until cancelled. Leases are left alone for `grace_seconds` first.
+        """Until cancelled. For `grace_seconds` first nobody counts as gone.
 
-        While no registry answered no worker could renew its lease; it gets the time to do so now.
+        While no registry answered no worker could renew its lease or ask for one; it gets the time to do so now.
         """
         loop = asyncio.get_running_loop()
-        sweep_from = loop.time() + grace_seconds
+        settled_from = loop.time() + grace_seconds
         while True:
             try:
-                await self.look(sweep=loop.time() >= sweep_from)
+                await self.look(sweep=loop.time() >= settled_from)
             except (psycopg.OperationalError, PoolTimeout, OSError) as error:
                 log.warning("timer-waits-for-infrastructure", error=repr(error))
-                sweep_from = loop.time() + grace_seconds
+                settled_from = loop.time() + grace_seconds
             await asyncio.sleep(self._check_seconds)
 
     async def look(self, sweep: bool) -> None:
-        """One look at leases, waiting list and spent objects."""
-        while sweep:
+        """One look at leases, waiting list, workers and spent objects. `sweep`: whoever is silent now is gone."""
+        lost = sweep
+        while lost:
             async with self._database.transaction() as conn:
-                sweep = await self._rounds.sweep(conn) is not None
+                lost = await self._rounds.sweep(conn) is not None
+        await self._leakage.look()
         async with self._database.transaction() as conn:
             await self._rounds.plan_if_due(conn)
+        if sweep:
+            async with self._database.transaction() as conn:
+                await self._rounds.tell_if_held_up(conn)
         await self.collect()
 
     async def collect(self) -> None:

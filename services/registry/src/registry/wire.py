@@ -1,12 +1,14 @@
 """Protobuf messages ↔ domain values. What a caller got wrong is InvalidRequest."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from contracts.base import BlobRef, BranchError, RuleResult
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.registry.v1 import registry_pb2 as registry
+from contracts.standard import StandardScore
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
@@ -21,13 +23,16 @@ from registry.domain import (
     RoundState,
     RoundSummary,
     StoredCheckpoint,
+    Usage,
     Version,
 )
 from registry.publication import trained_dataset
 from registry.service import Progress
+from registry.workers import Announcement, Gpu
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 200
+LARGEST_MEMORY_BYTES = 2**62
 STATES = {
     RoundState.WAITING: registry.ROUND_STATE_WAITING,
     RoundState.TRAINING: registry.ROUND_STATE_TRAINING,
@@ -70,24 +75,70 @@ def checkpoint_of(message: fleet.StoredCheckpoint) -> StoredCheckpoint:
     return StoredCheckpoint(blob_of(message.blob, "checkpoint.blob"), message.step)
 
 
-def progress_of(message: fleet.ReportRequest) -> Progress:
+def errors_of(branches: Iterable[fleet.BranchError]) -> tuple[BranchError, ...]:
     try:
-        branches = tuple(
+        return tuple(
             BranchError(
                 branch=one.branch,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
             )
-            for one in message.branches
+            for one in branches
         )
     except ValidationError as error:
         raise InvalidRequest(f"branches hold a number that is no error: {error}") from error
+
+
+def progress_of(message: fleet.ReportRequest) -> Progress:
     return Progress(
         step=message.step,
         learning_rate=message.learning_rate,
-        branches=branches,
+        branches=errors_of(message.branches),
         frames_per_second=message.frames_per_second,
         eta_seconds=message.eta.ToNanoseconds() / 1e9,
+    )
+
+
+def usage_of(message: fleet.HeartbeatRequest | fleet.HandBackRequest | fleet.FailRequest) -> Usage | None:
+    """None when the worker does not tell. Raises InvalidRequest for numbers that are none."""
+    if not message.HasField("usage"):
+        return None
+    told = message.usage
+    usage = Usage(
+        core_seconds=told.core_seconds,
+        gpu_seconds=told.gpu_seconds,
+        cpu_joules=told.cpu_joules if told.HasField("cpu_joules") else None,
+        gpu_joules=told.gpu_joules if told.HasField("gpu_joules") else None,
+    )
+    numbers = (usage.core_seconds, usage.gpu_seconds, usage.cpu_joules or 0.0, usage.gpu_joules or 0.0)
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise InvalidRequest("usage holds a number that is none: seconds and joules, zero or more")
+    return usage
+
+
+def announcement_of(worker: fleet.Worker) -> Announcement:
+    if not worker.worker_id:
+        raise InvalidRequest("worker.worker_id is empty: name the worker that takes the round")
+    for what, size in [
+        ("memory_bytes", worker.memory_bytes),
+        *((one.name, one.memory_bytes) for one in worker.gpu_devices),
+    ]:
+        if size > LARGEST_MEMORY_BYTES:
+            raise InvalidRequest(f"worker.{what}: no machine has {size} bytes of memory")
+    # A worker of an earlier release tells names alone.
+    gpus = [Gpu(one.name, one.memory_bytes) for one in worker.gpu_devices] or [Gpu(name, 0) for name in worker.gpus]
+    return Announcement(
+        worker_id=worker.worker_id,
+        hostname=worker.hostname,
+        gpus=tuple(gpus),
+        cpu_name=worker.cpu_name,
+        cpu_cores=worker.cpu_cores,
+        memory_bytes=worker.memory_bytes,
+        presets=tuple(worker.presets),
+        deepmd_version=worker.deepmd_version,
+        torch_version=worker.torch_version,
+        launcher=worker.launcher,
+        processes=worker.processes or 1,
     )
 
 
@@ -111,6 +162,7 @@ def to_lease(lease: Lease) -> fleet.Lease:
             parent_version=round_.parent_version or "",
             branches=[_to_round_branch(branch) for branch in lease.branches],
             left_out_branches=lease.left_out_branches,
+            standard_dataset=to_blob(lease.standard) if lease.standard else None,
         ),
         resume_from=fleet.StoredCheckpoint(blob=to_blob(resume.blob), step=resume.step) if resume else None,
         traceparent=round_.traceparent or "",
@@ -128,6 +180,7 @@ def _to_round_branch(branch: Branch) -> fleet.RoundBranch:
         metric_report=to_blob(member.metric_report),
         is_new=branch.is_new,
         weight=branch.weight,
+        left_out_frames=branch.left_out_frames,
     )
     if branch.is_new:
         message.nearest_branch = member.nearest_branch or ""
@@ -158,6 +211,20 @@ def to_model(model: Model) -> registry.Model:
         withdrawn_datasets=model.withdrawn_datasets,
         withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
         checks=_to_rules(model.checks),
+        scores=[_to_score(score) for score in model.scores],
+        current_standard=model.current_standard,
+    )
+
+
+def _to_score(score: StandardScore) -> registry.StandardScore:
+    return registry.StandardScore(
+        standard=score.standard,
+        score=score.score,
+        energy_ratio=score.energy_ratio,
+        force_ratio=score.force_ratio,
+        energy_rmse_mev_per_atom=score.energy_rmse_mev_per_atom,
+        force_rmse_mev_per_angstrom=score.force_rmse_mev_per_angstrom,
+        branches=[registry.StandardBranchScore(**one.model_dump()) for one in score.branches],
     )
 
 

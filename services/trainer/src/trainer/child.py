@@ -45,10 +45,15 @@ _CAUSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the worker `parent` is gone, however it went. Linux only."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kill_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def kill_with_parent() -> None:
+    """The same for whatever the parent is now; a program that this process becomes keeps it."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def claim_stdout() -> TextIO:

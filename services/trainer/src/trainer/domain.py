@@ -18,6 +18,8 @@ class LeasedBranch:
     nearest: str | None
     energy_shift_ev: dict[str, float]
     weight: float
+    test_frames: tuple[int, ...] = ()
+    """Indices of training frames that the registry found in the standard dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,17 @@ class Lease:
     traceparent: str | None
     learning_rate_factor: float = 1.0
     """Less than 1 after an attempt that diverged."""
+    standard: BlobRef | None = None
+    """A StandardDataset: none of its frames is trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoWork:
-    """No round waits; ask again later."""
+    """No round waits that this worker can run; ask again later."""
 
     retry_after_seconds: float
+    refusal: str = ""
+    """Why the round that waits is not for this worker; empty when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,36 @@ class Verdict:
 
     version: str | None
     published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None
+    gpu_joules: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandardBranch:
+    """A branch of the standard dataset; `own`: the model's branch that learned the dataset, if it has one."""
+
+    name: str
+    own: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringLease:
+    """A published model to score on the standard dataset, in this worker's hands as long as it beats."""
+
+    version: str
+    fence: int
+    ttl_seconds: float
+    model_manifest: BlobRef
+    standard: BlobRef
+    branches: tuple[StandardBranch, ...]
 
 
 class LeaseLost(Exception):

@@ -5,11 +5,13 @@ from typing import TypeVar
 from uuid import UUID
 
 import grpc
+from contracts.artifacts import Gpu, Hardware
 from contracts.base import BlobRef, DatasetRef
 from contracts.fleet.v1 import fleet_pb2 as pb
 from contracts.fleet.v1 import fleet_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
+from trainer.calls import asked
 from trainer.domain import (
     Beat,
     Checkpoint,
@@ -17,22 +19,13 @@ from trainer.domain import (
     LeasedBranch,
     LeaseLost,
     NoWork,
-    RegistryAway,
-    RegistryRefused,
     Report,
+    Usage,
     Verdict,
 )
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-
-_LOST = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
-_REFUSED = (
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.UNAUTHENTICATED,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNIMPLEMENTED,
-)
 
 
 class Fleet:
@@ -44,15 +37,19 @@ class Fleet:
         self._deadline = deadline
         self._submit_deadline = submit_deadline
 
+    def hardware(self, device: str) -> Hardware:
+        """What this worker announced, and where training ran: 'cpu', 'cuda:0'."""
+        return hardware_of(self._worker, device.partition(":")[0])
+
     async def lease(self) -> Lease | NoWork:
         response = await self._call(self._stub.Lease, pb.LeaseRequest(worker=self._worker))
         if not response.HasField("lease"):
-            return NoWork(_seconds(response.retry_after))
+            return NoWork(_seconds(response.retry_after), response.refusal)
         return _lease(response.lease)
 
-    async def heartbeat(self, lease: Lease) -> Beat:
+    async def heartbeat(self, lease: Lease, usage: Usage) -> Beat:
         """Renew. A cancelled round counts as lost."""
-        request = pb.HeartbeatRequest(round_id=str(lease.round_id), fence=lease.fence)
+        request = pb.HeartbeatRequest(round_id=str(lease.round_id), fence=lease.fence, usage=_usage(usage))
         response = await self._call(self._stub.Heartbeat, request)
         if response.cancelled:
             raise LeaseLost("the round was cancelled")
@@ -82,14 +79,21 @@ class Fleet:
         request = pb.CheckpointRequest(round_id=str(lease.round_id), fence=lease.fence, checkpoint=stored)
         await self._call(self._stub.Checkpoint, request)
 
-    async def hand_back(self, lease: Lease, reason: str) -> None:
-        request = pb.HandBackRequest(round_id=str(lease.round_id), fence=lease.fence, reason=reason)
+    async def hand_back(self, lease: Lease, reason: str, usage: Usage) -> None:
+        request = pb.HandBackRequest(
+            round_id=str(lease.round_id), fence=lease.fence, reason=reason, usage=_usage(usage)
+        )
         await self._call(self._stub.HandBack, request)
 
-    async def fail(self, lease: Lease, rule: str, reason: str, *, retryable: bool) -> bool:
+    async def fail(self, lease: Lease, rule: str, reason: str, usage: Usage, *, retryable: bool) -> bool:
         """Returns whether another attempt will follow."""
         request = pb.FailRequest(
-            round_id=str(lease.round_id), fence=lease.fence, rule=rule, reason=reason, retryable=retryable
+            round_id=str(lease.round_id),
+            fence=lease.fence,
+            rule=rule,
+            reason=reason,
+            retryable=retryable,
+            usage=_usage(usage),
         )
         return bool((await self._call(self._stub.Fail, request)).will_retry)
 
@@ -101,15 +105,27 @@ class Fleet:
     async def _call(
         self, method: Callable[..., Awaitable[Response]], request: Request, deadline: float | None = None
     ) -> Response:
-        try:
-            return await method(request, timeout=deadline or self._deadline)
-        except grpc.aio.AioRpcError as error:
-            words = f"{error.code().name}: {error.details()}"
-            if error.code() in _LOST:
-                raise LeaseLost(words) from error
-            if error.code() in _REFUSED:
-                raise RegistryRefused(words) from error
-            raise RegistryAway(words) from error
+        return await asked(method, request, deadline or self._deadline)
+
+
+def hardware_of(worker: pb.Worker, device: str) -> Hardware:
+    """What the worker announced of the machine that it trains on, as a manifest says it."""
+    return Hardware(
+        cpu=worker.cpu_name or None,
+        cpu_cores=worker.cpu_cores or None,
+        memory_bytes=worker.memory_bytes or None,
+        gpus=tuple(Gpu(name=one.name, memory_bytes=one.memory_bytes or None) for one in worker.gpu_devices),
+        device=device,
+    )
+
+
+def _usage(usage: Usage) -> pb.Usage:
+    return pb.Usage(
+        core_seconds=usage.core_seconds,
+        gpu_seconds=usage.gpu_seconds,
+        cpu_joules=usage.cpu_joules,
+        gpu_joules=usage.gpu_joules,
+    )
 
 
 def _lease(lease: pb.Lease) -> Lease:
@@ -130,6 +146,7 @@ def _lease(lease: pb.Lease) -> Lease:
         resume_from=Checkpoint(_ref(resume.blob), resume.step) if lease.HasField("resume_from") else None,
         traceparent=lease.traceparent or None,
         learning_rate_factor=lease.learning_rate_factor or 1.0,
+        standard=_ref(spec.standard_dataset) if spec.HasField("standard_dataset") else None,
     )
 
 
@@ -143,6 +160,7 @@ def _branch(branch: pb.RoundBranch) -> LeasedBranch:
         nearest=branch.nearest_branch or None,
         energy_shift_ev=dict(branch.energy_shift_ev),
         weight=branch.weight,
+        test_frames=tuple(branch.left_out_frames),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from contracts.artifacts import DatasetManifest, MetricReport, ModelManifest
 from contracts.base import BlobRef
+from contracts.standard import StandardDataset
 from frames.store import DATA_FILE
 from kit.blobs import BlobCorrupt, BlobMissing
 from pydantic import ValidationError
@@ -51,6 +52,7 @@ class Preparation:
                 learning_rate_factor=lease.learning_rate_factor,
                 branches=tuple(branches),
                 left_out_branches=lease.left_out_branches,
+                standard_frames=await self._standard_frames(lease),
             )
         except PresetError as error:
             raise AttemptFailed("preset-unknown", str(error), retryable=False) from error
@@ -75,13 +77,14 @@ class Preparation:
         place = Path("data", branch.name)
         await self._cache.place(manifest.train, folder / place / "train.lmdb" / DATA_FILE)
         await self._cache.place(manifest.held_out, folder / place / "held-out.lmdb" / DATA_FILE)
-        failed = await self._failed_frames(branch)
+        failed = await failed_frames(self._cache, branch.metric_report)
         return WorkBranch(
             name=branch.name,
             train=place / "train.lmdb",
             held_out=place / "held-out.lmdb",
             left_out_train=failed["train"],
             left_out_held_out=failed["held-out"],
+            test_frames=branch.test_frames,
             has_virial=manifest.has_virial,
             elements=manifest.elements,
             is_new=branch.is_new,
@@ -90,11 +93,19 @@ class Preparation:
             weight=branch.weight,
         )
 
-    async def _failed_frames(self, branch: LeasedBranch) -> dict[str, tuple[int, ...]]:
-        found: dict[str, list[int]] = {"train": [], "held-out": []}
-        if branch.metric_report is not None:
-            report = MetricReport.model_validate_json(await self._cache.read(branch.metric_report))
-            for verdict in report.verdicts:
-                if verdict.verdict == "failed":
-                    found[verdict.split].append(verdict.index)
-        return {split: tuple(indices) for split, indices in found.items()}
+    async def _standard_frames(self, lease: Lease) -> tuple[str, ...]:
+        if lease.standard is None:
+            return ()
+        standard = StandardDataset.model_validate_json(await self._cache.read(lease.standard))
+        return tuple(sorted({frame for branch in standard.branches for frame in branch.frames}))
+
+
+async def failed_frames(cache: Cache, metric_report: BlobRef | None) -> dict[str, tuple[int, ...]]:
+    """Indices of the frames that the metric failed, by split."""
+    found: dict[str, list[int]] = {"train": [], "held-out": []}
+    if metric_report is not None:
+        report = MetricReport.model_validate_json(await cache.read(metric_report))
+        for verdict in report.verdicts:
+            if verdict.verdict == "failed":
+                found[verdict.split].append(verdict.index)
+    return {split: tuple(indices) for split, indices in found.items()}

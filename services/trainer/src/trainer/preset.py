@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from contracts.recipe import PresetNeeds
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Section = dict[str, Any]
@@ -53,6 +54,9 @@ class Preset(_Part):
     checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
     alignment_frames: int = Field(ge=1, description="most training frames that the energy shifts are fitted on")
     case_head_room: int = Field(ge=0, description="free case vectors to add when the case embedding is widened")
+    needs: PresetNeeds = Field(
+        default=PresetNeeds(), description="what a machine must have to be offered a round of it"
+    )
     frozen_suffix: str = Field(pattern=r"^\.[a-z0-9]+$", description="what deepmd freezes this architecture to")
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from kit.logs import get_logger
 from pydantic import ValidationError
 
 from trainer.child import CRASHED, OUT_OF_MEMORY, AttemptFailed
+from trainer.launcher import Launcher
 from trainer.memory import kernel_kills
 from trainer.work import MESSAGE, Message, Ready
 
@@ -21,36 +22,36 @@ log = get_logger(__name__)
 
 ENGINE = "trainer.engine"
 VERIFY = "trainer.verify"
+SCORE = "trainer.score"
 STDERR_LINES = 40
 _LINE_LIMIT = 1 << 22
 
 
 class Child:
-    """`python -m <module>`, started ahead of its work; it dies with this process."""
+    """A program that is started ahead of its work; it dies with this process."""
 
-    def __init__(self, module: str, process: asyncio.subprocess.Process) -> None:
-        self._module = module
+    def __init__(self, name: str, process: asyncio.subprocess.Process, farewell_seconds: float = 0) -> None:
+        self._name = name
+        self._farewell_seconds = farewell_seconds
         self._process = process
         self._errors: deque[str] = deque(maxlen=STDERR_LINES)
         self._drain = asyncio.create_task(self._read_errors())
         self._kills = kernel_kills()
 
     @classmethod
-    async def start(cls, module: str, threads: int) -> "Child":
+    async def start(cls, name: str, threads: int, command: Sequence[str] = (), farewell_seconds: float = 0) -> "Child":
+        """`python -m <name>`, unless a command is given."""
         # Secrets of the worker are no business of a program that reads strangers' data.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("POTLUCK_")}
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
-            str(os.getpid()),
+            *(command or (sys.executable, "-m", name, str(os.getpid()))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**inherited, **environment(threads)},
             limit=_LINE_LIMIT,
         )
-        return cls(module, process)
+        return cls(name, process, farewell_seconds)
 
     @property
     def alive(self) -> bool:
@@ -72,7 +73,7 @@ class Child:
                 how += ": the kernel killed it because memory ran out; a larger worker may manage"
             else:
                 how += " (the kernel does that when memory runs out)"
-        return AttemptFailed(rule, "\n".join([f"{self._module} ended with {how}", *self._errors]), retryable=True)
+        return AttemptFailed(rule, "\n".join([f"{self._name} ended with {how}", *self._errors]), retryable=True)
 
     async def work(self, folder: Path) -> AsyncGenerator[Message]:
         """Give it its folder and yield what it says until it ends."""
@@ -84,7 +85,7 @@ class Child:
             try:
                 message = MESSAGE.validate_json(line)
             except ValidationError as error:
-                log.warning("child-spoke-nonsense", module=self._module, line=line[:200].decode(), error=str(error))
+                log.warning("child-spoke-nonsense", program=self._name, line=line[:200].decode(), error=str(error))
                 continue
             if not isinstance(message, Ready):
                 yield message
@@ -97,7 +98,11 @@ class Child:
             self._process.terminate()
 
     async def kill(self) -> None:
-        """End it at once and reap it. Repeating it is harmless."""
+        """End it at once and reap it; one with something running elsewhere may say farewell. Repeating is harmless."""
+        if self._farewell_seconds and self.alive:
+            self._process.send_signal(signal.SIGHUP)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), self._farewell_seconds)
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
@@ -108,13 +113,17 @@ class Child:
         while line := await self._process.stderr.readline():
             text = line.decode(errors="replace").rstrip()
             self._errors.append(text)
-            log.debug("child-stderr", module=self._module, line=text)
+            log.debug("child-stderr", program=self._name, line=text)
 
 
 class Nursery:
-    """Keeps one child of each kind ready when it may, so that imports are done before work comes."""
+    """Keeps one child of each kind ready when it may, so that imports are done before work comes.
 
-    def __init__(self, threads: int, *, warm: bool) -> None:
+    How the training program starts is the launcher's business; the verification always runs here.
+    """
+
+    def __init__(self, launcher: Launcher, threads: int, *, warm: bool) -> None:
+        self._launcher = launcher
         self._threads = threads
         self._warm = warm
         self._spare: dict[str, Child] = {}
@@ -123,14 +132,20 @@ class Nursery:
         """Start one ahead, unless one waits or that is switched off."""
         if not self._warm or ((spare := self._spare.get(module)) and spare.alive):
             return
-        self._spare[module] = await Child.start(module, self._threads)
+        self._spare[module] = await self._start(module)
 
     async def take(self, module: str) -> Child:
         """The one that waits, or a new one."""
         spare = self._spare.pop(module, None)
         if spare is not None and spare.alive:
             return spare
-        return await Child.start(module, self._threads)
+        return await self._start(module)
+
+    async def _start(self, module: str) -> Child:
+        if module != ENGINE:
+            return await Child.start(module, self._threads)
+        launcher = self._launcher
+        return await Child.start(module, self._threads, launcher.command(), launcher.farewell_seconds)
 
     async def close(self) -> None:
         for child in self._spare.values():

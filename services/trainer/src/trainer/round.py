@@ -1,6 +1,7 @@
 """One lease: prepare, train, verify, submit; or hand back, fail, drop."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,10 @@ from trainer.child import CRASHED, AttemptFailed, explained
 from trainer.courier import Courier, persistently
 from trainer.domain import Lease, LeaseLost, RegistryAway, RegistryRefused, Report, Verdict
 from trainer.fleet import Fleet
+from trainer.meter import Meter
 from trainer.preparation import Preparation
 from trainer.process import ENGINE, VERIFY, Child, Nursery
-from trainer.submission import store_candidate
+from trainer.submission import Ran, store_candidate
 from trainer.work import Done, Failed, Message, Progress, Saved, Started, Stopped, Verified
 
 log = get_logger(__name__)
@@ -29,6 +31,7 @@ VERIFY_AHEAD = 0.8
 
 SHUTTING_DOWN = "the worker is shutting down"
 PAUSED = "growth is paused"
+STOPPED_THERE = "the machine that trained was about to end the training program"
 
 
 class StoppedOnRequest(Exception):
@@ -45,6 +48,8 @@ class Tools:
     nursery: Nursery
     report_seconds: float
     stop_seconds: float
+    meter: Callable[[], Meter]
+    """Begins to count what an attempt uses."""
 
 
 class RoundRun:
@@ -56,6 +61,8 @@ class RoundRun:
         self._folder = folder
         self._stop = stop
         self._leave: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._meter = tools.meter()
+        self._device = "cpu"
         self._courier = Courier(tools.fleet, tools.blobs, lease, tools.report_seconds)
 
     async def run(self) -> Verdict | None:
@@ -82,19 +89,20 @@ class RoundRun:
         try:
             return await self._candidate()
         except StoppedOnRequest:
-            reason = self._leave.result() if self._leave.done() else SHUTTING_DOWN
+            reason = self._leave.result() if self._leave.done() else STOPPED_THERE
             log.info("round-handed-back", round=str(lease.round_id), fence=lease.fence, reason=reason)
-            await persistently("hand-back", partial(fleet.hand_back, lease, reason))
+            await persistently("hand-back", partial(fleet.hand_back, lease, reason, self._meter.used()))
         except AttemptFailed as error:
             log.warning("attempt-failed", round=str(lease.round_id), rule=error.rule, reason=str(error))
-            fail = partial(fleet.fail, lease, error.rule, str(error), retryable=error.retryable)
+            fail = partial(fleet.fail, lease, error.rule, str(error), self._meter.used(), retryable=error.retryable)
             await persistently("fail", fail)
         except (LeaseLost, RegistryRefused):
             raise
         except Exception as error:
             log.exception("attempt-crashed", round=str(lease.round_id))
             failed = explained(error, "the worker could not carry the round out:")
-            await persistently("fail", partial(fleet.fail, lease, failed.rule, failed.reason, retryable=True))
+            fail = partial(fleet.fail, lease, failed.rule, failed.reason, self._meter.used(), retryable=True)
+            await persistently("fail", fail)
         return None
 
     async def _candidate(self) -> Verdict:
@@ -133,6 +141,8 @@ class RoundRun:
         lease = self._lease
         match message:
             case Started():
+                self._device = message.device
+                self._meter.trains_on(message.device)
                 log.info("training-started", round=str(lease.round_id), step=message.step, device=message.device)
             case Progress():
                 self._courier.report(_report(message))
@@ -179,7 +189,8 @@ class RoundRun:
     async def _submit(self, manifests: dict[str, DatasetManifest], verified: Verified) -> Verdict:
         lease, tools = self._lease, self._tools
         await self._courier.flush()
-        store = partial(store_candidate, tools.blobs, lease, self._folder, manifests, verified)
+        ran = Ran(tools.fleet.hardware(self._device), self._meter.cost())
+        store = partial(store_candidate, tools.blobs, lease, self._folder, manifests, verified, ran)
         reference = await persistently("store-candidate", store)
         return await persistently("submit", partial(tools.fleet.submit, lease, reference))
 
@@ -189,7 +200,7 @@ class RoundRun:
         while True:
             await asyncio.sleep(ttl / 3)
             try:
-                beat = await self._tools.fleet.heartbeat(self._lease)
+                beat = await self._tools.fleet.heartbeat(self._lease, self._meter.used())
             except RegistryAway as error:
                 # Training goes on: if the lease runs out meanwhile, the fence says so once it is back.
                 log.warning("heartbeat-unanswered", error=str(error))

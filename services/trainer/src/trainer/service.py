@@ -1,4 +1,4 @@
-"""The worker: leases one round after another until it is told to stop."""
+"""The worker: leases one round after another until it is told to stop, and scores published models in between."""
 
 import asyncio
 from contextlib import suppress
@@ -13,6 +13,7 @@ from trainer.domain import Lease, LeaseLost, NoWork, RegistryAway, RegistryRefus
 from trainer.folders import attempt_folder, remove_abandoned
 from trainer.process import ENGINE
 from trainer.round import RoundRun, Tools
+from trainer.scoring import Scorer
 
 log = get_logger(__name__)
 tracer = trace.get_tracer("trainer")
@@ -24,12 +25,14 @@ SHORTEST_PAUSE_SECONDS = 0.2
 class Worker:
     """Holds at most one lease at a time."""
 
-    def __init__(self, tools: Tools, cache: Cache, attempts: Path) -> None:
+    def __init__(self, tools: Tools, cache: Cache, attempts: Path, scorer: Scorer) -> None:
         self._tools = tools
+        self._scorer = scorer
         self._cache = cache
         self._attempts = attempts
         self._stop = asyncio.Event()
         self._reachable = False
+        self._refusal = ""
 
     async def ready(self) -> None:
         """Raises when the registry did not answer the last question."""
@@ -58,7 +61,9 @@ class Worker:
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
                 continue
             if isinstance(answer, NoWork):
-                await self._wait(max(answer.retry_after_seconds, SHORTEST_PAUSE_SECONDS))
+                self._tell_refusal(answer.refusal)
+                if not await self._scorer.score_one(self._stop):
+                    await self._wait(max(answer.retry_after_seconds, SHORTEST_PAUSE_SECONDS))
             else:
                 await self._round(answer)
 
@@ -78,6 +83,12 @@ class Worker:
                 # A disagreement about the contract: the lease runs out and the registry counts the attempt.
                 log.error("registry-refused", **fields, reason=str(error))
         await asyncio.to_thread(self._cache.trim)
+
+    def _tell_refusal(self, refusal: str) -> None:
+        """Once, not every two seconds."""
+        if refusal and refusal != self._refusal:
+            log.warning("round-refused", reason=refusal)
+        self._refusal = refusal
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -1,9 +1,10 @@
 """From an outcome to a stored candidate with its manifest."""
 
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from contracts import keys
-from contracts.artifacts import BranchManifest, DatasetManifest, ModelManifest
+from contracts.artifacts import BranchManifest, Cost, DatasetManifest, Hardware, ModelManifest
 from contracts.base import BlobRef, BranchError, RuleResult
 from kit.blobs import Blobs
 
@@ -13,8 +14,16 @@ from trainer.work import OUTCOME_FILE, Outcome, Verified
 LOADS_RULE = "loads"
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Where the attempt ran and what it used until its candidate was stored."""
+
+    hardware: Hardware
+    cost: Cost
+
+
 async def store_candidate(
-    blobs: Blobs, lease: Lease, folder: Path, manifests: dict[str, DatasetManifest], verified: Verified
+    blobs: Blobs, lease: Lease, folder: Path, manifests: dict[str, DatasetManifest], verified: Verified, ran: Ran
 ) -> BlobRef:
     """Store every file of the candidate, then the ModelManifest that names them; returns its reference.
 
@@ -45,6 +54,9 @@ async def store_candidate(
         steps=outcome.steps,
         wall_seconds=outcome.wall_seconds,
         versions=outcome.versions,
+        seed=lease.seed,
+        hardware=ran.hardware,
+        cost=ran.cost,
     )
     return await blobs.put_model(candidate_key(lease, "manifest.json"), manifest)
 
@@ -72,6 +84,10 @@ def branch_manifests(
             baseline_energy_rmse_mev_per_atom=measured[branch.name].baseline_energy_rmse_mev_per_atom,
             baseline_force_rmse_mev_per_angstrom=measured[branch.name].baseline_force_rmse_mev_per_angstrom,
             held_out_frames=measured[branch.name].held_out_frames,
+            content_sha256=manifests[branch.name].content_sha256,
+            left_out_held_out=measured[branch.name].left_out_held_out,
+            baseline_element_energies_ev=measured[branch.name].baseline_element_energies_ev,
+            left_out_frames=measured[branch.name].left_out_frames,
         )
         for branch in lease.branches
     )

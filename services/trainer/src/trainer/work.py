@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from contracts.artifacts import HeldOutFrames
-from contracts.base import BranchError, RuleResult
+from contracts.base import BranchError, RuleResult, Sha256
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trainer.preset import Preset
 
 WORK_FILE = "work.json"
 OUTCOME_FILE = "outcome.json"
+SCORING_FILE = "scoring.json"
 BranchName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -29,6 +30,9 @@ class WorkBranch(_Message):
     held_out: Path
     left_out_train: tuple[int, ...] = Field(default=(), description="indices of frames that the metric failed")
     left_out_held_out: tuple[int, ...] = ()
+    test_frames: tuple[int, ...] = Field(
+        default=(), description="indices of training frames that planning found in the standard dataset"
+    )
     has_virial: bool
     elements: tuple[str, ...]
     is_new: bool
@@ -54,6 +58,27 @@ class Work(_Message):
     left_out_branches: tuple[BranchName, ...] = Field(
         default=(), description="branches of the parent that are removed: their datasets were withdrawn"
     )
+    standard_frames: tuple[Sha256, ...] = Field(
+        default=(), description="hashes of the standard dataset's frames: not trained on, wherever they are"
+    )
+
+
+class StandardWork(_Message):
+    """The standard frames of one branch, in its dataset. Paths are relative to the work folder."""
+
+    name: str
+    own: str | None = Field(description="branch of the model that learned the dataset; none: its nearest one predicts")
+    held_out: Path
+    frames: tuple[Sha256, ...] = Field(min_length=1, description="hashes")
+    train: Path | None = Field(description="where energies are aligned; none when the dataset has its own branch")
+    left_out_train: tuple[int, ...] = Field(default=(), description="indices of frames that the metric failed")
+
+
+class ScoringWork(_Message):
+    """A published model to score."""
+
+    release: Path
+    branches: tuple[StandardWork, ...] = Field(min_length=1)
 
 
 class Ready(_Message):
@@ -117,8 +142,15 @@ class Verified(_Message):
     checks: tuple[RuleResult, ...] = ()
 
 
+class Scored(_Message):
+    """Errors of a published model on the standard frames of each branch that was asked for."""
+
+    event: Literal["scored"] = "scored"
+    errors: tuple[BranchError, ...]
+
+
 Message = Annotated[
-    Ready | Started | Progress | Saved | Stopped | Done | Failed | Verified, Field(discriminator="event")
+    Ready | Started | Progress | Saved | Stopped | Done | Failed | Verified | Scored, Field(discriminator="event")
 ]
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
@@ -131,7 +163,12 @@ class BranchOutcome(_Message):
     max_force_errors_ev_per_angstrom: tuple[float, ...]
     baseline_energy_rmse_mev_per_atom: float
     baseline_force_rmse_mev_per_angstrom: float
+    baseline_element_energies_ev: dict[str, float] = Field(
+        default_factory=dict, description="element → eV per atom, of that baseline"
+    )
     held_out_frames: HeldOutFrames
+    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
+    left_out_frames: int = Field(default=0, ge=0, description="training frames left out because they are test frames")
     sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
     predictions: Path = Field(description="the trainer's own predictions of them (.npz)")
 

@@ -1,4 +1,4 @@
-"""/api/v1/accounts, sessions, tokens, me."""
+"""/api/v1/accounts, sessions, tokens, identities, me."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,22 +10,32 @@ from gateway.identity import (
     accounts_of,
     clear_session,
     client_address,
+    device_of,
     session_secret,
     set_session,
     signed_in,
 )
+from gateway.service import Gateway
+from gateway.tokens import Tokens
+
+
+def _tokens(request: Request) -> Tokens:
+    gateway: Gateway = request.app.state.gateway
+    return gateway.tokens
 
 
 async def sign_up(request: Request) -> Response:
     fields = await read_object(request)
-    person = await accounts_of(request).sign_up(fields.get("email"), fields.get("name"), fields.get("password"))
+    person = await accounts_of(request).sign_up(
+        fields.get("email"), fields.get("name"), fields.get("password"), client_address(request)
+    )
     return json_response(person_view(person), 201)
 
 
 async def sign_in(request: Request) -> Response:
     fields = await read_object(request)
     person, secret = await accounts_of(request).sign_in(
-        fields.get("email"), fields.get("password"), client_address(request)
+        fields.get("email"), fields.get("password"), client_address(request), device_of(request)
     )
     response = json_response(person_view(person), 201)
     set_session(request, response, secret)
@@ -42,34 +52,78 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
+async def sessions(request: Request) -> Response:
+    person = await signed_in(request)
+    return list_response("sessions", await accounts_of(request).sessions(person, session_secret(request)))
+
+
+async def end_session(request: Request) -> Response:
+    await accounts_of(request).end_session(await signed_in(request), request.path_params["session_id"])
+    return Response(status_code=204)
+
+
+async def end_other_sessions(request: Request) -> Response:
+    await accounts_of(request).end_other_sessions(await signed_in(request), session_secret(request))
+    return Response(status_code=204)
+
+
 async def new_token(request: Request) -> Response:
     fields = await read_object(request)
-    token = await accounts_of(request).new_token(
-        fields.get("email"), fields.get("password"), fields.get("name"), client_address(request)
-    )
+    token = await _tokens(request).by_password(fields, client_address(request))
     return json_response(token, 201, {"cache-control": "no-store"})
 
 
 async def tokens(request: Request) -> Response:
-    return list_response("tokens", await accounts_of(request).tokens(await signed_in(request)))
+    return list_response("tokens", await _tokens(request).all(await signed_in(request)))
 
 
 async def revoke_token(request: Request) -> Response:
-    await accounts_of(request).revoke_token(await signed_in(request), request.path_params["token_id"])
+    await _tokens(request).revoke(await signed_in(request), request.path_params["token_id"])
     return Response(status_code=204)
+
+
+async def identities(request: Request) -> Response:
+    gateway: Gateway = request.app.state.gateway
+    return list_response("identities", await gateway.identities.of(await signed_in(request)))
 
 
 async def me(request: Request) -> Response:
     return json_response(person_view(await signed_in(request)))
 
 
+async def change_me(request: Request) -> Response:
+    """What is not named stays as it is."""
+    person, fields = await signed_in(request), await read_object(request)
+    changed = await accounts_of(request).set_profile(
+        person,
+        fields.get("name", person.name),
+        fields.get("mail_when_done", person.mail_when_done),
+        person.language,
+    )
+    return json_response(person_view(changed))
+
+
+async def change_password(request: Request) -> Response:
+    person, fields = await signed_in(request), await read_object(request)
+    await accounts_of(request).change_password(
+        person, fields.get("password"), fields.get("new_password"), client_address(request), session_secret(request)
+    )
+    return Response(status_code=204)
+
+
 def routes() -> list[BaseRoute]:
     return [
         Route("/api/v1/accounts", sign_up, methods=["POST"]),
         Route("/api/v1/sessions", sign_in, methods=["POST"]),
+        Route("/api/v1/sessions", sessions, methods=["GET"]),
         Route("/api/v1/sessions/current", sign_out, methods=["DELETE"]),
+        Route("/api/v1/sessions/others", end_other_sessions, methods=["DELETE"]),
+        Route("/api/v1/sessions/{session_id:uuid}", end_session, methods=["DELETE"]),
         Route("/api/v1/tokens", new_token, methods=["POST"]),
         Route("/api/v1/tokens", tokens, methods=["GET"]),
         Route("/api/v1/tokens/{token_id:uuid}", revoke_token, methods=["DELETE"]),
+        Route("/api/v1/identities", identities, methods=["GET"]),
         Route("/api/v1/me", me, methods=["GET"]),
+        Route("/api/v1/me", change_me, methods=["PATCH"]),
+        Route("/api/v1/me/password", change_password, methods=["PUT"]),
     ]

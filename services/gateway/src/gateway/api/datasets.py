@@ -1,4 +1,4 @@
-"""/api/v1/formats, policy, uploads (the list), datasets with their reports and reruns, queue."""
+"""/api/v1/formats, policies, uploads (the list), datasets with their reports, receipts and reruns, queue; the keys."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -74,6 +74,29 @@ async def archive(request: Request) -> Response:
     return await download(request, gateway.blobs, found)
 
 
+async def frames(request: Request) -> Response:
+    gateway = gateway_of(request)
+    dataset_id, name = request.path_params["dataset_id"], request.path_params["name"]
+    found = await gateway.datasets.frames(await reader(request), dataset_id, name)
+    return await download(request, gateway.blobs, found)
+
+
+async def receipts(request: Request) -> Response:
+    """As they were signed, byte for byte."""
+    found = await gateway_of(request).receipts.documents(await reader(request), request.path_params["dataset_id"])
+    return Response(found, headers={"cache-control": "private, no-cache"}, media_type="application/json")
+
+
+async def growth_policy(request: Request) -> Response:
+    return json_response(await gateway_of(request).receipts.growth_policy())
+
+
+async def signing_keys(request: Request) -> Response:
+    """Public keys, those that were replaced too."""
+    headers = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+    return json_response(await gateway_of(request).receipts.keys(), headers=headers)
+
+
 async def picture(request: Request) -> Response:
     gateway = gateway_of(request)
     found = await gateway.datasets.picture(
@@ -115,11 +138,15 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/api/v1/formats", formats, methods=["GET"]),
         Route("/api/v1/policy", policy, methods=["GET"]),
+        Route("/api/v1/policy/growth", growth_policy, methods=["GET"]),
+        Route("/.well-known/potluck-keys.json", signing_keys, methods=["GET"]),
         Route("/api/v1/uploads", open_uploads, methods=["GET"]),
         Route("/api/v1/datasets", page, methods=["GET"]),
         Route("/api/v1/datasets", publish, methods=["POST"]),
         Route(dataset, one, methods=["GET"]),
         Route(f"{dataset}/archive", archive, methods=["GET"]),
+        Route(f"{dataset}/frames/{{name}}", frames, methods=["GET"]),
+        Route(f"{dataset}/receipts", receipts, methods=["GET"]),
         Route(f"{dataset}/pictures/{{name}}", picture, methods=["GET"]),
         Route(f"{dataset}/tables/{{name}}", table, methods=["GET"]),
         Route(f"{dataset}/metric", metric, methods=["GET"]),

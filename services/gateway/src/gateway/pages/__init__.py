@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from gateway.pages import account, api_docs, browse, catalogue, operator, upload, versions
+from gateway.pages import account, api_docs, browse, catalogue, operator, sign_in, upload, versions
 from gateway.pages.assets import STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -17,6 +17,7 @@ def routes() -> list[BaseRoute]:
         *versions.routes(),
         *api_docs.routes(),
         *operator.routes(),
+        *sign_in.routes(),
         *account.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.artifacts import GrowthPolicyInForce
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -10,11 +11,12 @@ from gateway.identity import reader, signed_in
 from gateway.pages.curve import drawing
 from gateway.pages.progress import steps
 from gateway.pages.site import page, site
-from gateway.problems import not_found
+from gateway.problems import Problem, not_found
 from gateway.search import Criteria
 from gateway.service import Gateway
 
 LATEST_ON_HOME = 4
+RECEIPTS_SHOWN = 5
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -49,8 +51,18 @@ async def dataset(request: Request) -> Response:
         dataset_id = UUID(request.path_params["dataset_id"])
     except ValueError:
         raise not_found("dataset") from None
-    view = await gateway_of(request).datasets.get(person, dataset_id)
-    return site().render(request, "dataset.html", person, dataset=view, steps=steps(view), drawing=drawing(view))
+    gateway = gateway_of(request)
+    view = await gateway.datasets.get(person, dataset_id)
+    receipts = await gateway.receipts.of(person, dataset_id)
+    return site().render(
+        request,
+        "dataset.html",
+        person,
+        dataset=view,
+        steps=steps(view),
+        drawing=drawing(view),
+        receipts=receipts[:RECEIPTS_SHOWN],
+    )
 
 
 async def rerun(request: Request) -> Response:
@@ -62,6 +74,14 @@ async def rerun(request: Request) -> Response:
         raise not_found("dataset") from None
     await gateway_of(request).reruns.ask(person, dataset_id)
     return RedirectResponse(f"/datasets/{dataset_id}#h-reruns", 303)
+
+
+async def growth_policy(gateway: Gateway) -> GrowthPolicyInForce | None:
+    """None where the registry has not told it yet: pages do without."""
+    try:
+        return await gateway.receipts.growth_policy()
+    except Problem:
+        return None
 
 
 async def queue(request: Request) -> Response:

@@ -7,10 +7,10 @@ from starlette.routing import BaseRoute, Route
 from gateway.branches import choose
 from gateway.elements import KNOWN, NUMBERS
 from gateway.identity import reader
+from gateway.pages.browse import gateway_of, growth_policy
 from gateway.pages.history_chart import Value, history_chart
 from gateway.pages.site import page, site
 from gateway.pages.snippets import bibtex, snippets
-from gateway.service import Gateway
 from gateway.standard import StandardView
 
 TIME_LINE = 12
@@ -18,11 +18,6 @@ CHOSEN_AT_MOST = 20
 DATASETS_SHOWN = 8
 SCORES_SHOWN = 100
 BRANCHES_SHOWN = 40
-
-
-def gateway_of(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway
 
 
 async def models(request: Request) -> Response:
@@ -48,6 +43,7 @@ async def model(request: Request) -> Response:
         chosen=chosen,
         branches_shown=BRANCHES_SHOWN,
         citation=bibtex(view, f"{public_url}/models/{view.version}"),
+        policy=await growth_policy(gateway),
         snippets=snippets(view, public_url, best.name if best else None, best.elements if best else ()),
     )
 

@@ -180,7 +180,26 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
     return sorted(drawn, key=lambda name: (places.get(name, len(places)), name))
 
 
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def browser(agent: str) -> str:
+    """What a browser calls itself, in two words; a program by its first word."""
+    name = next((name for mark, name in _BROWSERS if mark in agent), agent.partition("/")[0])
+    system = next((system for mark, system in _SYSTEMS if mark in agent), "")
+    return f"{name}, {system}" if name and system else name
+
+
 FILTERS = {
+    "browser": browser,
     "breakable": breakable,
     "in_reading_order": in_reading_order,
     "markdown": markdown,

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
 from trainer.engine.frames import BranchFrames, load, spaced
 from trainer.engine.growth import Grown, described, grow
+from trainer.engine.ranks import Alone, Ranks
 from trainer.engine.session import Session, Stop, build
 from trainer.engine.watch import LossWatch
 from trainer.recipe import RECIPE_FILE, contradictions, render
@@ -34,11 +36,21 @@ FROZEN_FOLDER = Path("frozen")
 SAMPLE_FOLDER = Path("samples")
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What every rank trains."""
+
+    recipe: dict[str, Any]
+    init: Path | None
+    """Weights to start from; none: random ones, or a resumed checkpoint."""
+
+
 class Attempt:
     """Trains, measures, freezes. Everything it writes lies in its folder, which becomes the working directory."""
 
-    def __init__(self, folder: Path, emit: Emit, stop: Callable[[], bool]) -> None:
+    def __init__(self, folder: Path, emit: Emit, stop: Callable[[], bool], ranks: Ranks | None = None) -> None:
         os.chdir(folder)
+        self._ranks = ranks or Alone()
         self._work = Work.model_validate_json(Path(WORK_FILE).read_text())
         self._emit = emit
         self._stop = stop
@@ -54,18 +66,23 @@ class Attempt:
     def _run(self) -> None:
         work = self._work
         self._reached = step_of(load_checkpoint(work.resume_from)) if work.resume_from else 0
-        frames = {branch.name: load(branch, work.preset.alignment_frames) for branch in work.branches}
+        if self._ranks.rank != 0:
+            self._session(self._ranks.share(), {}).run()
+            return
+        standard = [bytes.fromhex(one) for one in work.standard_frames]
+        frames = load(work.branches, work.preset.alignment_frames, standard)
         self._stop_if_told()
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
         folders = {name: one.train for name, one in frames.items()}
         recipe = render(work, folders, grown.case_dimension if grown else None)
         Path(RECIPE_FILE).write_text(json.dumps(recipe, indent=1))
-        trainer = self._trainer(recipe, grown)
+        if grown is not None:
+            self._check_architecture(recipe, grown)
+        session = self._session(self._ranks.share(_Start(recipe, grown.checkpoint if grown else None)), frames)
         self._emit(Started(step=self._reached, device=str(DEVICE)))
         if grown is not None and work.resume_from is None:
             self._report_start(grown)
-        session = Session(trainer, work.preset, frames, LossWatch(work.learning_rate_factor), self._emit, self._stop)
         checkpoint = session.run()
         self._reached = work.total_steps
         self._stop_if_told()
@@ -77,14 +94,16 @@ class Attempt:
         if self._stop():
             raise Stop
 
-    def _trainer(self, recipe: dict[str, Any], grown: Grown | None) -> Any:
-        work = self._work
-        if grown is not None:
-            self._check_architecture(recipe, grown)
+    def _session(self, start: "_Start", frames: dict[str, BranchFrames]) -> Session:
+        """Of several ranks each builds the same, and the first one has the frames."""
+        work, ranks = self._work, self._ranks
         if work.resume_from is not None:
             # Other draws than those that the earlier attempt has seen.
-            return build(recipe, work.seed + self._reached, restart=work.resume_from)
-        return build(recipe, work.seed, init=grown.checkpoint if grown else None)
+            trainer = build(start.recipe, work.seed + self._reached, restart=work.resume_from, ranks=ranks)
+        else:
+            trainer = build(start.recipe, work.seed, init=start.init, ranks=ranks)
+        watch = LossWatch(work.learning_rate_factor)
+        return Session(trainer, work.preset, frames, watch, self._emit, self._stop, ranks)
 
     def _check_architecture(self, recipe: dict[str, Any], grown: Grown) -> None:
         shared = recipe["model"]["shared_dict"]
@@ -149,12 +168,17 @@ class Attempt:
             max_force_errors_ev_per_angstrom=accuracy.max_force_errors,
             baseline_energy_rmse_mev_per_atom=baseline.energy_rmse(frames.held_out) * MILLI,
             baseline_force_rmse_mev_per_angstrom=baseline.force_rmse(frames.held_out) * MILLI,
+            baseline_element_energies_ev=baseline.by_element(frames.held_out),
             held_out_frames=HeldOutFrames(
                 atoms=tuple(frame.natoms for frame in frames.held_out),
                 after=accuracy.frames,
                 before=before.frames if before else None,
                 baseline=baseline_errors(baseline, frames.held_out),
+                hashes=tuple(one.hex() for one in frames.hashes),
+                seen=frames.seen,
             ),
+            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
+            left_out_frames=frames.left_out,
             sample=sample,
             predictions=predictions,
         )

@@ -1,6 +1,6 @@
 """From the parent's checkpoint to one with the new branches, and what both know before the first step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from dpa.predictor import Predictor
 from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches
 from frames.align import align_energies
 from frames.errors import force_rmse
-from frames.frame import SYMBOLS, Frame, element_counts
+from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
 
 from trainer.child import AttemptFailed
 from trainer.engine.accuracy import Accuracy, measure
@@ -79,15 +79,8 @@ def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: Branc
     sample = frames.train_sample
     nearest = branch.nearest
     if nearest is None or nearest not in old:
-        nearest = _nearest(parent, old, sample)
-    predicted = Predictor(parent, nearest).predict(sample)
-    # To add to the prediction. Where the compositions leave it open, stay near what the metric found, or near one
-    # common shift.
-    missing = np.array([frame.energy for frame in sample]) - predicted.energy
-    counts = element_counts(sample)
-    common = float(np.mean(missing / counts.sum(axis=1)))
-    start = np.array([branch.energy_shift_ev.get(symbol, common) for symbol in SYMBOLS])
-    shift = start + align_energies(counts, missing - counts @ start).shift
+        nearest = nearest_branch(parent, old, sample)
+    shift = energy_shift(Predictor(parent, nearest), sample, branch.energy_shift_ev)
     return NewBranch(
         name=branch.name,
         nearest=nearest,
@@ -96,7 +89,19 @@ def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: Branc
     )
 
 
-def _nearest(parent: Path, old: Sequence[str], sample: Sequence[Frame]) -> str:
+def energy_shift(predictor: Predictor, sample: Sequence[Frame], start_ev: Mapping[str, float]) -> FloatArray:
+    """To add to the prediction: float64 [118], eV per atom of each element.
+
+    Where the compositions leave it open, it stays near `start_ev`, or near one common shift.
+    """
+    missing = np.array([frame.energy for frame in sample]) - predictor.predict(sample).energy
+    counts = element_counts(sample)
+    common = float(np.mean(missing / counts.sum(axis=1)))
+    start = np.array([start_ev.get(symbol, common) for symbol in SYMBOLS])
+    return start + align_energies(counts, missing - counts @ start).shift
+
+
+def nearest_branch(parent: Path, old: Sequence[str], sample: Sequence[Frame]) -> str:
     """The branch with the smallest force RMSE. A dataset that came before the first model has none from the metric."""
     forces = [frame.forces for frame in sample]
     return min(old, key=lambda name: force_rmse(Predictor(parent, name).predict(sample).forces, forces))

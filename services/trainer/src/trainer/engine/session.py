@@ -19,6 +19,7 @@ from frames.frame import Frame
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, spaced
+from trainer.engine.ranks import Alone, Ranks, without_gpus
 from trainer.engine.watch import LossWatch
 from trainer.preset import Preset
 from trainer.work import Progress, Saved
@@ -31,23 +32,33 @@ class Stop(Exception):
     """Training stopped on request, after its checkpoint was written."""
 
 
-def build(recipe: dict[str, Any], seed: int, *, init: Path | None = None, restart: Path | None = None) -> Any:
+def build(
+    recipe: dict[str, Any],
+    seed: int,
+    *,
+    init: Path | None = None,
+    restart: Path | None = None,
+    ranks: Ranks | None = None,
+) -> Any:
     """deepmd's Trainer for a rendered recipe, as `dp --pt train --skip-neighbor-stat` builds it.
 
-    `init` starts from its weights; `restart` also takes optimizer and step. The recipe is consumed.
+    `init` starts from its weights; `restart` also takes optimizer and step. The recipe is consumed. Of several
+    `ranks` each draws branches of its own and its share of a branch's batches.
     """
+    ranks = ranks or Alone()
     # LMDB branches never seed torch or numpy themselves.
-    setup_seed([0, seed])
+    setup_seed([ranks.rank, seed])
     config, links = checked(recipe)
     # deepmd 3.2.0 reads the LMDB sampler's seed from here, and its argument check forbids it in the file.
     for position, data in enumerate(config["training"]["data_dict"].values()):
         data["seed"] = seed + position
-    return get_trainer(
-        config,
-        init_model=str(init) if init else None,
-        restart_model=str(restart) if restart else None,
-        shared_links=links,
-    )
+    with without_gpus(ranks):
+        return get_trainer(
+            config,
+            init_model=str(init) if init else None,
+            restart_model=str(restart) if restart else None,
+            shared_links=links,
+        )
 
 
 def checked(recipe: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -57,7 +68,10 @@ def checked(recipe: dict[str, Any]) -> tuple[dict[str, Any], Any]:
 
 
 class Session:
-    """Runs a trainer to its last step. Between steps it evaluates, saves and looks whether it must stop."""
+    """Runs a trainer to its last step. Between steps it evaluates, saves and looks whether it must stop.
+
+    Of several ranks the first one evaluates and saves; the others wait for it before the next step.
+    """
 
     def __init__(
         self,
@@ -67,8 +81,12 @@ class Session:
         watch: LossWatch,
         emit: Emit,
         stop: Callable[[], bool],
+        ranks: Ranks | None = None,
     ) -> None:
         self._trainer = trainer
+        self._ranks = ranks or Alone()
+        # Of several ranks each holds the model in a wrapper that averages gradients.
+        self._module = getattr(trainer.wrapper, "module", trainer.wrapper)
         self._preset = preset
         self._frames = frames
         self._watched = {name: spaced(one.held_out, preset.evaluate_frames) for name, one in frames.items()}
@@ -85,7 +103,7 @@ class Session:
         # deepmd has no hook between steps; this is the first thing that each of its steps calls.
         self._next_batch = trainer._next_training_batch  # noqa: SLF001
         trainer._next_training_batch = self._before_step  # noqa: SLF001
-        trainer.wrapper.register_forward_hook(self._after_forward, with_kwargs=True)
+        self._module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def run(self) -> Path:
         """Train; returns the final checkpoint. Raises Stop, AttemptFailed ('not-finite')."""
@@ -95,29 +113,39 @@ class Session:
             # deepmd refuses to write its own last checkpoint after a gradient that was no number.
             self._check_weights()
             raise
-        self._report()
+        self._ranks.leave()
+        if self._ranks.rank == 0:
+            self._report()
         return self._save()
 
     def predict(self, branch: str, frames: list[Frame]) -> Prediction:
         """By the weights as they are now."""
-        model = self._trainer.wrapper.model[branch]
+        model = self._module.model[branch]
         return predict(model, model.get_type_map(), frames)
 
     def _before_step(self, branch: str) -> Any:
         """deepmd asks for a batch at the beginning of each step: `self._step` steps are complete."""
-        self._watch.check()
-        if self._stop():
+        told = self._stop()
+        if not told:
+            self._look()
+        if self._ranks.agree(self._watch.check, told):
             if self._watch.calm:
                 self._save()
             raise Stop
+        self._step += 1
+        return self._next_batch(branch)
+
+    def _look(self) -> None:
+        """What is due after this step, by the first rank. It may fail alone: the others see it leave."""
+        if self._ranks.rank != 0:
+            return
+        self._watch.check()
         if self._step > self._trainer.start_step:
             if self._step % self._preset.evaluate_every == 0:
                 self._report()
             self._save_due |= self._step % self._preset.checkpoint_every == 0
             if self._save_due and self._watch.calm:
                 self._save()
-        self._step += 1
-        return self._next_batch(branch)
 
     def _after_forward(self, module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> None:
         if module.training:
@@ -128,7 +156,7 @@ class Session:
         self._watch.check(wait=True)
         elapsed = max(time.monotonic() - self._clock, 1e-6)
         done = max(self._step - self._clock_step, 1)
-        rate = (self._seen_frames - self._clock_frames) / elapsed
+        rate = (self._seen_frames - self._clock_frames) * self._ranks.size / elapsed
         remaining = self._trainer.num_steps - self._step
         self._emit(
             Progress(
@@ -158,7 +186,7 @@ class Session:
 
     def _save(self) -> Path:
         path = CHECKPOINT_FOLDER / f"step-{self._step:09d}.pt"
-        if self._saved_step == self._step:
+        if self._ranks.rank != 0 or self._saved_step == self._step:
             return path
         self._check_weights()
         CHECKPOINT_FOLDER.mkdir(exist_ok=True)

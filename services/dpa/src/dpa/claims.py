@@ -1,0 +1,133 @@
+"""What is published of a branch, against what was measured again: pure comparison. Imports nothing heavy."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from frames.score import score
+
+# Single precision on other hardware moves an RMSE in its sixth digit; a wrong frame or weight far more.
+RELATIVE_TOLERANCE = 1e-3
+ABSOLUTE_TOLERANCE = 0.01
+"""In the number's own unit, meV/atom or meV/Å; of numbers in eV/Å and of scores a thousandth of it."""
+
+ENERGY = "energy_rmse_mev_per_atom"
+FORCE = "force_rmse_mev_per_angstrom"
+THRESHOLD = "threshold_ev_per_angstrom"
+BASELINE_ENERGY = "baseline_energy_rmse_mev_per_atom"
+BASELINE_FORCE = "baseline_force_rmse_mev_per_angstrom"
+SCORE = "score_held_out"
+
+State = Literal["matches", "differs", "not-rederived"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A branch as it is published, and the frames on which that was measured.
+
+    held_out          an LMDB folder
+    left_out          indices of its frames that were not measured on; none: nobody tells
+    element_energies  eV per atom, the baseline; none: nobody tells
+    numbers           by the names above
+    """
+
+    branch: str
+    held_out: Path
+    left_out: tuple[int, ...] | None
+    element_energies: Mapping[str, float] | None
+    numbers: Mapping[str, float | None]
+    frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A branch measured again; numbers by the same names."""
+
+    branch: str
+    frames: int
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One statement that was looked at. `why`: of what differs or could not be derived, in words."""
+
+    what: str
+    state: State
+    published: float | str | None = None
+    found: float | str | None = None
+    why: str = ""
+
+
+def agree(published: float, found: float, what: str) -> bool:
+    """Within the tolerance that is stated."""
+    absolute = ABSOLUTE_TOLERANCE if "_mev_" in what else ABSOLUTE_TOLERANCE / 1e3
+    return math.isfinite(found) and math.isclose(published, found, rel_tol=RELATIVE_TOLERANCE, abs_tol=absolute)
+
+
+def compared(claim: Claim, measured: Measured) -> list[Finding]:
+    """Every number of a branch."""
+    findings = []
+    if claim.frames is not None and claim.frames != measured.frames:
+        why = "the held-out frames that are offered are not those that were measured on"
+        findings.append(Finding(f"{claim.branch}.frames", "differs", claim.frames, measured.frames, why))
+    for name, published in claim.numbers.items():
+        findings.append(number(f"{claim.branch}.{name}", published, measured.numbers.get(name)))
+    return findings
+
+
+def number(what: str, published: float | None, found: float | None) -> Finding:
+    """One number. What one side does not have is neither right nor wrong."""
+    if published is None:
+        return Finding(what, "not-rederived", None, found, "it is not published")
+    if found is None:
+        return Finding(what, "not-rederived", published, None, "the manifest does not tell what it is made of")
+    return Finding(what, "matches" if agree(published, found, what) else "differs", published, found)
+
+
+def same(what: str, published: float | str | None, found: float | str | None) -> Finding:
+    """Of what must be equal to the last digit."""
+    return Finding(what, "matches" if published == found else "differs", published, found)
+
+
+def overall(measured: Sequence[Measured]) -> float | None:
+    """E on all held-out frames of these branches; none when a baseline is not known, or no scale."""
+    scales = [(one.numbers.get(BASELINE_ENERGY) or 0.0, one.numbers[BASELINE_FORCE]) for one in measured]
+    if not measured or any(min(scale) <= 0 for scale in scales):
+        return None
+    return score(
+        (one.numbers[ENERGY] / energy for one, (energy, _) in zip(measured, scales, strict=True)),
+        (one.numbers[FORCE] / force for one, (_, force) in zip(measured, scales, strict=True)),
+    )
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0: everything came out again; 1: something differs; 2: nothing differs, not all could be derived."""
+    states = {one.state for one in findings}
+    return 1 if "differs" in states else 2 if "not-rederived" in states else 0
+
+
+def sentence(one: Finding) -> str:
+    """A finding as a person reads it."""
+    numbers = ""
+    if isinstance(one.published, float | int) and isinstance(one.found, float | int):
+        numbers = f" {one.published:.6g}, found {one.found:.6g}"
+    elif one.state == "differs" and not one.why:
+        numbers = f" {one.published or 'nothing'}, found {one.found or 'nothing'}"
+    return f"{one.what}{numbers}{': ' + one.why if one.why else ''}"
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """What differs first, then what could not be derived, then the rest."""
+    return [one for state in ("differs", "not-rederived", "matches") for one in findings if one.state == state]
+
+
+def document(findings: Sequence[Finding]) -> dict[str, object]:
+    """For scripts."""
+    return {
+        "outcome": ("matches", "differs", "incomplete")[exit_code(findings)],
+        "tolerance": {"relative": RELATIVE_TOLERANCE, "absolute_mev": ABSOLUTE_TOLERANCE},
+        "findings": [asdict(one) for one in findings],
+    }

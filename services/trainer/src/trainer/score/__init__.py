@@ -1,0 +1,1 @@
+"""The scoring program: a published model on the standard dataset."""
