@@ -10,7 +10,6 @@ import httpx
 import psycopg
 import pytest
 from contracts.base import BlobRef
-from gateway import pages
 from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
 from gateway_examples import passed, report, validated
 from gateway_views import a_dataset, until
@@ -38,7 +37,7 @@ async def site(gateway_env: dict[str, str], registry: str, monkeypatch: pytest.M
         "POTLUCK_GATEWAY_REGISTRY_ADDRESS": registry,
         "POTLUCK_GATEWAY_REGISTRY_OPERATOR_TOKEN": TOKEN,
     }
-    async with serving_site(gateway_env | steered, monkeypatch, pages.routes(), pages.problem_page) as served:
+    async with serving_site(gateway_env | steered, monkeypatch, with_pages=True) as served:
         yield served
 
 
@@ -182,7 +181,7 @@ async def test_without_a_registry_the_rest_of_the_page_is_there(
     gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = gateway_env | {"POTLUCK_GATEWAY_REGISTRY_ADDRESS": f"127.0.0.1:{free_port()}"}
-    async with serving_site(away, monkeypatch, pages.routes(), pages.problem_page) as site:
+    async with serving_site(away, monkeypatch, with_pages=True) as site:
         member = await site.join("lonely")
         assert grant(gateway_env, member.email).returncode == 0
         shown = await see(member)

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.identity import reader, signed_in
 from gateway.pages.curve import drawing
+from gateway.pages.kept import kept_for_strangers
 from gateway.pages.progress import steps
 from gateway.pages.site import page, site
 from gateway.problems import Problem, not_found
@@ -92,7 +93,7 @@ async def queue(request: Request) -> Response:
 def routes() -> list[BaseRoute]:
     return [
         Route("/", page(home)),
-        Route("/datasets/{dataset_id}", page(dataset)),
+        Route("/datasets/{dataset_id}", page(kept_for_strangers(dataset))),
         Route("/datasets/{dataset_id}/metric/reruns", page(rerun), methods=["POST"]),
         Route("/queue", page(queue)),
     ]

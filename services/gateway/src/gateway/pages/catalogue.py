@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.identity import reader
+from gateway.pages.kept import kept_for_strangers
 from gateway.pages.site import page, site
 from gateway.search import COVERAGES, STAGES, Criteria, read_criteria
 from gateway.service import Gateway
@@ -81,4 +82,4 @@ def _label(name: str, value: str, said: Mapping[str, str]) -> str:
 
 
 def routes() -> list[BaseRoute]:
-    return [Route("/datasets", page(datasets))]
+    return [Route("/datasets", page(kept_for_strangers(datasets)))]
