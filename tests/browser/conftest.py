@@ -37,9 +37,10 @@ T = TypeVar("T")
 class Platform:
     """The gateway under test, and the voices of the other services."""
 
-    def __init__(self, url: str, nats_url: str, blobs: Blobs) -> None:
+    def __init__(self, url: str, nats_url: str, blobs: Blobs, environment: dict[str, str]) -> None:
         self.url = url
         self.blobs = blobs
+        self.environment = environment
         self._nats_url = nats_url
         # Playwright's synchronous API occupies this thread's event loop: ours runs in another thread.
         self._loop = asyncio.new_event_loop()
@@ -119,6 +120,8 @@ def platform(
         "nats_password": _nats_password("gateway"),
         "max_upload_bytes": str(64 << 20),
         "page_size": "8",
+        "retry_delays_seconds": "[0.1]",
+        "max_attempts": "2",
     }
     environment = os.environ | {f"POTLUCK_GATEWAY_{name.upper()}": value for name, value in settings.items()}
     asyncio.run(blobs.put_model(FORMAT_CATALOG, _formats()))
@@ -127,7 +130,7 @@ def platform(
         process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=log, stderr=log)
         try:
             _wait_until_ready(url, process, folder / "log")
-            yield Platform(url, browser_nats, blobs)
+            yield Platform(url, browser_nats, blobs, environment)
         finally:
             process.terminate()
             process.wait(15)

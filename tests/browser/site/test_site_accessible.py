@@ -65,6 +65,9 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
         "branch": "/models/1.1?element=Si&element=Fe",
         "dpa": "/dpa",
         "statistics": "/dpa/statistics",
+        "api": "/api",
+        "events": "/api/events",
+        "grpc": "/api/grpc",
         "home": "/",
     }
     return paths
