@@ -40,9 +40,10 @@ T = TypeVar("T")
 class Platform:
     """The gateway under test, and the voices of the other services."""
 
-    def __init__(self, url: str, nats_url: str, blobs: Blobs) -> None:
+    def __init__(self, url: str, nats_url: str, blobs: Blobs, environment: dict[str, str]) -> None:
         self.url = url
         self.blobs = blobs
+        self.environment = environment
         self._nats_url = nats_url
         # Playwright's synchronous API occupies this thread's event loop: ours runs in another thread.
         self._loop = asyncio.new_event_loop()
@@ -109,7 +110,7 @@ def platform(
 ) -> Iterator[Platform]:
     settings = _settings(postgres_server, browser_nats, tmp_path_factory.mktemp("gateway"))
     with _served(settings) as url:
-        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]))
+        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def two_regions(
     settings["regions"] = json.dumps(regions)
     own = {"region": "east", "address": f"127.0.0.1:{east}", "uploads_folder": str(folder / "incoming-east")}
     with _served(settings) as url, _served(settings | own):
-        yield Platform(url, browser_nats, Blobs(settings["blobs_url"])), folder / "east"
+        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings)), folder / "east"
 
 
 def _settings(postgres: Postgres, nats_url: str, folder: Path) -> dict[str, str]:
@@ -155,13 +156,19 @@ def _settings(postgres: Postgres, nats_url: str, folder: Path) -> dict[str, str]
         "nats_password": _nats_password("gateway"),
         "max_upload_bytes": str(64 << 20),
         "page_size": "8",
+        "retry_delays_seconds": "[0.1]",
+        "max_attempts": "2",
     }
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    return os.environ | {f"POTLUCK_GATEWAY_{name.upper()}": value for name, value in settings.items()}
 
 
 @contextmanager
 def _served(settings: dict[str, str]) -> Iterator[str]:
     """The address of a gateway process."""
-    environment = os.environ | {f"POTLUCK_GATEWAY_{name.upper()}": value for name, value in settings.items()}
+    environment = _environment(settings)
     url = f"http://{settings['address']}"
     log = Path(urlsplit(settings["blobs_url"]).path).parent / f"log-{settings['address']}"
     with log.open("wb") as output:

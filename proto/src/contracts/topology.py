@@ -16,6 +16,7 @@ from contracts.events import (
     DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelAliased,
     ModelMarked,
     ModelPublished,
     ModelRescored,
@@ -35,6 +36,9 @@ EVENT_STREAM = "POTLUCK"
 EVENT_SUBJECTS = ("potluck.>",)
 DEAD_LETTER_STREAM = "DEAD"
 DEAD_LETTER_PREFIX = "dead."
+# In the stream of dead letters: "handle that event once more", the number of a message of the event stream.
+AGAIN_PREFIX = "again."
+MAY_SAY_AGAIN = ("gateway",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,12 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelRescored,
         ModelMarked,
         DatasetReceiptIssued,
+        ModelAliased,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }
 
-CONSUMERS: tuple[Consumer, ...] = (
+_OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
     # From the beginning of the log: datasets that were read before their frames were kept are caught up on.
     Consumer("ingest", "ingest-known-frames", DatasetUploaded.nats_subject),
@@ -85,7 +90,15 @@ CONSUMERS: tuple[Consumer, ...] = (
     Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
+)
+
+CONSUMERS: tuple[Consumer, ...] = (
+    *_OF_EVENTS,
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
+    *(
+        Consumer(one.service, f"{one.durable}-again", f"{AGAIN_PREFIX}{one.durable}", stream=DEAD_LETTER_STREAM)
+        for one in _OF_EVENTS
+    ),
 )
 
 

@@ -88,7 +88,11 @@ def _bound(host: str, port: int) -> str:
 
 
 def _gateway(told: Telling) -> dict[str, str]:
-    values = {"address": _bound(*told.addresses.gateway)}
+    values = {
+        "address": _bound(*told.addresses.gateway),
+        "registry_address": told.addresses.registry_address,
+        "registry_operator_token": told.secret("registry-operator"),
+    }
     if told.addresses.regions:
         values["regions"] = json.dumps(_regions(told))
     return values

@@ -17,6 +17,7 @@ from contracts.events.dataset import (
     NumberCompared,
 )
 from contracts.events.model import (
+    ModelAliased,
     ModelFile,
     ModelMarked,
     ModelPublished,
@@ -57,6 +58,7 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    ModelAliased,
     StandardReleased,
     ModelRescored,
     ModelMarked,
@@ -91,6 +93,7 @@ __all__ = [
     "DatasetWithdrawn",
     "MetricRerunFinished",
     "MetricRerunRequested",
+    "ModelAliased",
     "ModelFile",
     "ModelMarked",
     "ModelPublished",

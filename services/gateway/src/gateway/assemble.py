@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.base import BlobRef, DatasetRef, RuleResult, SetAside
 from contracts.events import ModelPublished
+from contracts.standard import StandardScore
 from kit.queries import Row
 
 from gateway import reports, views
@@ -337,6 +338,7 @@ def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
         total_steps=around["queued"]["total_steps"],
         eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
         planned=planned,
+        started=around["started_at"] if stage == "training" else None,
         datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
         waits_for=_waits_for(around, stage),
     )
@@ -346,13 +348,25 @@ def model_file_url(version: str, name: str) -> str:
     return f"/api/v1/models/{version}/files/{name}"
 
 
-def model_view(row: Row, latest: bool, private_ids: set[UUID], withdrawn_ids: set[UUID]) -> views.ModelView:
-    """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
+def model_view(
+    row: Row,
+    aliases: tuple[str, ...],
+    private_ids: set[UUID],
+    withdrawn_ids: set[UUID],
+    parent_scores: Iterable[Any] = (),
+) -> views.ModelView:
+    """Of a row of `model`. `private_ids`: datasets that are private now, whatever the event said; `withdrawn_ids`:
+    those that were withdrawn here and whose mark may still be on its way.
+    """
     event = ModelPublished.model_validate(row["event"])
+    standard = StandardScore.model_validate(row["scores"][0]) if row["scores"] else event.standard
+    before = list(map(StandardScore.model_validate, parent_scores))
+    withdrawn = set(row["withdrawn_branches"])
     trained = []
     for one in event.datasets:
         shown = one.dataset is not None and one.dataset.dataset_id not in private_ids
         dataset_id = one.dataset.dataset_id if one.dataset is not None and shown else None
+        gone = one.branch in withdrawn or (one.dataset is not None and one.dataset.dataset_id in withdrawn_ids)
         trained.append(
             views.TrainedDatasetView(
                 id=dataset_id,
@@ -364,7 +378,8 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID], withdrawn_ids: se
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
-                withdrawn=one.dataset is not None and one.dataset.dataset_id in withdrawn_ids,
+                download=None if gone or dataset_id is None else f"{api_url(dataset_id)}/archive",
+                withdrawn=gone,
             )
         )
     return views.ModelView(
@@ -390,10 +405,18 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID], withdrawn_ids: se
         checks=event.checks,
         standard_score=event.standard_score,
         wall_seconds=event.wall_seconds,
+        aliases=aliases,
+        standard=standard,
+        parent_standard=next((one for one in before if standard and one.standard == standard.standard), None),
+        children=tuple(row["children"]),
+        retired=row["retired"],
+        retired_reason=row["retired_reason"],
+        withdrawn_branches=tuple(row["withdrawn_branches"]),
+        withdrawn_ancestral_datasets=row["withdrawn_ancestral_datasets"],
+        manifest=next((file.blob for file in event.files if file.kind == "manifest"), None),
         seed=event.seed,
         steps=event.steps,
         versions=event.versions,
         hardware=event.hardware,
         cost=event.cost,
-        aliases=("latest",) if latest else (),
     )

@@ -19,6 +19,10 @@ class Person:
     language: str = "en"
     mail_when_done: bool = False
     has_password: bool = True
+    operator: bool = False
+    """May steer the platform: see dead letters, rounds, people."""
+    suspended: datetime | None = None
+    """Since when they may not sign in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,11 @@ class GatewaySettings(ServiceSettings):
     region: str | None = Field(default=None, description="id of the region whose uploads this process takes")
     plain_upload_bytes: int = Field(default=100_000_000, ge=1, description="largest archive of the form without script")
     reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
+    registry_address: str | None = Field(
+        default=None,
+        description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",
+    )
+    registry_operator_token: SecretStr | None = Field(default=None, description="bearer token of operators there")
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")

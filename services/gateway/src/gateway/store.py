@@ -14,8 +14,10 @@ from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
 from gateway.agreements import Agreement
+from gateway.catalogue_store import Catalogue, Versions
 from gateway.domain import Facts, RoundFacts, Standing
 from gateway.drafts import Author
+from gateway.operator_store import Operating
 from gateway.people_store import Identities, Letters, People
 
 
@@ -209,9 +211,6 @@ class Entries:
     async def open_rounds(self, c: Connection) -> list[Row]:
         return await self._q.all(c, "open_rounds")
 
-    async def models(self, c: Connection) -> list[Row]:
-        return await self._q.all(c, "models")
-
     async def newest_standard(self, c: Connection) -> Row | None:
         return await self._q.one(c, "newest_standard")
 
@@ -302,6 +301,7 @@ class Projections:
             verdict=standing.verdict,
             at=at,
         )
+        await self._q.execute(c, "refresh_catalogue", dataset_id=ref.dataset_id)
 
     async def hold_up(self, c: Connection, ref: DatasetRef, reason: str, at: datetime) -> bool:
         """False when something has moved on since."""
@@ -309,7 +309,9 @@ class Projections:
         return await self._q.execute(c, "hold_up", **parameters) == 1
 
     async def append_log(self, c: Connection, ref: DatasetRef, data: str) -> None:
+        """Whatever is told of a dataset, lists show it too."""
         await self._q.execute(c, "append_log", dataset_id=ref.dataset_id, version=ref.version, data=data)
+        await self._q.execute(c, "refresh_catalogue", dataset_id=ref.dataset_id)
 
     async def notify(self, c: Connection, topic: str) -> None:
         await self._q.execute(c, "notify", topic=topic)
@@ -341,7 +343,7 @@ class Projections:
             event=Jsonb(event.model_dump(mode="json", exclude={"datasets"})),
         )
 
-    async def set_started(self, c: Connection, event: TrainingStarted) -> None:
+    async def set_started(self, c: Connection, event: TrainingStarted, at: datetime) -> None:
         await self._q.execute(
             c,
             "set_started",
@@ -349,6 +351,7 @@ class Projections:
             attempt=event.attempt,
             worker=event.worker,
             resumed_from=event.resumed_from_step,
+            at=at,
         )
         await self._q.execute(c, "drop_overtaken_points", round_id=event.round_id)
 
@@ -490,4 +493,7 @@ class Store:
         self.entries = Entries(queries)
         self.projections = Projections(queries)
         self.reruns = Reruns(queries)
+        self.catalogue = Catalogue(queries)
+        self.versions = Versions(queries)
+        self.operating = Operating(queries)
         self.receipts = Receipts(queries)

@@ -15,6 +15,7 @@ from contracts.artifacts import (
     PreviewStructure,
 )
 from contracts.base import (
+    BlobRef,
     BranchError,
     Detection,
     ElementCount,
@@ -27,6 +28,7 @@ from contracts.base import (
     TheoryMismatch,
 )
 from contracts.events import NumberCompared
+from contracts.standard import StandardScore
 from pydantic import Field
 
 Stage = Literal["submit", "check", "queue", "train", "done"]
@@ -416,7 +418,8 @@ class TrainedDatasetView(Frozen):
     new: bool
     energy_rmse_mev_per_atom: float
     force_rmse_mev_per_angstrom: float
-    withdrawn: bool = False
+    download: str | None = Field(default=None, description="address of its archive; none for a private one")
+    withdrawn: bool = Field(default=False, description="its contributor took it back since")
 
 
 class ModelFileView(Frozen):
@@ -449,6 +452,16 @@ class ModelView(Frozen):
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
     aliases: tuple[str, ...]
+    standard: StandardScore | None = Field(default=None, description="on the newest standard dataset it was scored on")
+    parent_standard: StandardScore | None = Field(default=None, description="its parent on the same standard dataset")
+    children: tuple[str, ...] = Field(default=(), description="versions that grew from it")
+    retired: datetime | None = Field(default=None, description="since when no name points to it")
+    retired_reason: str | None = None
+    withdrawn_branches: tuple[str, ...] = ()
+    withdrawn_ancestral_datasets: int = Field(
+        default=0, description="withdrawn datasets that trained an ancestor and not this version"
+    )
+    manifest: BlobRef | None = Field(default=None, exclude=True, description="a PublishedManifest")
 
 
 class QueueEntry(Frozen):
@@ -478,6 +491,7 @@ class QueueRound(Frozen):
     total_steps: int
     eta_seconds: float | None
     planned: datetime | None
+    started: datetime | None = Field(default=None, description="of the attempt that trains")
     datasets: tuple[QueueEntry, ...]
     waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 

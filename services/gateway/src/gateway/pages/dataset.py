@@ -12,6 +12,7 @@ from gateway.identity import reader, signed_in
 from gateway.licences import licence
 from gateway.pages.browse import gateway_of
 from gateway.pages.curve import drawing
+from gateway.pages.kept import kept_for_strangers
 from gateway.pages.languages import language_of
 from gateway.pages.phrases import N_
 from gateway.pages.progress import steps
@@ -175,7 +176,7 @@ async def agreement(request: Request) -> Response:
 def routes() -> list[BaseRoute]:
     one = "/datasets/{dataset_id}"
     return [
-        Route(one, page(dataset)),
+        Route(one, page(kept_for_strangers(dataset))),
         Route(f"{one}/citation.bib", page(citation)),
         Route(f"{one}/CITATION.cff", page(citation)),
         Route(f"{one}/metric/reruns", page(rerun), methods=["POST"]),

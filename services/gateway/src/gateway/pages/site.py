@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.domain import Person
+from gateway.elements import PLACES
 from gateway.identity import reader
 from gateway.pages import words
 from gateway.pages.assets import Assets
@@ -86,6 +87,8 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            places=PLACES,
+            element_boxes=words.element_boxes,
             dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
         )
         return environment

@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from gateway.elements import PLACES
+
 MATH_LENGTH = 2000
 
 
@@ -185,6 +187,16 @@ def path(url: str) -> str:
     return urlsplit(url).path
 
 
+@lru_cache(256)
+def element_boxes(chosen: tuple[str, ...]) -> Markup:
+    """A check box for each element at its place on the periodic table: the same on every page that has one."""
+    cell = Markup('<label class="r{} c{}"><input type="checkbox" name="element" value="{}"{}>{}</label>')
+    return Markup("").join(
+        cell.format(row, column, symbol, " checked" if symbol in chosen else "", symbol)
+        for symbol, (row, column) in PLACES.items()
+    )
+
+
 PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg", "map.svg", "novelty.svg", "elements.svg")
 
 
@@ -227,5 +239,6 @@ FILTERS = {
     "quantities": quantities,
     "day": day,
     "moment": moment,
+    "timestamp": lambda stamp: stamp.ToDatetime(tzinfo=UTC),
     "path": path,
 }
