@@ -25,10 +25,10 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.ModelManifest,
     artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
+    standard.StandardDataset,
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,
-    standard.StandardDataset,
 )
 
 

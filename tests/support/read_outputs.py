@@ -56,8 +56,8 @@ def set_aside(root: Path, name: str) -> list[tuple[int | None, str]]:
     (calculation,) = find(Tree(root), Format(name, row["reads"], tuple(row["names"])))
     wanted = {"number": 0, "format": name, "files": list(calculation.files), "options": calculation.options}
     report = io.BytesIO()
-    parser = Parser({"tree": str(root), "theory_every": 1}, [report, io.BytesIO(), io.BytesIO()])
-    parser.read([wanted | {"multi": row["multi"]}])
+    parser = Parser({"tree": str(root)}, [report, io.BytesIO(), io.BytesIO()])
+    parser.read([wanted | {"multi": row["multi"], "theory": True}])
     (end,) = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
     return [(one["frame"], one["rule"]) for one in end["set_aside"]]
 

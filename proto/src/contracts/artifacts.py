@@ -352,6 +352,9 @@ class BranchManifest(Frozen):
     held_out_frames: HeldOutFrames | None = Field(
         default=None, description="none in manifests written before it was there"
     )
+    left_out_frames: int = Field(
+        default=0, ge=0, description="training frames that were left out because they are test frames"
+    )
     # None in manifests written before they were there:
     content_sha256: Sha256 | None = Field(default=None, description="of the dataset")
     left_out_held_out: tuple[int, ...] | None = Field(
@@ -359,9 +362,6 @@ class BranchManifest(Frozen):
     )
     baseline_element_energies_ev: dict[str, float] | None = Field(
         default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
-    )
-    left_out_frames: int = Field(
-        default=0, ge=0, description="training frames that were left out because they are test frames"
     )
 
 

@@ -61,10 +61,10 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelPublished,
         ModelWithheld,
         ModelRetired,
-        ModelMarked,
-        DatasetReceiptIssued,
         StandardReleased,
         ModelRescored,
+        ModelMarked,
+        DatasetReceiptIssued,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }

@@ -1,5 +1,6 @@
 """The LMDB store: what is written is read back, whatever the mixture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +104,10 @@ def test_of_wanted_positions_only_those_are_read(tmp_path: Path) -> None:
         assert len(found) == len(wanted & set(range(40)))
         for position, one in zip(sorted(wanted), found, strict=False):
             assert_same(frames[position], one)
+
+
+def test_arrays_of_another_number_of_atoms_are_refused(tmp_path: Path) -> None:
+    """Records of alike frames share all but their numbers: one of another length would not be readable."""
+    frame = make_frame(1, 4, periodic=True, virial=True)
+    with pytest.raises(ValueError, match="not those of 4 atoms"):
+        write(tmp_path / "x.lmdb", [replace(frame, forces=frame.forces[:3])])

@@ -30,10 +30,10 @@ def peak(what: Callable[[], object]) -> int:
 
 
 def parse(folder: Path, frames: int) -> None:
-    calculation = {"number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True}
+    calculation = {"number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True, "theory": True}
     with ExitStack() as stack:
         outputs = [stack.enter_context((folder / name).open("wb")) for name in ("report", "spool", "hashes")]
-        reading.Parser({"tree": str(folder), "theory_every": 1}, list(outputs)).read([calculation])
+        reading.Parser({"tree": str(folder)}, list(outputs)).read([calculation])
     end = json.loads((folder / "report").read_text().splitlines()[-1])
     assert (end["frames"], end["failed"]) == (frames, False)
     assert (folder / "hashes").stat().st_size == HASH_BYTES * frames

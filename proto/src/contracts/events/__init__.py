@@ -53,10 +53,10 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
-    ModelMarked,
-    DatasetReceiptIssued,
     StandardReleased,
     ModelRescored,
+    ModelMarked,
+    DatasetReceiptIssued,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 

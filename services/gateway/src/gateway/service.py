@@ -41,8 +41,8 @@ class Gateway:
     datasets: Datasets
     reruns: Reruns
     models: Models
-    receipts: Receipts
     standards: Standards
+    receipts: Receipts
     feed: Feed
 
     @classmethod
@@ -63,7 +63,7 @@ class Gateway:
             datasets=Datasets(database, store, blobs, uploads, formats, settings),
             reruns=Reruns(database, store, settings),
             models=Models(database, store),
-            receipts=Receipts(database, store, blobs),
             standards=Standards(database, store),
+            receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
         )

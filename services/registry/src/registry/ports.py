@@ -62,6 +62,8 @@ class Rounds(Protocol):
 
     async def members(self, conn: Connection, arrivals: Sequence[int]) -> list[Member]: ...
 
+    async def pause(self, conn: Connection, reason: str) -> None: ...
+
 
 class Overlaps(Protocol):
     """Of planning's own look at training frames."""
@@ -168,7 +170,13 @@ class Plans(Rounds, Protocol):
     async def set_step(self, conn: Connection, round_id: UUID, step: int) -> None: ...
 
     async def offer_again(
-        self, conn: Connection, round_: Round, failures: int, reason: str, divergences: int | None = None
+        self,
+        conn: Connection,
+        round_: Round,
+        failures: int,
+        reason: str,
+        divergences: int | None = None,
+        outages: int | None = None,
     ) -> None: ...
 
     async def add_checkpoint(
@@ -204,8 +212,6 @@ class Line(Rounds, Protocol):
     async def lock_planning(self, conn: Connection) -> None: ...
 
     async def open_round(self, conn: Connection) -> Round | None: ...
-
-    async def pause(self, conn: Connection, reason: str) -> None: ...
 
     async def resume(self, conn: Connection) -> bool: ...
 

@@ -25,8 +25,15 @@ def parsed(root: Path, name: str) -> Parsed:
     row = ROWS[name]
     (one,) = find(Tree(root), Format(name, row["reads"], tuple(row["names"])))
     report, spooled = BytesIO(), BytesIO()
-    wanted = {"number": 0, "format": name, "files": list(one.files), "options": one.options, "multi": row["multi"]}
-    Parser({"tree": str(root), "theory_every": 1}, [report, spooled, BytesIO()]).read([wanted])
+    wanted = {
+        "number": 0,
+        "format": name,
+        "files": list(one.files),
+        "options": one.options,
+        "multi": row["multi"],
+        "theory": True,
+    }
+    Parser({"tree": str(root)}, [report, spooled, BytesIO()]).read([wanted])
     (end,) = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
     start, stop = end["spool"]
     frames = spool.frames(spooled, start, stop, "x", [True] * end["frames"])
