@@ -24,6 +24,19 @@ ALTER TABLE registry.alias_moves ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE registry.attempts (
+    round_id uuid NOT NULL,
+    fence bigint NOT NULL,
+    core_seconds double precision NOT NULL,
+    gpu_seconds double precision NOT NULL,
+    cpu_joules double precision,
+    gpu_joules double precision,
+    told_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT attempts_core_seconds_check CHECK ((core_seconds >= (0)::double precision)),
+    CONSTRAINT attempts_cpu_joules_check CHECK ((cpu_joules >= (0)::double precision)),
+    CONSTRAINT attempts_gpu_joules_check CHECK ((gpu_joules >= (0)::double precision)),
+    CONSTRAINT attempts_gpu_seconds_check CHECK ((gpu_seconds >= (0)::double precision))
+);
 CREATE TABLE registry.checkpoints (
     round_id uuid NOT NULL,
     step integer NOT NULL,
@@ -50,9 +63,10 @@ CREATE TABLE registry.datasets (
     state text DEFAULT 'waiting'::text NOT NULL,
     reason text,
     relative_weight double precision,
+    content_sha256 text,
     CONSTRAINT datasets_relative_weight_check CHECK ((relative_weight > (0)::double precision)),
     CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reserved'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'withdrawn'::text]))),
-    CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
+    CONSTRAINT datasets_train_frames_check CHECK ((train_frames >= 0)),
     CONSTRAINT datasets_version_check CHECK ((version > 0))
 );
 ALTER TABLE registry.datasets ALTER COLUMN arrival ADD GENERATED ALWAYS AS IDENTITY (
@@ -121,6 +135,7 @@ CREATE TABLE registry.models (
     retired_at timestamp with time zone,
     retired_reason text,
     checks jsonb DEFAULT '[]'::jsonb NOT NULL,
+    deepmd_version text,
     CONSTRAINT models_retired CHECK (((retired_at IS NULL) = (retired_reason IS NULL)))
 );
 CREATE TABLE registry.outbox (
@@ -140,6 +155,13 @@ ALTER TABLE registry.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+CREATE TABLE registry.receipts (
+    round_id uuid NOT NULL,
+    dataset_id uuid NOT NULL,
+    dataset_version integer NOT NULL,
+    key_id text NOT NULL,
+    document text NOT NULL
 );
 CREATE TABLE registry.round_branches (
     round_id uuid NOT NULL,
@@ -176,6 +198,7 @@ CREATE TABLE registry.rounds (
     model_version text,
     collected boolean DEFAULT false NOT NULL,
     divergences integer DEFAULT 0 NOT NULL,
+    held_up text,
     outages integer DEFAULT 0 NOT NULL,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
@@ -207,6 +230,12 @@ CREATE TABLE registry.scorings (
     done_at timestamp with time zone,
     CONSTRAINT scorings_check CHECK (((worker IS NULL) = (lease_expires_at IS NULL))),
     CONSTRAINT scorings_check1 CHECK (((done_at IS NULL) OR (worker IS NULL)))
+);
+CREATE TABLE registry.signing_keys (
+    key_id text NOT NULL,
+    public_key text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    until timestamp with time zone
 );
 CREATE TABLE registry.standard_branches (
     number integer NOT NULL,
@@ -253,8 +282,26 @@ CREATE TABLE registry.standard_versions (
     CONSTRAINT standard_versions_frames_per_branch_check CHECK ((frames_per_branch > 0)),
     CONSTRAINT standard_versions_number_check CHECK ((number > 0))
 );
+CREATE TABLE registry.workers (
+    worker_id text NOT NULL,
+    hostname text NOT NULL,
+    gpus jsonb NOT NULL,
+    cpu_name text NOT NULL,
+    cpu_cores integer NOT NULL,
+    memory_bytes bigint NOT NULL,
+    presets text[] NOT NULL,
+    deepmd_version text NOT NULL,
+    torch_version text NOT NULL,
+    launcher text NOT NULL,
+    processes integer NOT NULL,
+    first_seen timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen timestamp with time zone DEFAULT now() NOT NULL,
+    refusal text
+);
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (round_id, fence);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
 ALTER TABLE ONLY registry.datasets
@@ -281,6 +328,8 @@ ALTER TABLE ONLY registry.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY registry.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (round_id, dataset_id, dataset_version);
 ALTER TABLE ONLY registry.round_branches
     ADD CONSTRAINT round_branches_pkey PRIMARY KEY (round_id, "position");
 ALTER TABLE ONLY registry.round_branches
@@ -293,6 +342,8 @@ ALTER TABLE ONLY registry.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY registry.scorings
     ADD CONSTRAINT scorings_pkey PRIMARY KEY (model_version);
+ALTER TABLE ONLY registry.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE ONLY registry.standard_branches
     ADD CONSTRAINT standard_branches_number_dataset_id_dataset_version_key UNIQUE (number, dataset_id, dataset_version);
 ALTER TABLE ONLY registry.standard_branches
@@ -305,14 +356,19 @@ ALTER TABLE ONLY registry.standard_scores
     ADD CONSTRAINT standard_scores_pkey PRIMARY KEY (model_version, standard);
 ALTER TABLE ONLY registry.standard_versions
     ADD CONSTRAINT standard_versions_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY registry.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (worker_id);
 CREATE INDEX alias_moves_by_alias ON registry.alias_moves USING btree (alias, seq DESC);
 CREATE INDEX datasets_waiting ON registry.datasets USING btree (arrival) WHERE (state = 'waiting'::text);
 CREATE UNIQUE INDEX inquiries_one_open ON registry.inquiries USING btree ((true)) WHERE (ended_at IS NULL);
 CREATE INDEX inquiry_groups_round ON registry.inquiry_groups USING btree (round_id);
 CREATE UNIQUE INDEX rounds_one_open ON registry.rounds USING btree ((true)) WHERE (state = ANY (ARRAY['waiting'::text, 'training'::text]));
+CREATE INDEX workers_last_seen ON registry.workers USING btree (last_seen);
 CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);
+ALTER TABLE ONLY registry.attempts
+    ADD CONSTRAINT attempts_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.inquiries
@@ -325,6 +381,10 @@ ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_parent_version_fkey FOREIGN KEY (parent_version) REFERENCES registry.models(version);
 ALTER TABLE ONLY registry.models
     ADD CONSTRAINT models_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
+ALTER TABLE ONLY registry.receipts
+    ADD CONSTRAINT receipts_round_id_fkey FOREIGN KEY (round_id) REFERENCES registry.rounds(round_id);
 ALTER TABLE ONLY registry.round_branches
     ADD CONSTRAINT round_branches_dataset_id_dataset_version_fkey FOREIGN KEY (dataset_id, dataset_version) REFERENCES registry.datasets(dataset_id, version);
 ALTER TABLE ONLY registry.round_branches

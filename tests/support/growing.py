@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 import reference_model
-from contracts.artifacts import DatasetManifest, ModelManifest
+from contracts.artifacts import Cost, DatasetManifest, Hardware, ModelManifest
 from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory
 from frames.frame import Frame
 from frames.hashing import frame_hash
@@ -24,11 +24,14 @@ from trainer.cache import Cache
 from trainer.domain import Lease, LeasedBranch
 from trainer.preparation import Preparation
 from trainer.process import ENGINE, VERIFY, Child
-from trainer.submission import store_candidate
+from trainer.submission import Ran, store_candidate
 from trainer.work import Failed, Message, Progress, Verified
 
 NAMESPACE = UUID("2f0f3c1e-63a8-4a2b-9b59-3a3c0a1f6f42")
 PRESETS = Path(__file__).parents[2] / "deploy" / "presets"
+NOWHERE = Ran(
+    Hardware(cpu=None, cpu_cores=None, memory_bytes=None), Cost(attempts=1, attempts_told=0, core_hours=0, gpu_hours=0)
+)
 NOT_ASKED = Verified(passed=True, sentence="Not asked here.", numbers={})
 
 
@@ -125,7 +128,7 @@ class Growing:
         verified = NOT_ASKED
         if self.verify:
             (verified,) = [one for one in await messages(VERIFY, folder, self.threads) if isinstance(one, Verified)]
-        reference = await store_candidate(self.blobs, lease, folder, manifests, verified)
+        reference = await store_candidate(self.blobs, lease, folder, manifests, verified, NOWHERE)
         manifest = await self.blobs.get_model(reference.key, ModelManifest)
         old, new = names(plan.branches, new=False), names(plan.branches, new=True)
         verdict = judge(manifest, old, new, self.policy)
