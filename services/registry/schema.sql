@@ -73,7 +73,7 @@ CREATE TABLE registry.datasets (
     content_sha256 text,
     CONSTRAINT datasets_relative_weight_check CHECK ((relative_weight > (0)::double precision)),
     CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reserved'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'withdrawn'::text]))),
-    CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
+    CONSTRAINT datasets_train_frames_check CHECK ((train_frames >= 0)),
     CONSTRAINT datasets_version_check CHECK ((version > 0))
 );
 ALTER TABLE registry.datasets ALTER COLUMN arrival ADD GENERATED ALWAYS AS IDENTITY (

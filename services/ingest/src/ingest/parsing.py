@@ -212,7 +212,8 @@ class Parsing:
             known = self.catalogue.named(share[0].format)
             multi = known is not None and known.multi
             await feed.send(json.dumps([self._asked(one, multi) for one in share]).encode() + b"\n")
-            while len(given) > len(share) // 2:
+            # One share ahead, or a parser waits for every one; a heavy calculation may be taken by whoever is free.
+            while len(given) > (len(share) if len(share) > 1 else 0):
                 await feed.heard(_LOOK_SECONDS)
                 await self._note(report, given)
             share = await self._share(_IDLE_SECONDS) if time.monotonic() < until else []

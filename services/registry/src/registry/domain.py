@@ -16,7 +16,13 @@ NOT_FINITE = "not-finite"
 LEASE_LOST = "lease-lost"
 """The rule of an attempt whose worker fell silent."""
 
-OUTAGES = frozenset({LEASE_LOST, "disk-full", "device-failed", "preset-unknown", "preset-mismatch", "parent-unusable"})
+OUTAGES = frozenset(
+    {
+        LEASE_LOST,
+        *("disk-full", "device-failed", "software-mismatch"),
+        *("preset-unknown", "preset-mismatch", "parent-unusable"),
+    }
+)
 """Rules of attempts that say nothing of the datasets: the worker, its machine or the parent was the reason."""
 
 DEEPMD = "deepmd-kit"

@@ -27,8 +27,6 @@ class Handlers:
         if not isinstance(event, DatasetMetricPassed):
             raise Poison(f"{delivery.durable} expects DatasetMetricPassed, got {type(event).__name__}")
         manifest = await self._blobs.get_model(event.dataset_manifest.key, DatasetManifest)
-        if manifest.train_frames == 0:
-            raise Poison(f"dataset {event.dataset} has no training frames: its branch could learn nothing")
         async with self._database.transaction() as conn:
             if await first_time(conn, delivery.durable, delivery.attributes.id):
                 await self._rounds.join(

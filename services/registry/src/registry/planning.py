@@ -113,7 +113,7 @@ def sampling_weights(
 
 
 def _shared(members: Sequence[Member], share: float, policy: GrowthPolicy) -> list[float]:
-    weights = [one.relative_weight or one.train_frames**policy.weight_exponent for one in members]
+    weights = [one.relative_weight or max(1, one.train_frames) ** policy.weight_exponent for one in members]
     total = math.fsum(weights)
     return [share * weight / total for weight in weights]
 

@@ -184,10 +184,15 @@ class Rounds:
         """A round of its own that ends before it begins: nothing of the dataset is left to train on."""
         plan = await self._plan(conn, parent, [member], {}, most=1)
         round_ = await known_round(self._store, conn, plan.round_id)
-        reason = (
-            f"None of the {member.train_frames} training frames can be trained on: all of them test the model. "
-            "Upload a version with other structures."
-        )
+        if member.train_frames == 0:
+            reason = (
+                "All of its frames test the model, and none is left to train on. Upload a version with more frames."
+            )
+        else:
+            reason = (
+                f"None of the {member.train_frames} training frames can be trained on: all of them test the model. "
+                "Upload a version with other structures."
+            )
         await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason)
         await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
         failed = TrainingFailed(round_id=plan.round_id, attempt=1, rule=TEST_FRAMES, reason=reason, will_retry=False)
