@@ -50,6 +50,13 @@ def assemble(folder: Path, frames: int) -> None:
         assembling.run(arguments, [io.BytesIO(marks.tobytes()), spool], list(outputs))
     summary = json.loads(outputs[1].getvalue())
     assert (summary["atoms"], summary["virial_frames"]) == (24 * frames, frames)
+    assert sum(one["atoms"] for one in summary["element_counts"]) == 24 * frames
+    assert {one["frames"] for one in summary["element_counts"]} == {frames}
+    # However many frames there are, some spread evenly over all of them are kept to look at.
+    shown = [one["frame"] for one in summary["preview"]]
+    apart = shown[1] - shown[0]
+    assert shown == list(range(0, frames, apart))
+    assert 12 <= len(shown) <= 24
 
 
 def iterate(folder: Path, frames: int) -> None:

@@ -7,7 +7,7 @@ periodic table. Where a frame came from is kept in the metadata, which other rea
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -51,8 +51,8 @@ def write(path: Path, frames: Iterable[Frame]) -> int:
         return writer.finish()
 
 
-def iterate(path: Path) -> Iterator[Frame]:
-    """Frames in the order in which they were written. Raises NotADataset.
+def iterate(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
+    """Frames in the order in which they were written; of `wanted` positions only those. Raises NotADataset.
 
     Streams: the file is mapped anew every 64 MiB. LMDB lets one process open a file once at a time (lmdb.Error
     otherwise): read it before deepmd's loader opens it in the same process, and finish one iteration before the next.
@@ -68,6 +68,9 @@ def iterate(path: Path) -> Iterator[Frame]:
                 metadata = metadata or _Metadata(transaction.get(_METADATA), path)
                 read_bytes = 0
                 while index < metadata.frames and read_bytes < _REOPEN_BYTES:
+                    if wanted is not None and index not in wanted:
+                        index += 1
+                        continue
                     record = transaction.get(metadata.key(index))
                     if record is None:
                         raise NotADataset(f"{path}: frame {index} of {metadata.frames} is missing")

@@ -50,6 +50,10 @@ class Work(_Message):
     total_steps: int = Field(ge=1)
     seed: int = Field(ge=0)
     parent: Path | None = Field(description="the parent's training checkpoint; none: the first model")
+    parent_version: str | None = None
+    parent_software: dict[str, str] = Field(
+        default_factory=dict, description="versions of the packages that trained the parent, as its manifest tells"
+    )
     resume_from: Path | None = Field(description="checkpoint of an earlier attempt")
     learning_rate_factor: float = Field(
         default=1, gt=0, le=1, description="multiplies the preset's; less than 1: an earlier attempt diverged"
@@ -167,8 +171,8 @@ class BranchOutcome(_Message):
         default_factory=dict, description="element → eV per atom, of that baseline"
     )
     held_out_frames: HeldOutFrames
-    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
     left_out_frames: int = Field(default=0, ge=0, description="training frames left out because they are test frames")
+    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
     sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
     predictions: Path = Field(description="the trainer's own predictions of them (.npz)")
 

@@ -267,9 +267,11 @@ class _Result:
         return None
 
     def signed(self, failure: Unfit) -> Unfit:
-        """What the output itself says of it, if anything."""
-        paths = readers.paths(self._root, self.calculation)
-        return signs(self.calculation["format"], paths) or failure
+        """What the output itself says of it, if anything. Where a file breaks off its reader knows better than its
+        last lines.
+        """
+        told = signs(self.calculation["format"], readers.paths(self._root, self.calculation))
+        return failure if told is None or told.rule == failure.rule == "truncated" else told
 
     def _summary(self, failure: Unfit | None) -> dict[str, Any]:
         listed = self._set_aside

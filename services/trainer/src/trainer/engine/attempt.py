@@ -22,8 +22,9 @@ from frames.store import write
 
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
+from trainer.engine.capacity import check, reach
 from trainer.engine.frames import BranchFrames, load, spaced
-from trainer.engine.growth import Grown, described, grow
+from trainer.engine.growth import Grown, check_software, described, grow
 from trainer.engine.ranks import Alone, Ranks
 from trainer.engine.session import Session, Stop, build
 from trainer.engine.watch import LossWatch
@@ -70,12 +71,16 @@ class Attempt:
             self._session(self._ranks.share(), {}).run()
             return
         standard = [bytes.fromhex(one) for one in work.standard_frames]
-        frames = load(work.branches, work.preset.alignment_frames, standard)
+        check_software(work)
+        cutoff = reach(work.preset.model.shared_dict)
+        frames = load(work.branches, work.preset.alignment_frames, standard, cutoff)
+        check({name: one.largest for name, one in frames.items()}, work.preset.batch_size)
         self._stop_if_told()
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
         folders = {name: one.train for name, one in frames.items()}
-        recipe = render(work, folders, grown.case_dimension if grown else None)
+        forces = {name: one.force_rms for name, one in frames.items()}
+        recipe = render(work, folders, forces, grown.case_dimension if grown else None)
         Path(RECIPE_FILE).write_text(json.dumps(recipe, indent=1))
         if grown is not None:
             self._check_architecture(recipe, grown)
@@ -177,8 +182,8 @@ class Attempt:
                 hashes=tuple(one.hex() for one in frames.hashes),
                 seen=frames.seen,
             ),
-            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             left_out_frames=frames.left_out,
+            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             sample=sample,
             predictions=predictions,
         )
