@@ -77,6 +77,7 @@ class Extraction:
     _closed: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
     _packed: set[str] = field(default_factory=set)
+    _may_be_private: bool = False
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
@@ -88,7 +89,9 @@ class Extraction:
 
     def private(self) -> list[str]:
         """Files that must not be passed on, relative to the root: POTCARs, and archives that were not looked into."""
-        found = []
+        found: list[str] = []
+        if not self._may_be_private:
+            return found
         beyond = len(str(self.root)) + 1
         for folder, _, names in os.walk(str(self.root)):
             for name in names:
@@ -231,14 +234,14 @@ class Extraction:
 
     def _store(self, content: IO[bytes], target: str, shown: str) -> None:
         self._make_folder(target.rpartition("/")[0], shown)
-        if target.lower().endswith(_SUFFIXES):
-            self._packed.add(target)
+        self._note_name(target)
         file = self._created(target, shown)
         try:
             first = True
             while chunk := content.read(CHUNK):
                 if first and begins_like_potcar(chunk):
                     self._potcars.add(os.fstat(file).st_ino)
+                    self._may_be_private = True
                 first = False
                 self.written += len(chunk)
                 self._check_size(shown)
@@ -248,6 +251,15 @@ class Extraction:
             os.close(file)
         self.files += 1
         self.tell(self.files)
+
+    def _note_name(self, path: str) -> None:
+        """Most archives have no archive inside and nothing private, and need not be walked for it."""
+        name = path.rpartition("/")[2]
+        if name.lower().endswith(_SUFFIXES):
+            self._packed.add(path)
+            self._may_be_private = True
+        elif is_potcar(name) or name.lower().endswith(_NEVER_OPENED):
+            self._may_be_private = True
 
     def _created(self, target: str, shown: str) -> int:
         """A new file's descriptor; of two members with one name the last one counts."""
@@ -293,8 +305,7 @@ class Extraction:
             if source.is_file() and not link.exists():
                 self._make_folder(str(link.parent), shown + name)
                 os.link(source, link)
-                if link.name.lower().endswith(_SUFFIXES):
-                    self._packed.add(str(link))
+                self._note_name(str(link))
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."
                 self._note(shown + name, "link-to-nothing", f"a link to {to}, which is not in the archive", remedy)
