@@ -23,11 +23,12 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.GrowthPolicyInForce,
     artifacts.MetricReport,
     artifacts.ModelManifest,
+    artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
+    standard.StandardDataset,
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,
-    standard.StandardDataset,
 )
 
 

@@ -45,6 +45,13 @@ CREATE TABLE registry.checkpoints (
     stored_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT checkpoints_step_check CHECK ((step >= 0))
 );
+CREATE TABLE registry.contributors_words (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    withdrawn text,
+    credit jsonb,
+    CONSTRAINT contributors_words_version_check CHECK ((version > 0))
+);
 CREATE TABLE registry.datasets (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -303,6 +310,8 @@ ALTER TABLE ONLY registry.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (round_id, fence);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
+ALTER TABLE ONLY registry.contributors_words
+    ADD CONSTRAINT contributors_words_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY registry.datasets
     ADD CONSTRAINT datasets_arrival_key UNIQUE (arrival);
 ALTER TABLE ONLY registry.datasets

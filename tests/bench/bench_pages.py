@@ -53,7 +53,8 @@ from starlette.routing import Route
 
 ROWS = int(sys.argv[2]) // 64
 template = Environment(autoescape=True).from_string(
-    "<!doctype html><title>{{ title }}</title>{% for row in rows %}<p class=row>{{ row }} {{ loop.index }}</p>{% endfor %}"
+    "<!doctype html><title>{{ title }}</title>"
+    "{% for row in rows %}<p class=row>{{ row }} {{ loop.index }}</p>{% endfor %}"
 )
 values = ["value of forty characters, more or less " for _ in range(ROWS)]
 

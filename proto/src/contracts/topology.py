@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -12,6 +13,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelAliased,
@@ -51,7 +53,7 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, MetricRerunRequested),
+    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
     "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
@@ -65,10 +67,10 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelPublished,
         ModelWithheld,
         ModelRetired,
-        ModelMarked,
-        DatasetReceiptIssued,
         StandardReleased,
         ModelRescored,
+        ModelMarked,
+        DatasetReceiptIssued,
         ModelAliased,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
@@ -76,10 +78,17 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
 
 _OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    # From the beginning of the log: datasets that were read before their frames were kept are caught up on.
+    Consumer("ingest", "ingest-known-frames", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
+    Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
 )
 

@@ -47,7 +47,17 @@ def places(paths: dict[str, str], contribution: Callable[..., Any], platform: An
     unsound = contribution("Silicon in Hartree", client=client).validated().checking().not_sound().reaches("not-passed")
     rejected = contribution("Holiday photographs", client=client).rejected().reaches("rejected")
     withheld = contribution("Water", client=client).validated().passed().training().withheld().reaches("withheld")
+    shared = contribution("Copper to look at", client=client, dpa=False).reaches("shared")
+    hidden = contribution("Perovskite, private", client=client, private=True)
+    withdrawn = contribution("Iron, withdrawn", client=client)
+    client.post(f"/api/v1{withdrawn.path}/withdrawal", json={}).raise_for_status()
     paths |= {
+        "shared": shared.path,
+        "withdrawn": withdrawn.path,
+        "publication": f"{hidden.path}/publish",
+        "withdrawal": f"{trained.path}/withdraw",
+        "licences": "/licences",
+        "agreement": "/agreements/2026-11",
         "email": client.headers["x-test-email"],
         "first": first.path,
         "trained": trained.path,

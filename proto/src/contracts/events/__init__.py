@@ -2,6 +2,7 @@
 
 from contracts.envelope import Attributes, Event, MalformedEvent
 from contracts.events.dataset import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -10,6 +11,7 @@ from contracts.events.dataset import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     NumberCompared,
@@ -36,6 +38,8 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetMadePublic,
+    DatasetWithdrawn,
     DatasetReading,
     DatasetValidated,
     DatasetRejected,
@@ -54,11 +58,11 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    StandardReleased,
+    ModelRescored,
     ModelMarked,
     ModelAliased,
     DatasetReceiptIssued,
-    StandardReleased,
-    ModelRescored,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -77,6 +81,7 @@ def parse(attributes: Attributes, body: bytes) -> Event:
 __all__ = [
     "BY_TYPE",
     "EVENTS",
+    "DatasetMadePublic",
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
@@ -85,6 +90,7 @@ __all__ = [
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
+    "DatasetWithdrawn",
     "MetricRerunFinished",
     "MetricRerunRequested",
     "ModelAliased",

@@ -76,7 +76,7 @@ def application(
         middleware=[
             Middleware(OpenTelemetryMiddleware, excluded_urls=UNTRACED, exclude_spans=["send", "receive"]),
             Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, addresses=gateway.regions.addresses),
             Middleware(SameOrigin, public_url=settings.public_url),
             Middleware(Conditional),
         ],

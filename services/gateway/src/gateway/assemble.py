@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from contracts.base import BlobRef, RuleResult, SetAside
+from contracts.base import BlobRef, DatasetRef, RuleResult, SetAside
 from contracts.events import ModelPublished
 from contracts.standard import StandardScore
 from kit.queries import Row
@@ -52,8 +52,11 @@ class Around:
 def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
     """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
 
+    Into what is shared only it never looks.
     What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
     """
+    if not row["dpa"]:
+        return original_archive(row)
     if row["validated"] is None:
         return None
     cleaned = row["validated"].get("download")
@@ -84,11 +87,12 @@ def cleaned_name(filename: str, key: str) -> str:
 
 def _download(row: Row, yours: bool) -> views.DownloadView | None:
     found = shared_archive(row) or (original_archive(row) if yours else None)
-    if found is None:
+    if found is None or row["withdrawn"]:
         return None
     ref, filename = found
+    path = f"{api_url(row['dataset_id'])}/archive?version={row['version']}"
     return views.DownloadView(
-        url=f"{api_url(row['dataset_id'])}/archive",
+        url=path,
         filename=filename,
         size=ref.size,
         sha256=ref.sha256,
@@ -148,8 +152,14 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         url=dataset_url(row["dataset_id"]),
         name=row["name"],
         authors=tuple(row["authors"]),
+        orcids=row["orcids"],
         licence=row["licence"],
         private=row["private"],
+        dpa=row["dpa"],
+        region=row["region"],
+        made_public=row["made_public"],
+        withdrawn=row["withdrawn"],
+        newer=_newer(row, yours),
         description=row["description"],
         created=row["created"],
         filename=row["filename"],
@@ -178,6 +188,11 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         growth=_growth(around),
         yours=yours,
     )
+
+
+def _newer(row: Row, yours: bool) -> int | None:
+    latest = row["latest"] if yours else row["latest_public"]
+    return latest if latest is not None and latest > row["version"] else None
 
 
 def brief(view: views.DatasetView) -> views.DatasetView:
@@ -241,13 +256,13 @@ def _sentence(metric: Mapping[str, Any]) -> str:
 
 def _metric(row: Row) -> views.MetricView:
     metric = row["metric"]
-    dataset_id = row["dataset_id"]
+    ref = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
     return views.MetricView.model_validate(
         metric
         | {
-            "pictures": {name: reports.picture_url(dataset_id, name) for name in sorted(row["pictures"])},
-            "tables": {name: reports.table_url(dataset_id, name) for name in sorted(row["tables"] or ())},
-            "report_url": reports.report_url(dataset_id),
+            "pictures": {name: reports.picture_url(ref, name) for name in sorted(row["pictures"])},
+            "tables": {name: reports.table_url(ref, name) for name in sorted(row["tables"] or ())},
+            "report_url": reports.report_url(ref),
             "report": row["report"] or {},
             "sentence": _sentence(metric),
         }
@@ -334,9 +349,13 @@ def model_file_url(version: str, name: str) -> str:
 
 
 def model_view(
-    row: Row, aliases: tuple[str, ...], private_ids: set[UUID], parent_scores: Iterable[Any] = ()
+    row: Row,
+    aliases: tuple[str, ...],
+    private_ids: set[UUID],
+    withdrawn_ids: set[UUID],
+    parent_scores: Iterable[Any] = (),
 ) -> views.ModelView:
-    """Of a row of `model`. `private_ids`: datasets that are private now, whatever the event said."""
+    """Of a row of `models_with_scores`. `private_ids`: datasets that are private now, whatever the event said."""
     event = ModelPublished.model_validate(row["event"])
     standard = StandardScore.model_validate(row["scores"][0]) if row["scores"] else event.standard
     before = list(map(StandardScore.model_validate, parent_scores))
@@ -344,6 +363,7 @@ def model_view(
     trained = []
     for one in event.datasets:
         shown = one.dataset is not None and one.dataset.dataset_id not in private_ids
+        gone = one.branch in withdrawn or (one.dataset is not None and one.dataset.dataset_id in withdrawn_ids)
         dataset_id = one.dataset.dataset_id if one.dataset is not None and shown else None
         trained.append(
             views.TrainedDatasetView(
@@ -356,8 +376,8 @@ def model_view(
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
-                download=f"{api_url(dataset_id)}/archive" if dataset_id and one.branch not in withdrawn else None,
-                withdrawn=one.branch in withdrawn,
+                download=f"{api_url(dataset_id)}/archive" if dataset_id and not gone else None,
+                withdrawn=gone,
             )
         )
     return views.ModelView(

@@ -77,8 +77,8 @@ class Models:
             await self._store.entries.read_consistently(connection)
             rows = await self._store.versions.find(connection, await self._store.versions.all(connection))
             names = await self._names(connection)
-            private = await self._private(connection, rows)
-        return [assemble.model_view(row, names.get(row["version"], ()), private) for row in rows]
+            private, withdrawn = await self._private_and_withdrawn(connection, rows)
+        return [assemble.model_view(row, names.get(row["version"], ()), private, withdrawn) for row in rows]
 
     async def get(self, version: str) -> views.ModelView:
         """By number ('1.1') or by alias ('latest'). 404 when there is none."""
@@ -86,10 +86,10 @@ class Models:
             await self._store.entries.read_consistently(connection)
             row = await self._row(connection, version)
             names = await self._names(connection)
-            private = await self._private(connection, [row])
+            private, withdrawn = await self._private_and_withdrawn(connection, [row])
             parent = row["event"]["parent"]
             before = await self._store.versions.scores(connection, parent) if parent else []
-        return assemble.model_view(row, names.get(row["version"], ()), private, before)
+        return assemble.model_view(row, names.get(row["version"], ()), private, withdrawn, before)
 
     async def newest(self) -> views.ModelView | None:
         """What `latest` points to; None before there is a version."""
@@ -170,11 +170,13 @@ class Models:
             names[version] = (*names.get(version, ()), alias)
         return names
 
-    async def _private(self, connection: Connection, rows: list[Row]) -> set[UUID]:
-        named = {
-            UUID(one["dataset"]["dataset_id"]) for row in rows for one in row["event"]["datasets"] if one["dataset"]
-        }
-        return await self._store.entries.private_among(connection, sorted(named))
+    async def _private_and_withdrawn(self, connection: Connection, rows: list[Row]) -> tuple[set[UUID], set[UUID]]:
+        """Of the datasets that the events name, those that are private now, and those that were withdrawn."""
+        named = sorted(
+            {UUID(one["dataset"]["dataset_id"]) for row in rows for one in row["event"]["datasets"] if one["dataset"]}
+        )
+        private = await self._store.entries.private_among(connection, named)
+        return private, await self._store.entries.withdrawn_among(connection, named)
 
 
 def _brief(row: Row, aliases: tuple[str, ...]) -> ModelBrief:

@@ -8,6 +8,7 @@ from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -16,6 +17,7 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     ModelAliased,
@@ -107,8 +109,8 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested():
-                    pass  # our own word: its row committed with it
+                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                    pass  # our own words: their rows committed with them
                 case ModelAliased():
                     await self._store.versions.add_alias_move(connection, event, at)
                 case ModelRetired():

@@ -167,14 +167,18 @@ delete from sign_in_attempts where at < now() - make_interval(secs => %(window_s
 
 -- name: insert_upload
 -- No row when the person has too many unpublished uploads.
-insert into uploads (upload_id, owner_id, filename, size)
-select %(upload_id)s, %(owner_id)s, %(filename)s, %(size)s
+insert into uploads (upload_id, owner_id, filename, size, region, placed, ticket_sha256)
+select %(upload_id)s, %(owner_id)s, %(filename)s, %(size)s, %(region)s, %(placed)s, %(ticket_sha256)s
 where (select count(*) from uploads left join datasets using (upload_id)
        where uploads.owner_id = %(owner_id)s and datasets.dataset_id is null) < %(most)s
-returning upload_id, owner_id, filename, size, sha256, created, touched;
+returning upload_id;
+
+-- name: place_upload
+update uploads set placed = true where upload_id = %(upload_id)s;
 
 -- name: upload
-select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id,
+       uploads.region, placed, received, ticket_sha256
 from uploads left join datasets using (upload_id)
 where upload_id = %(upload_id)s;
 
@@ -182,7 +186,7 @@ where upload_id = %(upload_id)s;
 select upload_id from uploads where upload_id = %(upload_id)s for update;
 
 -- name: touch_upload
-update uploads set touched = now() where upload_id = %(upload_id)s;
+update uploads set touched = now(), received = %(received)s where upload_id = %(upload_id)s;
 
 -- name: finish_upload
 update uploads set sha256 = %(sha256)s, touched = now() where upload_id = %(upload_id)s;
@@ -193,13 +197,14 @@ delete from uploads where upload_id = %(upload_id)s
 and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
 
 -- name: expired_uploads
-select upload_id from uploads
+select upload_id, region from uploads
 where touched < now() - make_interval(secs => %(seconds)s)
   and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
 
 -- name: unpublished_uploads
 -- What a person may still resume or publish, newest first.
-select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id,
+       uploads.region, placed, received, ticket_sha256
 from uploads left join datasets using (upload_id)
 where uploads.owner_id = %(owner_id)s and dataset_id is null
 order by uploads.created desc;
@@ -207,30 +212,84 @@ order by uploads.created desc;
 -- Entries -----------------------------------------------------------------------------------------------------------
 
 -- name: insert_dataset
-insert into datasets (dataset_id, version, owner_id, upload_id, name, authors, format, licence, private, description,
-                      declared, agreement, filename, archive_key, archive_sha256, archive_size, idempotency_key,
-                      request_sha256)
-values (%(dataset_id)s, %(version)s, %(owner_id)s, %(upload_id)s, %(title)s, %(authors)s, %(format)s, %(licence)s,
-        %(private)s, %(description)s, %(declared)s, %(agreement)s, %(filename)s, %(archive_key)s, %(archive_sha256)s,
-        %(archive_size)s, %(idempotency_key)s, %(request_sha256)s);
+insert into datasets (dataset_id, version, owner_id, upload_id, name, authors, orcids, dpa, format, licence, private,
+                      description, declared, agreement, region, filename, archive_key, archive_sha256, archive_size,
+                      idempotency_key, request_sha256)
+values (%(dataset_id)s, %(version)s, %(owner_id)s, %(upload_id)s, %(title)s, %(authors)s, %(orcids)s, %(dpa)s,
+        %(format)s, %(licence)s, %(private)s, %(description)s, %(declared)s, %(agreement)s, %(region)s, %(filename)s,
+        %(archive_key)s, %(archive_sha256)s, %(archive_size)s, %(idempotency_key)s, %(request_sha256)s);
+
+-- name: lock_dataset
+-- Who changes an entry or adds a version to it goes one after the other.
+select pg_advisory_xact_lock(hashtext('dataset:' || %(dataset_id)s::text));
+
+-- name: own_latest
+-- The latest version of a person's own dataset.
+select * from datasets where dataset_id = %(dataset_id)s and owner_id = %(owner_id)s order by version desc limit 1;
+
+-- name: make_public
+update datasets set private = false, made_public = clock_timestamp(), licence = %(licence)s, authors = %(authors)s,
+    orcids = %(orcids)s, description = %(description)s
+where dataset_id = %(dataset_id)s and version = %(version)s and private;
+
+-- name: withdraw_dataset
+-- Every version that was not yet; in the order of versions.
+with gone as (
+    update datasets set withdrawn = clock_timestamp(), withdrawal_reason = %(reason)s
+    where dataset_id = %(dataset_id)s and withdrawn is null returning version, dpa
+)
+select version, dpa from gone order by version;
+
+-- name: keep_agreement_text
+insert into agreement_texts (sha256, version, language, content)
+values (%(sha256)s, %(version)s, %(language)s, %(content)s) on conflict do nothing;
+
+-- name: insert_consent
+insert into consents (dataset_id, version, act, person_id, text_sha256)
+values (%(dataset_id)s, %(version)s, %(act)s, %(person_id)s, %(sha256)s);
+
+-- name: consents
+-- In the order in which they were given.
+select act, agreement_texts.version as agreement, language, text_sha256, agreed
+from consents join agreement_texts on agreement_texts.sha256 = text_sha256
+where dataset_id = %(dataset_id)s and consents.version = %(version)s order by agreed;
+
+-- name: versions
+-- Of one dataset, newest first: those that this reader may see.
+select dataset_id, version, created, private, archive_size, stage, state, verdict,
+       (validated ->> 'frames')::int as frames
+from datasets join contributions using (dataset_id, version)
+where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
+order by version desc;
+
+-- name: models_of
+-- Versions of the model that name this dataset version, and those of the rounds that it was new in; newest first.
+select models.version, models.published from models
+where models.event -> 'datasets' @> %(named)s
+   or models.version in (
+        select rounds.published ->> 'version' from round_datasets join rounds using (round_id)
+        where dataset_id = %(dataset_id)s and round_datasets.version = %(version)s and rounds.published is not null)
+order by string_to_array(models.version, '.')::int[] desc;
 
 -- name: dataset_by_key
 select dataset_id, request_sha256 from datasets
 where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
 
 -- name: find_entry
--- The latest version, if this reader (none: a stranger) may see it.
-select dataset_id, version, owner_id, name, private, filename, archive_key, archive_sha256, archive_size,
-       pictures, tables, metric, validated
+-- The latest version that this reader (none: a stranger) may see, or that one if they may.
+select dataset_id, version, owner_id, name, private, dpa, region, withdrawn, filename, archive_key, archive_sha256,
+       archive_size, pictures, tables, metric, validated
 from datasets join contributions using (dataset_id, version)
 where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
+  and (%(version)s::int is null or version = %(version)s)
 order by version desc limit 1;
 
 -- name: page_of_entries
--- Latest versions that this reader may see, newest first; `mine` narrows to the reader's own.
+-- Latest versions that this reader may see, newest first; `mine` narrows to the reader's own, and has withdrawn ones.
 with latest as (
     select distinct on (dataset_id) dataset_id, version, created from datasets
     where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = %(reader_id)s)
+      and (withdrawn is null or %(mine)s)
     order by dataset_id, version desc
 )
 select dataset_id, version, count(*) over () as total from latest
@@ -238,19 +297,25 @@ order by created desc, dataset_id limit %(limit)s offset %(offset)s;
 
 -- name: count_entries
 select count(distinct dataset_id) as total from datasets
-where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = %(reader_id)s);
+where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = %(reader_id)s)
+  and (withdrawn is null or %(mine)s);
 
 -- name: entries
 -- Everything that a dataset's view shows but its curve; the round is the latest that the dataset is new in.
 select d.dataset_id, d.version, d.name, d.authors, d.licence, d.private, d.description, d.created, d.filename,
-       d.archive_key, d.archive_size, d.archive_sha256, d.owner_id,
-       c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.metric, c.pictures, c.tables,
+       d.archive_key, d.archive_size, d.archive_sha256, d.owner_id, d.orcids, d.dpa, d.region, d.made_public,
+       d.withdrawn, newest.latest, newest.latest_public,
+       c.validated_at, c.metric_started_at, c.metric_at, c.last_event, r.queued_at, c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.metric, c.pictures, c.tables,
        c.report, c.position, d.declared,
        r.round_id, r.branch, r.round, r.released
 from datasets d
 join contributions c using (dataset_id, version)
+cross join lateral (
+    select max(version) as latest, max(version) filter (where not private) as latest_public
+    from datasets where dataset_id = d.dataset_id
+) newest
 left join lateral (
-    select rounds.round_id, branch, to_jsonb(rounds) as round, released
+    select rounds.round_id, branch, to_jsonb(rounds) as round, released, queued_at
     from round_datasets join rounds using (round_id)
     where round_datasets.dataset_id = d.dataset_id and round_datasets.version = d.version
     order by queued_at desc limit 1
@@ -277,6 +342,12 @@ with waiting as (
            (c.validated ->> 'frames')::int as frames
     from contributions c join datasets d using (dataset_id, version)
     where c.state in ('uploaded', 'validated', 'checking', 'passed')
+      -- Of a dataset's versions only the newest that passed waits for training.
+      and not (c.state = 'passed' and exists (
+        select from contributions later
+        where later.dataset_id = c.dataset_id and later.version > c.version
+          and later.state in ('passed', 'training', 'published')
+      ))
 )
 select *, case when not held_up then row_number() over (
     partition by line, held_up order by started is null, unread, since, dataset_id
@@ -356,8 +427,10 @@ where dataset_id = %(dataset_id)s and version = %(version)s and (metric_at is nu
 -- name: facts
 select c.validated is not null as validated, c.rejected is not null as rejected,
        c.metric_started is not null as checking, c.metric ->> 'outcome' as outcome, r.round,
-       r.released ->> 'outcome' as released
+       r.released ->> 'outcome' as released, not coalesce(d.dpa, true) as shared_only,
+       d.withdrawn is not null as withdrawn
 from contributions c
+left join datasets d using (dataset_id, version)
 left join lateral (
     select to_jsonb(rounds) as round, released from round_datasets join rounds using (round_id)
     where round_datasets.dataset_id = c.dataset_id and round_datasets.version = c.version
@@ -491,8 +564,12 @@ left join lateral (
 order by string_to_array(models.version, '.')::int[] desc;
 
 -- name: private_datasets
--- Of these, the ones that are private now.
-select dataset_id from datasets where private and dataset_id = any(%(dataset_ids)s);
+-- Of these, the ones of which no version is public now.
+select dataset_id from datasets where dataset_id = any(%(dataset_ids)s) group by dataset_id having bool_and(private);
+
+-- name: withdrawn_datasets
+-- Of these, the ones that were withdrawn.
+select distinct dataset_id from datasets where withdrawn is not null and dataset_id = any(%(dataset_ids)s);
 
 -- The catalogue -----------------------------------------------------------------------------------------------------
 
@@ -500,7 +577,8 @@ select dataset_id from datasets where private and dataset_id = any(%(dataset_ids
 -- The rows of one dataset as they should be now: its newest public version, and a private one that is newer.
 -- Chinese is searched by its characters, all else by its words.
 with newest as (
-    select distinct on (private) * from datasets where dataset_id = %(dataset_id)s order by private, version desc
+    select distinct on (private) * from datasets where dataset_id = %(dataset_id)s and withdrawn is null
+    order by private, version desc
 ), shown as (
     select * from newest n
     where not private or not exists (select from newest p where not p.private and p.version > n.version)

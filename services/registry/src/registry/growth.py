@@ -109,8 +109,8 @@ class Growth:
         self._store = store
         self._blobs = blobs
         self._policy = policy
-        self._signer = signer
         self._scorings = Scorings(store, policy)
+        self._signer = signer
 
     async def open(self, conn: Connection, round_id: UUID, fence: int) -> Submission | Decision:
         """Check the fence and renew the lease. A submission that was decided gets the same decision again."""
@@ -120,8 +120,8 @@ class Growth:
         version = Version.after(await self._store.newest_version(conn))
         newest = await self._store.newest_standard(conn)
         branches = await self._store.branches(conn, round_id)
-        usages = await self._store.usages(conn, round_id)
-        return Submission(held, branches, str(version), newest.standard if newest else None, usages)
+        standard = newest.standard if newest else None
+        return Submission(held, branches, str(version), standard, await self._store.usages(conn, round_id))
 
     async def examine(self, submission: Submission, reference: BlobRef) -> Examined:
         """Judge the candidate; when it passes, put its files where published models live.
@@ -158,6 +158,9 @@ class Growth:
         if standard is None:
             return None
         on = on_standard(manifest, standard)
+        if submission.standard is not None:
+            # Frames of old branches are those of the current one.
+            on = replace(on, number=submission.standard.number)
         errors = candidate_errors(on.manifest)
         known = {one.dataset: errors[one.branch] for one in standard.branches if one.branch in errors}
         return Standing(standard, on, scored(standard, known))

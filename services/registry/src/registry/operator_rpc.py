@@ -31,7 +31,10 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
     """contracts.operator.v1: whoever runs the platform steers growth."""
 
     def __init__(self, database: Database, store: Store, life_seconds: float, max_attempts: int) -> None:
-        """`life_seconds`: a worker that was not heard of for longer does not count as live."""
+        """`life_seconds`: a worker that was not heard of for longer does not count as live.
+
+        `max_attempts`: a model that could not be scored so often is set aside.
+        """
         self._database = database
         self._store = store
         self._life_seconds = life_seconds
@@ -128,11 +131,6 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
             await self._offering.retire(conn, request.version, request.reason)
         return pb.RetireModelResponse()
 
-    async def ListWorkers(self, request: pb.ListWorkersRequest, context: Context) -> pb.ListWorkersResponse:
-        async with self._transaction(context) as conn:
-            workers = await self._store.workers(conn, self._life_seconds, everyone=request.all)
-        return pb.ListWorkersResponse(workers=[to_worker(one) for one in workers])
-
     async def ListStandards(self, _request: pb.ListStandardsRequest, context: Context) -> pb.ListStandardsResponse:
         async with self._transaction(context) as conn:
             standards = await self._store.standards(conn)
@@ -142,6 +140,11 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
             standards=[to_standard(one) for one in standards],
             coverage=[to_coverage(one, one.state(newest, self._max_attempts)) for one in coverage],
         )
+
+    async def ListWorkers(self, request: pb.ListWorkersRequest, context: Context) -> pb.ListWorkersResponse:
+        async with self._transaction(context) as conn:
+            workers = await self._store.workers(conn, self._life_seconds, everyone=request.all)
+        return pb.ListWorkersResponse(workers=[to_worker(one) for one in workers])
 
     async def _round(self, conn: Connection, round_: Round, summary: RoundSummary | None = None) -> pb.Round:
         new = [one.member for one in await self._store.branches(conn, round_.round_id) if one.is_new]

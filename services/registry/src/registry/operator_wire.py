@@ -87,28 +87,6 @@ def to_inquiry(inquiry: Inquiry, members: Iterable[Member]) -> pb.Inquiry:
     )
 
 
-def to_worker(worker: Worker) -> pb.Worker:
-    said = worker.announced
-    return pb.Worker(
-        worker_id=said.worker_id,
-        hostname=said.hostname,
-        gpus=[pb.Gpu(name=one.name, memory_bytes=one.memory_bytes) for one in said.gpus],
-        cpu_name=said.cpu_name,
-        cpu_cores=said.cpu_cores,
-        memory_bytes=said.memory_bytes,
-        presets=said.presets,
-        deepmd_version=said.deepmd_version,
-        torch_version=said.torch_version,
-        launcher=said.launcher,
-        processes=said.processes,
-        first_seen=to_timestamp(worker.first_seen),
-        last_seen=to_timestamp(worker.last_seen),
-        live=worker.live,
-        round_id=str(worker.round_id) if worker.round_id else "",
-        refusal=worker.refusal or "",
-    )
-
-
 def to_standard(released: Released) -> pb.Standard:
     standard = released.standard
     return pb.Standard(
@@ -134,4 +112,26 @@ def to_coverage(coverage: Coverage, state: CoverageState) -> pb.Coverage:
         reason=coverage.reason or "",
         standard=coverage.score.standard if coverage.score else 0,
         score=coverage.score.score if coverage.score else 0,
+    )
+
+
+def to_worker(worker: Worker) -> pb.Worker:
+    said = worker.announced
+    return pb.Worker(
+        worker_id=said.worker_id,
+        hostname=said.hostname,
+        gpus=[pb.Gpu(name=one.name, memory_bytes=one.memory_bytes) for one in said.gpus],
+        cpu_name=said.cpu_name,
+        cpu_cores=said.cpu_cores,
+        memory_bytes=said.memory_bytes,
+        presets=said.presets,
+        deepmd_version=said.deepmd_version,
+        torch_version=said.torch_version,
+        launcher=said.launcher,
+        processes=said.processes,
+        first_seen=to_timestamp(worker.first_seen),
+        last_seen=to_timestamp(worker.last_seen),
+        live=worker.live,
+        round_id=str(worker.round_id) if worker.round_id else "",
+        refusal=worker.refusal or "",
     )

@@ -49,8 +49,9 @@ def plan_round(
 
     `most`: how many new datasets it takes; none: as the policy says.
 
-    Branches of withdrawn datasets are left out; a parent that has no others is none. New branches stand in the
-    order of their names, so that the order of arrival does not change the candidate.
+    Branches of withdrawn datasets are left out; a parent that has no others is none. So are those of older versions of
+    a dataset that is new in this round, unless nothing would be left to grow from. New branches stand in the order of
+    their names, so that the order of arrival does not change the candidate.
 
     `test_frames`: training frames of datasets that are in the standard dataset, named to be left out.
 
@@ -61,6 +62,7 @@ def plan_round(
     parent_version = parent_version if old else None
     first = parent_version is None
     batch = list(waiting)[: most or batch_size(first, policy)]
+    old = without_superseded(old, batch) or old
     names = branch_names(batch, taken, private_tag)
     old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
     left_out = test_frames or {}
@@ -82,6 +84,12 @@ def plan_round(
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
     )
+
+
+def without_superseded(old: Sequence[Branch], new: Sequence[Member]) -> list[Branch]:
+    """The branches of `old` of whose dataset no later version is among `new`."""
+    newest = {member.ref.dataset_id: member.ref.version for member in new}
+    return [one for one in old if one.member.ref.version >= newest.get(one.member.ref.dataset_id, 0)]
 
 
 def total_steps(first: bool, new: int, policy: GrowthPolicy) -> int:

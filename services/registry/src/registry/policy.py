@@ -23,6 +23,8 @@ from registry.bootstrap import Evidence, Interval, Sampling
 SCORE_OF_THE_BASELINE = 1.0
 TOLERANCE = 1e-9  # relative: exactly 5 % must count as 5 % whatever the last bit says
 NAMED_BRANCHES = 5
+STANDARD_NUMBER = "standard_dataset"
+"""Among the numbers of the rule 'standard': the version whose frames were compared. None: all held-out frames."""
 
 
 class GrowthPolicy(BaseModel):
@@ -130,10 +132,12 @@ class OnStandard:
     """A candidate, measured on the standard dataset alone.
 
     frames  of each branch that the standard dataset has; the manifest lacks those on which numbers are missing
+    number  of the standard dataset that is current; of the one that this candidate would make, if there is none yet
     """
 
     manifest: ModelManifest
     frames: Mapping[str, int]
+    number: int
 
 
 def judge(
@@ -177,7 +181,9 @@ def _judge_on_standard(
     evidence = Evidence(measured.branches, policy.sampling)
     rule, score = judge_standard(measured, both, fresh, policy, evidence, "the standard dataset")
     frames = sum(on_standard.frames[name] for name in (both or fresh))
-    return rule.model_copy(update={"numbers": rule.numbers | {"frames_compared": frames}}), score
+    return rule.model_copy(
+        update={"numbers": rule.numbers | {"frames_compared": frames, STANDARD_NUMBER: on_standard.number}}
+    ), score
 
 
 def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPolicy, evidence: Evidence) -> RuleResult:

@@ -24,11 +24,16 @@ select 1 as waits from rounds where state = 'waiting'
 select * from rounds where state in ('waiting', 'training') for update
 
 -- name: waiting_datasets
--- The waiting list in the order of arrival, with the seconds since the newest and the oldest arrival.
+-- The waiting list in the order of arrival, with the seconds since the newest and the oldest arrival. Of a dataset's
+-- versions only the newest that passed waits; an older one does again when that one fails or is withdrawn.
 select datasets.*, extract(epoch from now() - max(arrived_at) over ())::double precision as quiet_seconds,
        extract(epoch from now() - min(arrived_at) over ())::double precision as waited_seconds
 from datasets
-where state = 'waiting'
+where state = 'waiting' and not exists (
+    select from datasets newer
+    where newer.dataset_id = datasets.dataset_id and newer.version > datasets.version
+      and newer.state in ('waiting', 'reserved', 'training', 'published')
+)
 order by arrival
 
 -- name: insert_round
@@ -107,7 +112,7 @@ update rounds set step = %(step)s, reported_step = %(step)s where round_id = %(r
 -- The attempt ended without a candidate: the round waits for a worker.
 update rounds
 set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, divergences = %(divergences)s,
-    reason = %(reason)s
+    outages = %(outages)s, reason = %(reason)s
 where round_id = %(round_id)s
 
 -- name: end_round
@@ -311,6 +316,25 @@ where arrival = any(%(arrivals)s) and state <> 'withdrawn'
 update datasets set state = 'withdrawn', reason = %(reason)s
 where dataset_id = %(dataset_id)s and version = %(version)s
 
+-- name: remember_withdrawal
+-- The first reason stays.
+insert into contributors_words (dataset_id, version, withdrawn) values (%(dataset_id)s, %(version)s, %(reason)s)
+on conflict (dataset_id, version) do update
+set withdrawn = coalesce(contributors_words.withdrawn, excluded.withdrawn)
+
+-- name: remember_credit
+insert into contributors_words (dataset_id, version, credit) values (%(dataset_id)s, %(version)s, %(credit)s)
+on conflict (dataset_id, version) do update set credit = excluded.credit
+
+-- name: contributors_words
+-- What the contributor said of a dataset so far; no row: nothing.
+select withdrawn, credit from contributors_words where dataset_id = %(dataset_id)s and version = %(version)s
+
+-- name: set_credit
+-- What models to come say about a dataset.
+update datasets set title = %(title)s, authors = %(authors)s, licence = %(licence)s, private = %(private)s
+where dataset_id = %(dataset_id)s and version = %(version)s
+
 -- name: set_relative_weight
 -- How often a dataset is drawn; null: by its training frames.
 update datasets set relative_weight = %(weight)s where dataset_id = %(dataset_id)s and version = %(version)s
@@ -369,40 +393,6 @@ where version = %(version)s order by alias
 -- name: retired_versions
 -- Versions that no alias may point to.
 select version from models where retired_at is not null
-
--- Proof -------------------------------------------------------------------------------------------------------------
-
--- name: tell_usage
--- What an attempt has used so far. Numbers of one attempt only grow; a message that comes late changes nothing.
-insert into attempts (round_id, fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules)
-values (%(round_id)s, %(fence)s, %(core_seconds)s, %(gpu_seconds)s, %(cpu_joules)s, %(gpu_joules)s)
-on conflict (round_id, fence) do update
-set core_seconds = excluded.core_seconds, gpu_seconds = excluded.gpu_seconds, cpu_joules = excluded.cpu_joules,
-    gpu_joules = excluded.gpu_joules, told_at = now()
-where attempts.core_seconds <= excluded.core_seconds
-
--- name: usages
--- What the attempts of a round used, as far as their workers told.
-select fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules from attempts
-where round_id = %(round_id)s order by fence
-
--- name: insert_receipt
--- A signed receipt; it is never changed.
-insert into receipts (round_id, dataset_id, dataset_version, key_id, document)
-values (%(round_id)s, %(dataset_id)s, %(dataset_version)s, %(key_id)s, %(document)s)
-
--- name: upsert_signing_key
--- The key that signs from now on; one that was replaced may come back.
-insert into signing_keys (key_id, public_key) values (%(key_id)s, %(public_key)s)
-on conflict (key_id) do update set until = null
-
--- name: retire_other_keys
--- Every other key has been replaced.
-update signing_keys set until = now() where key_id <> %(key_id)s and until is null
-
--- name: signing_keys
--- All keys that ever signed, the one that signs now first.
-select key_id, public_key, since, until from signing_keys order by until is not null, since desc
 
 -- The standard dataset -------------------------------------------------------------------------------------------------
 
@@ -553,3 +543,36 @@ on conflict do nothing
 -- name: overlaps
 -- What was found for a version of the standard dataset.
 select dataset_id, dataset_version, training_frames from standard_overlaps where standard = %(number)s
+-- Proof -------------------------------------------------------------------------------------------------------------
+
+-- name: tell_usage
+-- What an attempt has used so far. Numbers of one attempt only grow; a message that comes late changes nothing.
+insert into attempts (round_id, fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules)
+values (%(round_id)s, %(fence)s, %(core_seconds)s, %(gpu_seconds)s, %(cpu_joules)s, %(gpu_joules)s)
+on conflict (round_id, fence) do update
+set core_seconds = excluded.core_seconds, gpu_seconds = excluded.gpu_seconds, cpu_joules = excluded.cpu_joules,
+    gpu_joules = excluded.gpu_joules, told_at = now()
+where attempts.core_seconds <= excluded.core_seconds
+
+-- name: usages
+-- What the attempts of a round used, as far as their workers told.
+select fence, core_seconds, gpu_seconds, cpu_joules, gpu_joules from attempts
+where round_id = %(round_id)s order by fence
+
+-- name: insert_receipt
+-- A signed receipt; it is never changed.
+insert into receipts (round_id, dataset_id, dataset_version, key_id, document)
+values (%(round_id)s, %(dataset_id)s, %(dataset_version)s, %(key_id)s, %(document)s)
+
+-- name: upsert_signing_key
+-- The key that signs from now on; one that was replaced may come back.
+insert into signing_keys (key_id, public_key) values (%(key_id)s, %(public_key)s)
+on conflict (key_id) do update set until = null
+
+-- name: retire_other_keys
+-- Every other key has been replaced.
+update signing_keys set until = now() where key_id <> %(key_id)s and until is null
+
+-- name: signing_keys
+-- All keys that ever signed, the one that signs now first.
+select key_id, public_key, since, until from signing_keys order by until is not null, since desc

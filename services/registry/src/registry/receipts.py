@@ -9,6 +9,7 @@ from contracts.signed import BeforeAfter, Errors, Others, Receipt, StandardChang
 from frames.score import geometric_mean
 
 from registry.domain import Branch
+from registry.policy import STANDARD_NUMBER
 
 
 def receipts(
@@ -90,4 +91,9 @@ def _standard(rules: Sequence[RuleResult]) -> StandardChange | None:
     numbers = next((rule.numbers for rule in rules if rule.rule == "standard"), {})
     if "score_candidate" not in numbers:
         return None
-    return StandardChange(before=numbers.get("score_parent"), after=numbers["score_candidate"])
+    number = numbers.get(STANDARD_NUMBER)
+    return StandardChange(
+        standard=None if number is None else int(number),
+        before=numbers.get("score_parent"),
+        after=numbers["score_candidate"],
+    )

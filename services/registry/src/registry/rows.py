@@ -109,9 +109,9 @@ def model_of(
         retired_at=row["retired_at"],
         retired_reason=row["retired_reason"],
         withdrawn_ancestral_datasets=withdrawn_ancestral,
-        deepmd_version=row["deepmd_version"],
         scores=tuple(StandardScore.model_validate(one["score"]) for one in scores),
         current_standard=current_standard,
+        deepmd_version=row["deepmd_version"],
     )
 
 

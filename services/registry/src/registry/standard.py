@@ -131,7 +131,7 @@ def on_standard(manifest: ModelManifest, standard: StandardDataset) -> OnStandar
             "parent_held_out": tuple(start[one.branch] for one in manifest.parent_held_out if one.branch in start),
         }
     )
-    return OnStandard(measured, {one.branch: len(one.frames) for one in standard.branches})
+    return OnStandard(measured, {one.branch: len(one.frames) for one in standard.branches}, standard.number)
 
 
 def candidate_errors(manifest: ModelManifest) -> dict[str, StandardError]:

@@ -92,16 +92,6 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What an attempt has used since its lease. None: the hardware does not tell."""
-
-    core_seconds: float
-    gpu_seconds: float
-    cpu_joules: float | None
-    gpu_joules: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class StandardBranch:
     """A branch of the standard dataset; `own`: the model's branch that learned the dataset, if it has one."""
 
@@ -119,6 +109,16 @@ class ScoringLease:
     model_manifest: BlobRef
     standard: BlobRef
     branches: tuple[StandardBranch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt has used since its lease. None: the hardware does not tell."""
+
+    core_seconds: float
+    gpu_seconds: float
+    cpu_joules: float | None
+    gpu_joules: float | None
 
 
 class LeaseLost(Exception):

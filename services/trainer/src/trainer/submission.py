@@ -84,10 +84,10 @@ def branch_manifests(
             baseline_energy_rmse_mev_per_atom=measured[branch.name].baseline_energy_rmse_mev_per_atom,
             baseline_force_rmse_mev_per_angstrom=measured[branch.name].baseline_force_rmse_mev_per_angstrom,
             held_out_frames=measured[branch.name].held_out_frames,
+            left_out_frames=measured[branch.name].left_out_frames,
             content_sha256=manifests[branch.name].content_sha256,
             left_out_held_out=measured[branch.name].left_out_held_out,
             baseline_element_energies_ev=measured[branch.name].baseline_element_energies_ev,
-            left_out_frames=measured[branch.name].left_out_frames,
         )
         for branch in lease.branches
     )

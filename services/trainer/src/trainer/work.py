@@ -167,8 +167,8 @@ class BranchOutcome(_Message):
         default_factory=dict, description="element → eV per atom, of that baseline"
     )
     held_out_frames: HeldOutFrames
-    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
     left_out_frames: int = Field(default=0, ge=0, description="training frames left out because they are test frames")
+    left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")
     sample: Path = Field(description="held-out frames (LMDB) whose predictions the verification repeats")
     predictions: Path = Field(description="the trainer's own predictions of them (.npz)")
 

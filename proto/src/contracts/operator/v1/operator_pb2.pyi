@@ -833,143 +833,6 @@ class RetireModelResponse(_message.Message):
 Global___RetireModelResponse: _TypeAlias = RetireModelResponse  # noqa: Y015
 
 @_typing.final
-class Gpu(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    memory_bytes: _builtins.int
-    """0: not known."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        memory_bytes: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Gpu: _TypeAlias = Gpu  # noqa: Y015
-
-@_typing.final
-class Worker(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    WORKER_ID_FIELD_NUMBER: _builtins.int
-    HOSTNAME_FIELD_NUMBER: _builtins.int
-    GPUS_FIELD_NUMBER: _builtins.int
-    CPU_NAME_FIELD_NUMBER: _builtins.int
-    CPU_CORES_FIELD_NUMBER: _builtins.int
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    PRESETS_FIELD_NUMBER: _builtins.int
-    DEEPMD_VERSION_FIELD_NUMBER: _builtins.int
-    TORCH_VERSION_FIELD_NUMBER: _builtins.int
-    LAUNCHER_FIELD_NUMBER: _builtins.int
-    PROCESSES_FIELD_NUMBER: _builtins.int
-    FIRST_SEEN_FIELD_NUMBER: _builtins.int
-    LAST_SEEN_FIELD_NUMBER: _builtins.int
-    LIVE_FIELD_NUMBER: _builtins.int
-    ROUND_ID_FIELD_NUMBER: _builtins.int
-    REFUSAL_FIELD_NUMBER: _builtins.int
-    worker_id: _builtins.str
-    hostname: _builtins.str
-    cpu_name: _builtins.str
-    cpu_cores: _builtins.int
-    memory_bytes: _builtins.int
-    """0: not known."""
-    deepmd_version: _builtins.str
-    torch_version: _builtins.str
-    launcher: _builtins.str
-    processes: _builtins.int
-    live: _builtins.bool
-    """Heard of within the time that a lease lives."""
-    round_id: _builtins.str
-    """The round that it trains; empty when it trains none."""
-    refusal: _builtins.str
-    """Why the last round that waited was not offered to it; empty when it was, or none has waited."""
-    @_builtins.property
-    def gpus(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gpu]: ...
-    @_builtins.property
-    def presets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Presets that it takes; empty: all."""
-
-    @_builtins.property
-    def first_seen(self) -> _timestamp_pb2.Timestamp: ...
-    @_builtins.property
-    def last_seen(self) -> _timestamp_pb2.Timestamp: ...
-    def __init__(
-        self,
-        *,
-        worker_id: _builtins.str = ...,
-        hostname: _builtins.str = ...,
-        gpus: _abc.Iterable[Global___Gpu] | None = ...,
-        cpu_name: _builtins.str = ...,
-        cpu_cores: _builtins.int = ...,
-        memory_bytes: _builtins.int = ...,
-        presets: _abc.Iterable[_builtins.str] | None = ...,
-        deepmd_version: _builtins.str = ...,
-        torch_version: _builtins.str = ...,
-        launcher: _builtins.str = ...,
-        processes: _builtins.int = ...,
-        first_seen: _timestamp_pb2.Timestamp | None = ...,
-        last_seen: _timestamp_pb2.Timestamp | None = ...,
-        live: _builtins.bool = ...,
-        round_id: _builtins.str = ...,
-        refusal: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen", b"first_seen", "last_seen", b"last_seen"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_cores", b"cpu_cores", "cpu_name", b"cpu_name", "deepmd_version", b"deepmd_version", "first_seen", b"first_seen", "gpus", b"gpus", "hostname", b"hostname", "last_seen", b"last_seen", "launcher", b"launcher", "live", b"live", "memory_bytes", b"memory_bytes", "presets", b"presets", "processes", b"processes", "refusal", b"refusal", "round_id", b"round_id", "torch_version", b"torch_version", "worker_id", b"worker_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Worker: _TypeAlias = Worker  # noqa: Y015
-
-@_typing.final
-class ListWorkersRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ALL_FIELD_NUMBER: _builtins.int
-    all: _builtins.bool
-    """Those too that have not been heard of for longer than a lease lives."""
-    def __init__(
-        self,
-        *,
-        all: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListWorkersRequest: _TypeAlias = ListWorkersRequest  # noqa: Y015
-
-@_typing.final
-class ListWorkersResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    WORKERS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
-    def __init__(
-        self,
-        *,
-        workers: _abc.Iterable[Global___Worker] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["workers", b"workers"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListWorkersResponse: _TypeAlias = ListWorkersResponse  # noqa: Y015
-
-@_typing.final
 class ListStandardsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1107,3 +970,140 @@ class Coverage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Coverage: _TypeAlias = Coverage  # noqa: Y015
+
+@_typing.final
+class Gpu(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    memory_bytes: _builtins.int
+    """0: not known."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gpu: _TypeAlias = Gpu  # noqa: Y015
+
+@_typing.final
+class Worker(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    HOSTNAME_FIELD_NUMBER: _builtins.int
+    GPUS_FIELD_NUMBER: _builtins.int
+    CPU_NAME_FIELD_NUMBER: _builtins.int
+    CPU_CORES_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    PRESETS_FIELD_NUMBER: _builtins.int
+    DEEPMD_VERSION_FIELD_NUMBER: _builtins.int
+    TORCH_VERSION_FIELD_NUMBER: _builtins.int
+    LAUNCHER_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
+    FIRST_SEEN_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    ROUND_ID_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.str
+    hostname: _builtins.str
+    cpu_name: _builtins.str
+    cpu_cores: _builtins.int
+    memory_bytes: _builtins.int
+    """0: not known."""
+    deepmd_version: _builtins.str
+    torch_version: _builtins.str
+    launcher: _builtins.str
+    processes: _builtins.int
+    live: _builtins.bool
+    """Heard of within the time that a lease lives."""
+    round_id: _builtins.str
+    """The round that it trains; empty when it trains none."""
+    refusal: _builtins.str
+    """Why the last round that waited was not offered to it; empty when it was, or none has waited."""
+    @_builtins.property
+    def gpus(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gpu]: ...
+    @_builtins.property
+    def presets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Presets that it takes; empty: all."""
+
+    @_builtins.property
+    def first_seen(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_seen(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.str = ...,
+        hostname: _builtins.str = ...,
+        gpus: _abc.Iterable[Global___Gpu] | None = ...,
+        cpu_name: _builtins.str = ...,
+        cpu_cores: _builtins.int = ...,
+        memory_bytes: _builtins.int = ...,
+        presets: _abc.Iterable[_builtins.str] | None = ...,
+        deepmd_version: _builtins.str = ...,
+        torch_version: _builtins.str = ...,
+        launcher: _builtins.str = ...,
+        processes: _builtins.int = ...,
+        first_seen: _timestamp_pb2.Timestamp | None = ...,
+        last_seen: _timestamp_pb2.Timestamp | None = ...,
+        live: _builtins.bool = ...,
+        round_id: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen", b"first_seen", "last_seen", b"last_seen"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_cores", b"cpu_cores", "cpu_name", b"cpu_name", "deepmd_version", b"deepmd_version", "first_seen", b"first_seen", "gpus", b"gpus", "hostname", b"hostname", "last_seen", b"last_seen", "launcher", b"launcher", "live", b"live", "memory_bytes", b"memory_bytes", "presets", b"presets", "processes", b"processes", "refusal", b"refusal", "round_id", b"round_id", "torch_version", b"torch_version", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Worker: _TypeAlias = Worker  # noqa: Y015
+
+@_typing.final
+class ListWorkersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALL_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """Those too that have not been heard of for longer than a lease lives."""
+    def __init__(
+        self,
+        *,
+        all: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkersRequest: _TypeAlias = ListWorkersRequest  # noqa: Y015
+
+@_typing.final
+class ListWorkersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
+    def __init__(
+        self,
+        *,
+        workers: _abc.Iterable[Global___Worker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkersResponse: _TypeAlias = ListWorkersResponse  # noqa: Y015

@@ -102,15 +102,15 @@ class OperatorServiceStub:
                 request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelRequest.SerializeToString,
                 response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelResponse.FromString,
                 _registered_method=True)
-        self.ListWorkers = channel.unary_unary(
-                '/contracts.operator.v1.OperatorService/ListWorkers',
-                request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
-                response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
-                _registered_method=True)
         self.ListStandards = channel.unary_unary(
                 '/contracts.operator.v1.OperatorService/ListStandards',
                 request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.SerializeToString,
                 response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.FromString,
+                _registered_method=True)
+        self.ListWorkers = channel.unary_unary(
+                '/contracts.operator.v1.OperatorService/ListWorkers',
+                request_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
                 _registered_method=True)
 
 
@@ -211,15 +211,15 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListWorkers(self, request, context):
-        """ListWorkers returns the workers that announced themselves, last seen first.
+    def ListStandards(self, request, context):
+        """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListStandards(self, request, context):
-        """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest.
+    def ListWorkers(self, request, context):
+        """ListWorkers returns the workers that announced themselves, last seen first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,15 +293,15 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelRequest.FromString,
                     response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.RetireModelResponse.SerializeToString,
             ),
-            'ListWorkers': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListWorkers,
-                    request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.FromString,
-                    response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.SerializeToString,
-            ),
             'ListStandards': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStandards,
                     request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.FromString,
                     response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.FromString,
+                    response_serializer=contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -669,33 +669,6 @@ class OperatorService:
             _registered_method=True)
 
     @staticmethod
-    def ListWorkers(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/contracts.operator.v1.OperatorService/ListWorkers',
-            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
-            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def ListStandards(request,
             target,
             options=(),
@@ -712,6 +685,33 @@ class OperatorService:
             '/contracts.operator.v1.OperatorService/ListStandards',
             contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsRequest.SerializeToString,
             contracts_dot_operator_dot_v1_dot_operator__pb2.ListStandardsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.operator.v1.OperatorService/ListWorkers',
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersRequest.SerializeToString,
+            contracts_dot_operator_dot_v1_dot_operator__pb2.ListWorkersResponse.FromString,
             options,
             channel_credentials,
             insecure,

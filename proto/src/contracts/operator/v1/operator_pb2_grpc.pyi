@@ -62,10 +62,10 @@ class OperatorServiceStub:
     """RollBackAlias lets an alias point to the version before."""
     RetireModel: _grpc.UnaryUnaryMultiCallable[_operator_pb2.RetireModelRequest, _operator_pb2.RetireModelResponse]
     """RetireModel marks a version: it stays readable by number, and no alias points to it."""
-    ListWorkers: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListWorkersRequest, _operator_pb2.ListWorkersResponse]
-    """ListWorkers returns the workers that announced themselves, last seen first."""
     ListStandards: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListStandardsRequest, _operator_pb2.ListStandardsResponse]
     """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest."""
+    ListWorkers: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListWorkersRequest, _operator_pb2.ListWorkersResponse]
+    """ListWorkers returns the workers that announced themselves, last seen first."""
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -101,10 +101,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """RollBackAlias lets an alias point to the version before."""
     RetireModel: _aio.UnaryUnaryMultiCallable[_operator_pb2.RetireModelRequest, _operator_pb2.RetireModelResponse]  # type: ignore[assignment]
     """RetireModel marks a version: it stays readable by number, and no alias points to it."""
-    ListWorkers: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListWorkersRequest, _operator_pb2.ListWorkersResponse]  # type: ignore[assignment]
-    """ListWorkers returns the workers that announced themselves, last seen first."""
     ListStandards: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListStandardsRequest, _operator_pb2.ListStandardsResponse]  # type: ignore[assignment]
     """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest."""
+    ListWorkers: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListWorkersRequest, _operator_pb2.ListWorkersResponse]  # type: ignore[assignment]
+    """ListWorkers returns the workers that announced themselves, last seen first."""
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """OperatorService is how whoever runs the platform steers growth: rounds, withdrawn datasets, aliases, retirement.
@@ -217,19 +217,19 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         """RetireModel marks a version: it stays readable by number, and no alias points to it."""
 
     @_abc_1.abstractmethod
-    def ListWorkers(
-        self,
-        request: _operator_pb2.ListWorkersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_operator_pb2.ListWorkersResponse, _abc.Awaitable[_operator_pb2.ListWorkersResponse]]:
-        """ListWorkers returns the workers that announced themselves, last seen first."""
-
-    @_abc_1.abstractmethod
     def ListStandards(
         self,
         request: _operator_pb2.ListStandardsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.ListStandardsResponse, _abc.Awaitable[_operator_pb2.ListStandardsResponse]]:
         """ListStandards returns the versions of the standard dataset, newest first, and which models are scored on the newest."""
+
+    @_abc_1.abstractmethod
+    def ListWorkers(
+        self,
+        request: _operator_pb2.ListWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.ListWorkersResponse, _abc.Awaitable[_operator_pb2.ListWorkersResponse]]:
+        """ListWorkers returns the workers that announced themselves, last seen first."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,23 +1,17 @@
-"""Pages that everybody may read: home, a dataset, the queue."""
-
-from uuid import UUID
+"""Pages that everybody may read: home and the queue."""
 
 from contracts.artifacts import GrowthPolicyInForce
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.identity import reader, signed_in
-from gateway.pages.curve import drawing
-from gateway.pages.kept import kept_for_strangers
-from gateway.pages.progress import steps
+from gateway.identity import reader
 from gateway.pages.site import page, site
-from gateway.problems import Problem, not_found
+from gateway.problems import Problem
 from gateway.search import Criteria
 from gateway.service import Gateway
 
 LATEST_ON_HOME = 4
-RECEIPTS_SHOWN = 5
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -46,37 +40,6 @@ async def home(request: Request) -> Response:
     )
 
 
-async def dataset(request: Request) -> Response:
-    person = await reader(request)
-    try:
-        dataset_id = UUID(request.path_params["dataset_id"])
-    except ValueError:
-        raise not_found("dataset") from None
-    gateway = gateway_of(request)
-    view = await gateway.datasets.get(person, dataset_id)
-    receipts = await gateway.receipts.of(person, dataset_id)
-    return site().render(
-        request,
-        "dataset.html",
-        person,
-        dataset=view,
-        steps=steps(view),
-        drawing=drawing(view),
-        receipts=receipts[:RECEIPTS_SHOWN],
-    )
-
-
-async def rerun(request: Request) -> Response:
-    """The owner's "Run again": the page that comes back shows it running."""
-    person = await signed_in(request)
-    try:
-        dataset_id = UUID(request.path_params["dataset_id"])
-    except ValueError:
-        raise not_found("dataset") from None
-    await gateway_of(request).reruns.ask(person, dataset_id)
-    return RedirectResponse(f"/datasets/{dataset_id}#h-reruns", 303)
-
-
 async def growth_policy(gateway: Gateway) -> GrowthPolicyInForce | None:
     """None where the registry has not told it yet: pages do without."""
     try:
@@ -93,7 +56,5 @@ async def queue(request: Request) -> Response:
 def routes() -> list[BaseRoute]:
     return [
         Route("/", page(home)),
-        Route("/datasets/{dataset_id}", page(kept_for_strangers(dataset))),
-        Route("/datasets/{dataset_id}/metric/reruns", page(rerun), methods=["POST"]),
         Route("/queue", page(queue)),
     ]

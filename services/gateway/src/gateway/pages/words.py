@@ -7,15 +7,42 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import nh3
+from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from gateway.elements import PLACES
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+MATH_LENGTH = 2000
+
+
+def _math(text: str, options: Mapping[str, bool]) -> str:
+    """TeX as MathML, which browsers draw without script; what is no TeX stays as it was typed."""
+    shown = "block" if options["display_mode"] else "inline"
+    try:
+        return str(convert(text, display=shown)) if len(text) <= MATH_LENGTH else _as_typed(text)
+    except Exception:  # of a parser that meets whatever people write
+        return _as_typed(text)
+
+
+def _as_typed(text: str) -> str:
+    return str(Markup("<code>${}$</code>").format(text))
+
+
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable(["table", "strikethrough"])
+    .use(dollarmath_plugin, renderer=_math, allow_space=False, allow_digits=False, double_inline=True)
+)
+_MATH_TAGS = {
+    *("math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "mstyle", "mfrac", "msqrt", "mroot"),
+    *("msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd"),
+}
 _ALLOWED_TAGS = {
     *("p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "s", "code", "pre", "blockquote", "hr", "br", "a"),
     *("table", "thead", "tbody", "tr", "th", "td"),
+    *_MATH_TAGS,
 }
 
 
@@ -25,7 +52,7 @@ def markdown(text: str) -> Markup:
     html = nh3.clean(
         _MARKDOWN.render(text),
         tags=_ALLOWED_TAGS,
-        attributes={"a": {"href", "title"}},
+        attributes={"a": {"href", "title"}, "math": {"display"}, "mo": {"stretchy", "fence"}, "mi": {"mathvariant"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener ugc",
     )

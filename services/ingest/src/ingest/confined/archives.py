@@ -76,11 +76,12 @@ class Extraction:
     _potcars: set[int] = field(default_factory=set)
     _closed: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
+    _packed: set[str] = field(default_factory=set)
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
         self._open(file, filename, self.root, shown="")
-        nested = sorted(path for path in _files(self.root) if path.lower().endswith(_SUFFIXES))
+        nested, self._packed = sorted(self._packed), set()
         for path in map(Path, nested):
             if kind := _kind(path):
                 self._nested(path, kind)
@@ -230,6 +231,8 @@ class Extraction:
 
     def _store(self, content: IO[bytes], target: str, shown: str) -> None:
         self._make_folder(target.rpartition("/")[0], shown)
+        if target.lower().endswith(_SUFFIXES):
+            self._packed.add(target)
         file = self._created(target, shown)
         try:
             first = True
@@ -290,6 +293,8 @@ class Extraction:
             if source.is_file() and not link.exists():
                 self._make_folder(str(link.parent), shown + name)
                 os.link(source, link)
+                if link.name.lower().endswith(_SUFFIXES):
+                    self._packed.add(str(link))
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."
                 self._note(shown + name, "link-to-nothing", f"a link to {to}, which is not in the archive", remedy)

@@ -75,7 +75,8 @@ class Attempt:
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
         folders = {name: one.train for name, one in frames.items()}
-        recipe = render(work, folders, grown.case_dimension if grown else None)
+        forces = {name: one.force_rms for name, one in frames.items()}
+        recipe = render(work, folders, forces, grown.case_dimension if grown else None)
         Path(RECIPE_FILE).write_text(json.dumps(recipe, indent=1))
         if grown is not None:
             self._check_architecture(recipe, grown)
@@ -177,8 +178,8 @@ class Attempt:
                 hashes=tuple(one.hex() for one in frames.hashes),
                 seen=frames.seen,
             ),
-            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             left_out_frames=frames.left_out,
+            left_out_held_out=next(one.left_out_held_out for one in self._work.branches if one.name == frames.name),
             sample=sample,
             predictions=predictions,
         )
