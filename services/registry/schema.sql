@@ -206,6 +206,7 @@ CREATE TABLE registry.rounds (
     collected boolean DEFAULT false NOT NULL,
     divergences integer DEFAULT 0 NOT NULL,
     held_up text,
+    outages integer DEFAULT 0 NOT NULL,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
     CONSTRAINT rounds_ended CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
