@@ -54,12 +54,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         command, cwd=folder, env=os.environ | environment(), capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout + done.stderr
+    return done
 
 
 def deepmd_system(folder: Path) -> None:
@@ -80,8 +80,8 @@ def deepmd_system(folder: Path) -> None:
 
 
 def test_ase_and_deepmd_say_the_same_energy(shown: Snippets, folder: Path) -> None:
-    by_ase = run([sys.executable, "-c", shown.ase], folder)
-    by_deepmd = run([sys.executable, "-c", shown.deepmd], folder)
+    by_ase = run([sys.executable, "-c", shown.ase], folder).stdout
+    by_deepmd = run([sys.executable, "-c", shown.deepmd], folder).stdout
     assert by_ase.rstrip().endswith("eV/Å")
     energy = float(by_ase.split(" eV")[0].split()[-1])
     assert float(by_deepmd.partition("[[")[2].partition("]]")[0]) == pytest.approx(energy, abs=1e-4)
@@ -91,7 +91,7 @@ def test_dp_test_tells_the_error_on_a_system(shown: Snippets, folder: Path) -> N
     deepmd_system(folder / "path/to/deepmd/system")
     command, *arguments = shown.test.split()
     said = run([str(Path(sys.executable).with_name(command)), *arguments], folder)
-    assert "Force  RMSE" in said
+    assert "Force  RMSE" in said.stdout + said.stderr
 
 
 def test_what_is_installed_and_fetched_has_the_names_that_the_code_opens(shown: Snippets) -> None:

@@ -577,7 +577,8 @@ select distinct dataset_id from datasets where withdrawn is not null and dataset
 -- The rows of one dataset as they should be now: its newest public version, and a private one that is newer.
 -- Chinese is searched by its characters, all else by its words.
 with newest as (
-    select distinct on (private) * from datasets where dataset_id = %(dataset_id)s order by private, version desc
+    select distinct on (private) * from datasets where dataset_id = %(dataset_id)s and withdrawn is null
+    order by private, version desc
 ), shown as (
     select * from newest n
     where not private or not exists (select from newest p where not p.private and p.version > n.version)
