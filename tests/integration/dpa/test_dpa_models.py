@@ -56,7 +56,7 @@ def untrained(folder: Path, preset: str) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        trainer = build(render(work, {part.name: part.train for part in parts}, {part.name: 1.0 for part in parts}), 1)
+        trainer = build(render(work, {part.name: part.train for part in parts}), 1)
     finally:
         os.chdir(before)
     trainer.save_model(folder / "model.pt", step=0)

@@ -47,7 +47,7 @@ def work(folder: Path, preset: str, steps: int = STEPS) -> Work:
 
 
 def recipe(job: Work) -> dict[str, Any]:
-    return render(job, {branch.name: branch.train for branch in job.branches}, dict.fromkeys(NAMES, 1.0))
+    return render(job, {branch.name: branch.train for branch in job.branches})
 
 
 @pytest.mark.parametrize("parent", [None, Path("parent.pt")], ids=["first", "growth"])

@@ -39,10 +39,8 @@ def work(parent: Path | None = None) -> Work:
 FOLDERS = {"silicon": Path("a"), "water": Path("b")}
 
 
-def rendered(
-    job: Work, train: dict[str, Path] = FOLDERS, case_dimension: int | None = None, water_forces: float = 1.0
-) -> dict[str, Any]:
-    return render(job, train, {"silicon": 1.0, "water": water_forces}, case_dimension)
+def rendered(job: Work, train: dict[str, Path] = FOLDERS, case_dimension: int | None = None) -> dict[str, Any]:
+    return render(job, train, case_dimension)
 
 
 @pytest.mark.parametrize("name", preset_names(PRESETS))
@@ -68,21 +66,6 @@ def test_the_virial_is_learned_only_where_there_is_one() -> None:
     losses = rendered(work())["loss_dict"]
     assert losses["silicon"]["limit_pref_v"] > 0
     assert losses["water"]["limit_pref_v"] == 0
-
-
-def test_a_dataset_with_large_forces_does_not_outweigh_the_others() -> None:
-    job = work()
-    unit = job.preset.loss.force_unit_ev_per_angstrom
-    assert unit is not None
-    usual = rendered(job, water_forces=unit)["loss_dict"]["water"]
-    assert usual == job.preset.loss.without_virial
-    for forces, factor in ((5 * unit, 1 / 25), (unit / 2, 4), (1e6, (unit / 10) ** 2), (0, (unit / 0.1) ** 2)):
-        losses = rendered(job, water_forces=forces)["loss_dict"]
-        for key, value in losses["water"].items():
-            assert value == (pytest.approx(usual[key] * factor) if "_pref_" in key else usual[key])
-        assert losses["silicon"] == rendered(job)["loss_dict"]["silicon"]
-    plain = job.model_copy(update={"preset": load_preset(PRESETS, "smoke")})
-    assert rendered(plain, water_forces=5)["loss_dict"]["water"] == plain.preset.loss.without_virial
 
 
 def test_a_warm_up_that_fits_rounds_of_one_length_only_is_refused(tmp_path: Path) -> None:

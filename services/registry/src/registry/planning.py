@@ -105,15 +105,24 @@ def sampling_weights(
 ) -> tuple[list[float], list[float]]:
     """Probability of each branch: by its weight within a group; the new ones together take the policy's share.
 
+    It grows with what they bring: a dozen frames beside a large base need no half of all draws, and what they took
+    from the old ones would be forgotten.
+
     A dataset's weight is its training frames to the policy's power (√frames), unless an operator has set it.
     Without old branches the new ones take all.
     """
-    share = policy.new_datasets_share if old else 1.0
-    return _shared(old, 1 - share, policy), _shared(new, share, policy)
+    of_old, of_new = _weights(old, policy), _weights(new, policy)
+    natural = math.fsum(of_new) / math.fsum((*of_old, *of_new))
+    wanted = max(policy.new_datasets_boost * natural, policy.new_datasets_least_share)
+    share = min(wanted, policy.new_datasets_share) if old else 1.0
+    return _shared(of_old, 1 - share), _shared(of_new, share)
 
 
-def _shared(members: Sequence[Member], share: float, policy: GrowthPolicy) -> list[float]:
-    weights = [one.relative_weight or max(1, one.train_frames) ** policy.weight_exponent for one in members]
+def _weights(members: Sequence[Member], policy: GrowthPolicy) -> list[float]:
+    return [one.relative_weight or max(1, one.train_frames) ** policy.weight_exponent for one in members]
+
+
+def _shared(weights: Sequence[float], share: float) -> list[float]:
     total = math.fsum(weights)
     return [share * weight / total for weight in weights]
 

@@ -29,12 +29,6 @@ class LossTemplate(_Part):
 
     with_virial: Section = Field(description="for a dataset whose frames have a virial")
     without_virial: Section = Field(description="for one without")
-    force_unit_ev_per_angstrom: float | None = Field(
-        default=None,
-        gt=0,
-        description="each branch's loss is multiplied by (this / root mean square of its training forces)², so that a "
-        "dataset with large forces does not outweigh the others; none: as it is",
-    )
 
 
 class LearningRateTemplate(_Part):

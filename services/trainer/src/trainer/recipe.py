@@ -9,17 +9,12 @@ from trainer.work import Work
 
 RECIPE_FILE = "input.json"
 _RATES = ("start_lr", "stop_lr")
-# Datasets at rest and in collisions: beyond these, forces say little of what errors of theirs are worth.
-_SMALLEST_FORCE, _LARGEST_FORCE = 0.1, 10.0
 
 
-def render(
-    work: Work, train: Mapping[str, Path], forces: Mapping[str, float], case_dimension: int | None = None
-) -> dict[str, Any]:
+def render(work: Work, train: Mapping[str, Path], case_dimension: int | None = None) -> dict[str, Any]:
     """deepmd's multi-task input for this attempt.
 
-    `train` maps each branch to its LMDB folder, `forces` to the root mean square of its training forces, eV/Å.
-    `case_dimension` is that of the parent's checkpoint, which may
+    `train` maps each branch to its LMDB folder. `case_dimension` is that of the parent's checkpoint, which may
     have been widened since the preset was written; none: as the preset says.
     """
     preset = work.preset
@@ -52,11 +47,7 @@ def render(
             preset.learning_rate.first_round if first else preset.learning_rate.growth, work.learning_rate_factor
         ),
         "loss_dict": {
-            branch.name: _relative(
-                preset.loss.with_virial if branch.has_virial else preset.loss.without_virial,
-                preset.loss.force_unit_ev_per_angstrom,
-                forces[branch.name],
-            )
+            branch.name: copy.deepcopy(preset.loss.with_virial if branch.has_virial else preset.loss.without_virial)
             for branch in branches
         },
         "optimizer": copy.deepcopy(preset.optimizer),
@@ -89,12 +80,6 @@ def contradictions(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:
 def _scaled(learning_rate: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """Every rate of deepmd's learning_rate section times `factor`; its ratios and steps as they are."""
     return {key: value * factor if key in _RATES else copy.deepcopy(value) for key, value in learning_rate.items()}
-
-
-def _relative(loss: Mapping[str, Any], unit: float | None, forces: float) -> dict[str, Any]:
-    """A branch's loss in units of its own forces: every prefactor times (unit / forces)², ratios as they are."""
-    factor = 1.0 if unit is None else (unit / min(max(forces, _SMALLEST_FORCE), _LARGEST_FORCE)) ** 2
-    return {key: value * factor if "_pref_" in key else value for key, value in loss.items()}
 
 
 def _with_case_embedding(shared: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -79,8 +79,7 @@ class Attempt:
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()
         folders = {name: one.train for name, one in frames.items()}
-        forces = {name: one.force_rms for name, one in frames.items()}
-        recipe = render(work, folders, forces, grown.case_dimension if grown else None)
+        recipe = render(work, folders, grown.case_dimension if grown else None)
         Path(RECIPE_FILE).write_text(json.dumps(recipe, indent=1))
         if grown is not None:
             self._check_architecture(recipe, grown)

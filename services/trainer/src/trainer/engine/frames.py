@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from frames.frame import Frame
 from frames.hashing import frame_hashes
 from frames.store import NotADataset, iterate, write
@@ -37,13 +36,6 @@ class BranchFrames:
     seen: tuple[int, ...]
     left_out: int
     largest: Largest
-
-    @property
-    def force_rms(self) -> float:
-        """Root mean square of the force components of the sample, eV/Å; what is no number does not count."""
-        forces = np.concatenate([frame.forces for frame in self.train_sample])
-        forces = forces[np.isfinite(forces)]
-        return float(np.sqrt(np.mean(forces**2))) if forces.size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
