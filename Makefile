@@ -24,6 +24,7 @@ BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/bu
 WORKERS ?= 2
 PORT ?= 8000
 TRAINERS ?= 1
+REGIONS ?= West East
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,8 +60,8 @@ build: .stamp/npm ## build the site's scripts, styles and message catalogues
 .cache/browser/current/chrome: .stamp/npm tools/browser.mjs
 	node tools/browser.mjs
 
-up: setup ## start the platform at http://127.0.0.1:8000 (PORT=, TRAINERS=); state lives in .potluck/
-	python -m onemachine up --port $(PORT) --trainers $(TRAINERS)
+up: setup ## start the platform at http://127.0.0.1:8000 (PORT=, TRAINERS=, REGIONS=); state lives in .potluck/
+	python -m onemachine up --port $(PORT) --trainers $(TRAINERS) --regions $(REGIONS)
 
 down: ## stop the platform that `make up` started
 	python -m onemachine down

@@ -23,6 +23,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.GrowthPolicyInForce,
     artifacts.MetricReport,
     artifacts.ModelManifest,
+    artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
     standard.StandardDataset,
     signed.SignedReceipt,

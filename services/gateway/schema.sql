@@ -1,4 +1,7 @@
 CREATE SCHEMA gateway;
+CREATE FUNCTION gateway.audit_log_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ begin raise exception 'the audit log is only added to'; end $$;
 CREATE FUNCTION gateway.outbox_notify() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -7,6 +10,66 @@ begin
     return null;
 end
 $$;
+CREATE TABLE gateway.agreement_texts (
+    sha256 text NOT NULL,
+    version text NOT NULL,
+    language text NOT NULL,
+    content text NOT NULL
+);
+CREATE TABLE gateway.alias_moves (
+    alias text NOT NULL,
+    moved timestamp with time zone NOT NULL,
+    version text NOT NULL,
+    previous text,
+    reason text NOT NULL
+);
+CREATE TABLE gateway.audit_log (
+    entry_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    person_id uuid,
+    person text NOT NULL,
+    action text NOT NULL,
+    about text NOT NULL,
+    reason text NOT NULL
+);
+ALTER TABLE gateway.audit_log ALTER COLUMN entry_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.audit_log_entry_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE gateway.catalogue (
+    dataset_id uuid NOT NULL,
+    public boolean NOT NULL,
+    version integer NOT NULL,
+    owner_id uuid NOT NULL,
+    name text NOT NULL,
+    authors text[] NOT NULL,
+    licence text NOT NULL,
+    created timestamp with time zone NOT NULL,
+    size bigint NOT NULL,
+    frames integer NOT NULL,
+    elements text[] NOT NULL,
+    new_elements text[] NOT NULL,
+    functional text,
+    stage text NOT NULL,
+    state text NOT NULL,
+    verdict text,
+    held_up boolean NOT NULL,
+    model text,
+    search tsvector NOT NULL
+);
+CREATE TABLE gateway.consents (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    act text NOT NULL,
+    person_id uuid NOT NULL,
+    text_sha256 text NOT NULL,
+    agreed timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT consents_act_check CHECK ((act = ANY (ARRAY['publish'::text, 'make-public'::text])))
+);
 CREATE TABLE gateway.contribution_log (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -44,6 +107,12 @@ CREATE TABLE gateway.curve_points (
     energy_rmse_mev_per_atom double precision NOT NULL,
     force_rmse_mev_per_angstrom double precision NOT NULL
 );
+CREATE TABLE gateway.dataset_facts (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    formulas text[] NOT NULL,
+    pairs text[] NOT NULL
+);
 CREATE TABLE gateway.datasets (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -64,7 +133,34 @@ CREATE TABLE gateway.datasets (
     idempotency_key text,
     request_sha256 text NOT NULL,
     created timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    dpa boolean DEFAULT true NOT NULL,
+    orcids jsonb DEFAULT '{}'::jsonb NOT NULL,
+    region text,
+    made_public timestamp with time zone,
+    withdrawn timestamp with time zone,
+    withdrawal_reason text,
     CONSTRAINT datasets_version_check CHECK ((version >= 1))
+);
+CREATE TABLE gateway.dead_letters (
+    letter_id bigint NOT NULL,
+    consumer text NOT NULL,
+    event_id text NOT NULL,
+    sequence bigint NOT NULL,
+    subject text NOT NULL,
+    about text NOT NULL,
+    reason text NOT NULL,
+    attempts integer NOT NULL,
+    died timestamp with time zone NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    CONSTRAINT dead_letters_state_check CHECK ((state = ANY (ARRAY['open'::text, 'requeued'::text, 'dropped'::text])))
+);
+ALTER TABLE gateway.dead_letters ALTER COLUMN letter_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.dead_letters_letter_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 CREATE TABLE gateway.identities (
     provider text NOT NULL,
@@ -93,6 +189,14 @@ ALTER TABLE gateway.mails ALTER COLUMN mail_id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+CREATE TABLE gateway.model_marks (
+    version text NOT NULL,
+    retired timestamp with time zone,
+    retired_reason text,
+    marked timestamp with time zone,
+    withdrawn_branches text[] DEFAULT '{}'::text[] NOT NULL,
+    withdrawn_ancestral_datasets integer DEFAULT 0 NOT NULL
 );
 CREATE TABLE gateway.models (
     version text NOT NULL,
@@ -133,6 +237,8 @@ CREATE TABLE gateway.people (
     name text NOT NULL,
     password_hash text,
     created timestamp with time zone DEFAULT now() NOT NULL,
+    operator boolean DEFAULT false NOT NULL,
+    suspended timestamp with time zone,
     language text DEFAULT 'en'::text NOT NULL,
     mail_when_done boolean DEFAULT false NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
@@ -175,6 +281,7 @@ CREATE TABLE gateway.rounds (
     finished jsonb,
     published jsonb,
     withheld jsonb,
+    started_at timestamp with time zone,
     waits_for jsonb
 );
 CREATE TABLE gateway.schema_migration (
@@ -246,24 +353,46 @@ CREATE TABLE gateway.uploads (
     sha256 text,
     created timestamp with time zone DEFAULT now() NOT NULL,
     touched timestamp with time zone DEFAULT now() NOT NULL,
+    region text,
+    placed boolean DEFAULT true NOT NULL,
+    received bigint DEFAULT 0 NOT NULL,
+    ticket_sha256 bytea,
     CONSTRAINT uploads_size_check CHECK ((size > 0))
 );
+ALTER TABLE ONLY gateway.agreement_texts
+    ADD CONSTRAINT agreement_texts_pkey PRIMARY KEY (sha256);
+ALTER TABLE ONLY gateway.alias_moves
+    ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (alias, moved);
+ALTER TABLE ONLY gateway.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (entry_id);
+ALTER TABLE ONLY gateway.catalogue
+    ADD CONSTRAINT catalogue_pkey PRIMARY KEY (dataset_id, public);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_pkey PRIMARY KEY (dataset_id, version, act);
 ALTER TABLE ONLY gateway.contribution_log
     ADD CONSTRAINT contribution_log_pkey PRIMARY KEY (dataset_id, version, "position");
 ALTER TABLE ONLY gateway.contributions
     ADD CONSTRAINT contributions_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_pkey PRIMARY KEY (round_id, branch, step);
+ALTER TABLE ONLY gateway.dataset_facts
+    ADD CONSTRAINT dataset_facts_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_upload_id_key UNIQUE (upload_id);
+ALTER TABLE ONLY gateway.dead_letters
+    ADD CONSTRAINT dead_letters_consumer_event_id_key UNIQUE (consumer, event_id);
+ALTER TABLE ONLY gateway.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (letter_id);
 ALTER TABLE ONLY gateway.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (provider, subject);
 ALTER TABLE ONLY gateway.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
 ALTER TABLE ONLY gateway.mails
     ADD CONSTRAINT mails_pkey PRIMARY KEY (mail_id);
+ALTER TABLE ONLY gateway.model_marks
+    ADD CONSTRAINT model_marks_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY gateway.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY gateway.notices
@@ -306,11 +435,19 @@ ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_secret_sha256_key UNIQUE (secret_sha256);
 ALTER TABLE ONLY gateway.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (upload_id);
+CREATE INDEX catalogue_frames ON gateway.catalogue USING btree (frames, dataset_id) WHERE public;
+CREATE INDEX catalogue_functional ON gateway.catalogue USING btree (functional) WHERE (public AND (functional IS NOT NULL));
+CREATE INDEX catalogue_name ON gateway.catalogue USING btree (lower(name), dataset_id) WHERE public;
+CREATE INDEX catalogue_newest ON gateway.catalogue USING btree (created, dataset_id) WHERE public;
+CREATE INDEX catalogue_private ON gateway.catalogue USING btree (owner_id) WHERE (NOT public);
+CREATE INDEX catalogue_search ON gateway.catalogue USING gin (search);
+CREATE INDEX catalogue_size ON gateway.catalogue USING btree (size, dataset_id) WHERE public;
 CREATE INDEX contributions_metric_at ON gateway.contributions USING btree (metric_at DESC) WHERE (metric_started_at IS NOT NULL);
 CREATE INDEX contributions_waiting ON gateway.contributions USING btree (state) WHERE (stage = ANY (ARRAY['submit'::text, 'check'::text, 'queue'::text, 'train'::text]));
 CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX datasets_newest ON gateway.datasets USING btree (created DESC, dataset_id);
 CREATE INDEX datasets_owner ON gateway.datasets USING btree (owner_id, created DESC);
+CREATE INDEX dead_letters_open ON gateway.dead_letters USING btree (died) WHERE (state = 'open'::text);
 CREATE INDEX identities_person ON gateway.identities USING btree (person_id);
 CREATE INDEX mails_due ON gateway.mails USING btree (due);
 CREATE INDEX one_time_links_expires ON gateway.one_time_links USING btree (expires);
@@ -328,7 +465,16 @@ CREATE INDEX sign_in_flows_expires ON gateway.sign_in_flows USING btree (expires
 CREATE INDEX tokens_person ON gateway.tokens USING btree (person_id);
 CREATE INDEX uploads_owner ON gateway.uploads USING btree (owner_id);
 CREATE INDEX uploads_touched ON gateway.uploads USING btree (touched);
+CREATE TRIGGER audit_log_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON gateway.audit_log FOR EACH STATEMENT EXECUTE FUNCTION gateway.audit_log_stays();
 CREATE TRIGGER outbox_notify AFTER INSERT ON gateway.outbox FOR EACH STATEMENT EXECUTE FUNCTION gateway.outbox_notify();
+ALTER TABLE ONLY gateway.audit_log
+    ADD CONSTRAINT audit_log_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_dataset_id_version_fkey FOREIGN KEY (dataset_id, version) REFERENCES gateway.datasets(dataset_id, version);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.consents
+    ADD CONSTRAINT consents_text_sha256_fkey FOREIGN KEY (text_sha256) REFERENCES gateway.agreement_texts(sha256);
 ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.datasets

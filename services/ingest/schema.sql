@@ -20,6 +20,8 @@ CREATE TABLE ingest.datasets (
     manifest jsonb,
     rule text,
     reason text,
+    sound boolean,
+    judged timestamp with time zone,
     CONSTRAINT datasets_check CHECK (((state = 'reading'::text) = (ended IS NULL))),
     CONSTRAINT datasets_check1 CHECK (((state = 'validated'::text) = (manifest IS NOT NULL))),
     CONSTRAINT datasets_check2 CHECK (((state = 'rejected'::text) = (rule IS NOT NULL))),
@@ -52,6 +54,10 @@ CREATE TABLE ingest.known_frames (
     hash uuid NOT NULL,
     source integer NOT NULL,
     held_out boolean NOT NULL
+);
+CREATE TABLE ingest.made_public (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL
 );
 CREATE TABLE ingest.outbox (
     seq bigint NOT NULL,
@@ -92,6 +98,8 @@ ALTER TABLE ONLY ingest.known_datasets
     ADD CONSTRAINT known_datasets_dataset_id_version_key UNIQUE (dataset_id, version);
 ALTER TABLE ONLY ingest.known_datasets
     ADD CONSTRAINT known_datasets_pkey PRIMARY KEY (source);
+ALTER TABLE ONLY ingest.made_public
+    ADD CONSTRAINT made_public_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY ingest.outbox
     ADD CONSTRAINT outbox_id_key UNIQUE (id);
 ALTER TABLE ONLY ingest.outbox

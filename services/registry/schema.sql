@@ -45,6 +45,13 @@ CREATE TABLE registry.checkpoints (
     stored_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT checkpoints_step_check CHECK ((step >= 0))
 );
+CREATE TABLE registry.contributors_words (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL,
+    withdrawn text,
+    credit jsonb,
+    CONSTRAINT contributors_words_version_check CHECK ((version > 0))
+);
 CREATE TABLE registry.datasets (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -66,7 +73,7 @@ CREATE TABLE registry.datasets (
     content_sha256 text,
     CONSTRAINT datasets_relative_weight_check CHECK ((relative_weight > (0)::double precision)),
     CONSTRAINT datasets_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reserved'::text, 'training'::text, 'published'::text, 'withheld'::text, 'failed'::text, 'withdrawn'::text]))),
-    CONSTRAINT datasets_train_frames_check CHECK ((train_frames > 0)),
+    CONSTRAINT datasets_train_frames_check CHECK ((train_frames >= 0)),
     CONSTRAINT datasets_version_check CHECK ((version > 0))
 );
 ALTER TABLE registry.datasets ALTER COLUMN arrival ADD GENERATED ALWAYS AS IDENTITY (
@@ -199,6 +206,7 @@ CREATE TABLE registry.rounds (
     collected boolean DEFAULT false NOT NULL,
     divergences integer DEFAULT 0 NOT NULL,
     held_up text,
+    outages integer DEFAULT 0 NOT NULL,
     CONSTRAINT rounds_check CHECK (((state = 'training'::text) = ((worker IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT rounds_check2 CHECK (((state = 'published'::text) = (model_version IS NOT NULL))),
     CONSTRAINT rounds_ended CHECK (((state = ANY (ARRAY['published'::text, 'withheld'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
@@ -303,6 +311,8 @@ ALTER TABLE ONLY registry.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (round_id, fence);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
+ALTER TABLE ONLY registry.contributors_words
+    ADD CONSTRAINT contributors_words_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY registry.datasets
     ADD CONSTRAINT datasets_arrival_key UNIQUE (arrival);
 ALTER TABLE ONLY registry.datasets

@@ -1,14 +1,17 @@
 """A real gateway on a real PostgreSQL and nats-server, facts told over the bus, and a headless Chromium."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -37,9 +40,10 @@ T = TypeVar("T")
 class Platform:
     """The gateway under test, and the voices of the other services."""
 
-    def __init__(self, url: str, nats_url: str, blobs: Blobs) -> None:
+    def __init__(self, url: str, nats_url: str, blobs: Blobs, environment: dict[str, str]) -> None:
         self.url = url
         self.blobs = blobs
+        self.environment = environment
         self._nats_url = nats_url
         # Playwright's synchronous API occupies this thread's event loop: ours runs in another thread.
         self._loop = asyncio.new_event_loop()
@@ -104,30 +108,74 @@ def browser_nats(server_folder: Path) -> Iterator[str]:
 def platform(
     postgres_server: Postgres, browser_nats: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    folder = tmp_path_factory.mktemp("gateway")
+    settings = _settings(postgres_server, browser_nats, tmp_path_factory.mktemp("gateway"))
+    with _served(settings) as url:
+        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings))
+
+
+@pytest.fixture(scope="module")
+def two_regions(
+    postgres_server: Postgres, browser_nats: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Platform, Path]]:
+    """A site of two regions, each with a gateway: the site itself is west. Yields it, and the folder of the east."""
+    east, folder = free_port(), tmp_path_factory.mktemp("regions")
+    settings = _settings(postgres_server, browser_nats, folder)
+    regions = [
+        {
+            "id": "west",
+            "title": "West",
+            "store_url": settings["blobs_url"],
+            "upload_url": f"http://{settings['address']}",
+        },
+        {
+            "id": "east",
+            "title": "East",
+            "store_url": (folder / "east").as_uri(),
+            "upload_url": f"http://127.0.0.1:{east}",
+        },
+    ]
+    settings["regions"] = json.dumps(regions)
+    own = {"region": "east", "address": f"127.0.0.1:{east}", "uploads_folder": str(folder / "incoming-east")}
+    with _served(settings) as url, _served(settings | own):
+        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings)), folder / "east"
+
+
+def _settings(postgres: Postgres, nats_url: str, folder: Path) -> dict[str, str]:
+    """Of a gateway with a database and storage of its own."""
     (folder / "blobs").mkdir()
-    blobs = Blobs((folder / "blobs").as_uri())
+    blobs_url = (folder / "blobs").as_uri()
+    asyncio.run(Blobs(blobs_url).put_model(FORMAT_CATALOG, _formats()))
     database = f"browser_{uuid4().hex}"
-    provision_database(postgres_server.dsn(), {"gateway": "database-password-of-gateway"}, database)
-    port = free_port()
-    settings = {
-        "address": f"127.0.0.1:{port}",
-        "blobs_url": (folder / "blobs").as_uri(),
-        "database_dsn": postgres_server.dsn("gateway", "database-password-of-gateway", database),
-        "nats_url": browser_nats,
+    provision_database(postgres.dsn(), {"gateway": "database-password-of-gateway"}, database)
+    return {
+        "address": f"127.0.0.1:{free_port()}",
+        "blobs_url": blobs_url,
+        "database_dsn": postgres.dsn("gateway", "database-password-of-gateway", database),
+        "nats_url": nats_url,
         "nats_user": "gateway",
         "nats_password": _nats_password("gateway"),
         "max_upload_bytes": str(64 << 20),
         "page_size": "8",
+        "retry_delays_seconds": "[0.1]",
+        "max_attempts": "2",
     }
-    environment = os.environ | {f"POTLUCK_GATEWAY_{name.upper()}": value for name, value in settings.items()}
-    asyncio.run(blobs.put_model(FORMAT_CATALOG, _formats()))
-    url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=log, stderr=log)
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    return os.environ | {f"POTLUCK_GATEWAY_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextmanager
+def _served(settings: dict[str, str]) -> Iterator[str]:
+    """The address of a gateway process."""
+    environment = _environment(settings)
+    url = f"http://{settings['address']}"
+    log = Path(urlsplit(settings["blobs_url"]).path).parent / f"log-{settings['address']}"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=output, stderr=output)
         try:
-            _wait_until_ready(url, process, folder / "log")
-            yield Platform(url, browser_nats, blobs)
+            _wait_until_ready(url, process, log)
+            yield url
         finally:
             process.terminate()
             process.wait(15)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 from contracts.base import BlobRef, Credit, DatasetRef, LevelOfTheory
-from contracts.envelope import Attributes
+from contracts.envelope import Attributes, Event
 from contracts.events import DatasetUploaded, DatasetValidated
 from frames.hashing import HashArray
 from ingest.domain import Progress, Tell
@@ -80,11 +80,11 @@ class Overtaken:
         return Outcome(told, selection)
 
 
-def delivery(event: DatasetUploaded) -> Delivery:
+def delivery(event: Event, durable: str = "ingest-dataset-uploaded") -> Delivery:
     attributes = Attributes(
         id=uuid4(), type=event.ce_type(), source="potluck/gateway", subject=event.about(), time=datetime.now(UTC)
     )
-    return Delivery("ingest-dataset-uploaded", attributes, 1)
+    return Delivery(durable, attributes, 1)
 
 
 async def outbox(database: Database) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-FINAL_STATES = frozenset({"published", "rejected", "not-passed", "withheld", "failed"})
+FINAL_STATES = frozenset({"published", "rejected", "not-passed", "withheld", "failed", "shared", "withdrawn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from contracts.base import (
     BranchError,
     DatasetRef,
     Detection,
+    ElementCount,
     Frozen,
     LabelCount,
     LevelOfTheory,
@@ -57,6 +58,25 @@ class PreviewStructure(Frozen):
     symbols: tuple[str, ...]
     positions: tuple[tuple[float, float, float], ...]
     cell: tuple[tuple[float, float, float], ...] | None
+    frame: int | None = Field(default=None, description="its place among the frames of the dataset, from 0")
+
+
+Run = tuple[int, int]
+"""First position and how many that follow each other."""
+
+
+class SharedFrames(Frozen):
+    """Which frames of a dataset one other dataset version holds too: runs of positions in each split's LMDB."""
+
+    dataset: DatasetRef
+    train: tuple[Run, ...] = ()
+    held_out: tuple[Run, ...] = ()
+
+
+class OverlappingFrames(Frozen):
+    """Frames of a dataset by who else holds them: every version of the datasets that its manifest names as overlaps."""
+
+    shared: tuple[SharedFrames, ...]
 
 
 class DatasetManifest(Frozen):
@@ -85,6 +105,9 @@ class DatasetManifest(Frozen):
     declared: LevelOfTheory | None = Field(default=None, description="as the contributor told it")
     theory_mismatches: tuple[TheoryMismatch, ...] = ()
     overlaps: tuple[Overlap, ...] = Field(default=(), description="most frames first")
+    known_in: BlobRef | None = Field(
+        default=None, description="an OverlappingFrames: which frames those are; none without overlaps"
+    )
     standard_frames: int = Field(
         default=0, description="frames that another dataset holds out: held out here too, never trained on"
     )
@@ -101,6 +124,7 @@ class DatasetManifest(Frozen):
         default=None, description="the archive as it may be shared, when something had to be left out of it"
     )
     removed: tuple[str, ...] = Field(default=(), description="members that `download` lacks, e.g. POTCAR files")
+    element_counts: tuple[ElementCount, ...] = Field(default=(), description="by atomic number")
 
 
 class FrameVerdict(Frozen):

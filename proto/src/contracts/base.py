@@ -108,6 +108,14 @@ class Overlap(Frozen):
     frames: int = Field(ge=1)
 
 
+class ElementCount(Frozen):
+    """How much of an element a dataset holds."""
+
+    symbol: str
+    atoms: int = Field(ge=1, description="over all frames")
+    frames: int = Field(ge=1, description="frames that hold it")
+
+
 class LabelCount(Frozen):
     """One kind of label: which unit it was brought to, and how many frames have it."""
 

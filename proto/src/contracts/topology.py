@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -12,8 +13,10 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelAliased,
     ModelMarked,
     ModelPublished,
     ModelRescored,
@@ -33,6 +36,9 @@ EVENT_STREAM = "POTLUCK"
 EVENT_SUBJECTS = ("potluck.>",)
 DEAD_LETTER_STREAM = "DEAD"
 DEAD_LETTER_PREFIX = "dead."
+# In the stream of dead letters: "handle that event once more", the number of a message of the event stream.
+AGAIN_PREFIX = "again."
+MAY_SAY_AGAIN = ("gateway",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, MetricRerunRequested),
+    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
     "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
     "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
     "registry": (
@@ -65,18 +71,34 @@ EMITS: dict[str, tuple[type[Event], ...]] = {
         ModelRescored,
         ModelMarked,
         DatasetReceiptIssued,
+        ModelAliased,
     ),
     "trainer": (),  # speaks to the registry alone; see docs/decisions
 }
 
-CONSUMERS: tuple[Consumer, ...] = (
+_OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
+    # From the beginning of the log: datasets that were read before their frames were kept are caught up on.
+    Consumer("ingest", "ingest-known-frames", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
+    Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
+    Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("gateway", "gateway-events", "potluck.>"),
+)
+
+CONSUMERS: tuple[Consumer, ...] = (
+    *_OF_EVENTS,
     Consumer("gateway", "gateway-dead-letters", f"{DEAD_LETTER_PREFIX}>", stream=DEAD_LETTER_STREAM),
+    *(
+        Consumer(one.service, f"{one.durable}-again", f"{AGAIN_PREFIX}{one.durable}", stream=DEAD_LETTER_STREAM)
+        for one in _OF_EVENTS
+    ),
 )
 
 

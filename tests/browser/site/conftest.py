@@ -16,8 +16,19 @@ from contracts.artifacts import (
     Histogram,
     MetricReport,
     Parity,
+    PreviewStructure,
 )
-from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, Overlap, RuleResult, SetAside
+from contracts.base import (
+    BlobRef,
+    BranchError,
+    Credit,
+    DatasetRef,
+    ElementCount,
+    LevelOfTheory,
+    Overlap,
+    RuleResult,
+    SetAside,
+)
 from contracts.envelope import Event
 from contracts.events import (
     DatasetMetricNotPassed,
@@ -65,7 +76,9 @@ class Platform(Protocol):
 class Contribution:
     """One dataset on its way: published through the API, then told of as ingest, metric and registry tell."""
 
-    def __init__(self, platform: Platform, client: httpx.Client, name: str, private: bool = False) -> None:
+    def __init__(
+        self, platform: Platform, client: httpx.Client, name: str, private: bool = False, **fields: Any
+    ) -> None:
         self._platform = platform
         content = f"archive of {name}".encode()
         started = client.post(
@@ -87,12 +100,12 @@ class Contribution:
             "private": private,
             "description": DESCRIPTION,
             "agreement": True,
-        }
+        } | fields
         dataset = client.post("/api/v1/datasets", json=form).raise_for_status().json()
         self.client = client
         self.path: str = f"/datasets/{dataset['id']}"
         self.ref = DatasetRef(dataset_id=dataset["id"], version=1)
-        self.credit = Credit(title=name, authors=tuple(form["authors"]), licence="CC-BY-4.0", private=private)
+        self.credit = Credit(title=name, authors=tuple(map(str, form["authors"])), licence="CC-BY-4.0", private=private)
         self.round_id = uuid4()
         self.branch = name.lower().replace(" ", "-")
 
@@ -121,6 +134,13 @@ class Contribution:
             set_aside_count=1,
             set_aside=(aside,),
         )
+        self._platform.say(event)
+        return self
+
+    def with_counts(self) -> Self:
+        """As `read_closely`, with how much of each element there is."""
+        counts = tuple(ElementCount(symbol=symbol, atoms=256, frames=64) for symbol in ("C", "Si"))
+        event = read_closely(self.ref).model_copy(update={"credit": self.credit, "element_counts": counts})
         self._platform.say(event)
         return self
 
@@ -320,8 +340,21 @@ def _manifest(ref: DatasetRef) -> DatasetManifest:
         set_aside=(),
         energy_per_atom_ev=flat,
         force_component_ev_per_angstrom=flat,
-        preview=(),
+        preview=tuple(_structure(step) for step in range(5)),
         versions={},
+    )
+
+
+def _structure(step: int) -> PreviewStructure:
+    """Zinc blende, its atoms a little off their places, more with each step."""
+    a, corners = 4.36, ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0))
+    silicon = [tuple(a / 2 * one + 0.05 * step for one in corner) for corner in corners]
+    carbon = [tuple(one + a / 4 for one in place) for place in silicon]
+    return PreviewStructure(
+        symbols=("Si",) * 4 + ("C",) * 4,
+        positions=tuple((x, y, z) for x, y, z in (*silicon, *carbon)),
+        cell=((a, 0, 0), (0, a, 0), (0, 0, a)),
+        frame=16 * step,
     )
 
 
@@ -396,11 +429,19 @@ def _report(ref: DatasetRef, coverage: float) -> MetricReport:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def stored_manifests(platform: Platform) -> None:
+    """What the facts that tests tell refer to."""
+    manifest = _manifest(DatasetRef(dataset_id=uuid4(), version=1))
+    for key in ("manifest.json", "datasets/x/manifest.json"):
+        platform.wait(platform.blobs.put_model(key, manifest))
+
+
 @pytest.fixture
 def contribution(platform: Platform) -> Callable[..., Contribution]:
     """`contribution("SiC")`: a new dataset of a new person."""
 
-    def contribute(name: str, private: bool = False, client: httpx.Client | None = None) -> Contribution:
-        return Contribution(platform, client or platform.client(), name, private)
+    def contribute(name: str, private: bool = False, client: httpx.Client | None = None, **fields: Any) -> Contribution:
+        return Contribution(platform, client or platform.client(), name, private, **fields)
 
     return contribute

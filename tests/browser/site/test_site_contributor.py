@@ -88,7 +88,7 @@ def test_join_upload_pause_resume_publish_and_watch(page: Page, platform: Any, t
     expect(page.locator("[data-step=submit]")).to_have_attribute("data-state", "active")
 
     page.goto("/my-uploads")
-    expect(page.get_by_role("link", name="Silicon vacancies")).to_be_visible()
+    expect(page.get_by_role("link", name="Silicon vacancies", exact=True)).to_be_visible()
 
 
 def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:

@@ -48,7 +48,7 @@ async def test_the_whole_way_to_a_model(site: Site, mei: Member, outside: Outsid
     now = await view(site, dataset)
     assert (now["stage"], now["state"], now["verdict"]) == ("queue", "passed", "passed")
     assert now["metric"]["pictures"] == {
-        "parity-force.svg": f"/api/v1/datasets/{dataset.dataset_id}/pictures/parity-force.svg"
+        "parity-force.svg": f"/api/v1/datasets/{dataset.dataset_id}/pictures/parity-force.svg?version=1"
     }
     assert now["metric"]["sentence"] == "20 % of the frames are covered: this is new."
     await handled(site, outside, queued(round_id, dataset))

@@ -52,8 +52,8 @@ def path(dataset: DatasetRef, rest: str = "") -> str:
 async def test_the_report_the_tables_and_what_pages_show(site: Site, mei: Member, outside: Outside) -> None:
     dataset = await judged(site, outside, mei)
     metric = (await view(site, dataset))["metric"]
-    assert metric["pictures"] == {"map.svg": path(dataset, "/pictures/map.svg")}
-    assert metric["tables"] == {"frames.csv": path(dataset, "/tables/frames.csv")}
+    assert metric["pictures"] == {"map.svg": path(dataset, "/pictures/map.svg?version=1")}
+    assert metric["tables"] == {"frames.csv": path(dataset, "/tables/frames.csv?version=1")}
     shown = metric["report"]
     assert [one["rule"] for one in shown["checks"]] == ["force-cap", "min-distance", "net-force", "scf-converged"]
     assert [(one["index"], one["verdict"]) for one in shown["frames"]] == [

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from contracts.base import DatasetRef
+from contracts.events import DatasetMadePublic
 from ingest.handlers import Handlers
 from ingest.selecting import Selection, nothing_known, select
 from kit.db import Database
@@ -129,3 +130,24 @@ async def test_the_query_goes_by_the_index_however_many_are_asked(database: Data
         plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
     assert "Index Scan using known_frames_hash" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_a_dataset_that_was_made_public_is_named_to_others(database: Database) -> None:
+    """Also one that is still being read when its contributor makes it public."""
+    before, after = uploaded("before", private=True), uploaded("after", private=True)
+    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing, 0))
+    await join(database, before, hashes(20, 31))
+    for event in (before, after):
+        credit = event.credit.model_copy(update={"private": False})
+        told = DatasetMadePublic(dataset=event.dataset, credit=credit)
+        said = delivery(told, "ingest-dataset-made-public")
+        for _ in range(2):
+            await handlers.on_dataset_made_public(told, said)
+    await join(database, after, hashes(20, 32))
+    both = np.concatenate([hashes(20, 31), hashes(20, 32)])
+    found = await join(database, uploaded("a stranger's", owner=uuid4()), both)
+    assert {one.title for one in found.elsewhere.overlaps} == {"before", "after"}
+
+
+async def _nothing() -> None:
+    return

@@ -268,6 +268,66 @@ async def test_a_lost_lease_in_a_bisection_is_offered_again_like_any_other(bench
     assert (await bench.submit(second, await bench.candidate(second, better(second.spec.branches)))).published
 
 
+async def fails(bench: Bench, rule: str, *, retryable: bool = True) -> bool:
+    """A worker leases the open round and says that it cannot go on; whether the round is offered again."""
+    lease = await bench.lease()
+    told = fleet.FailRequest(
+        round_id=lease.round_id, fence=lease.fence, rule=rule, reason=f"It was {rule}.", retryable=retryable
+    )
+    return (await bench.fleet.Fail(told)).will_retry
+
+
+async def test_an_outage_blames_nobody_and_the_search_goes_on_when_it_is_mended(bench: Bench) -> None:
+    await bench.publish("Si", "Water")
+    round_id, refs = await withheld_round(bench, "A", "C")
+    await bench.operator.BisectRound(pb.BisectRoundRequest(round_id=round_id))
+    assert await bench.plan() is not None
+    assert await fails(bench, "disk-full")
+    # One that may be the dataset's own does not add up with those that are not.
+    assert await fails(bench, "crashed")
+    await bench.lease()
+    await bench.expire()
+    states = await bench.states()
+    assert (states["A"], states["C"]) == ("reserved", "reserved")
+    released, failed = (await bench.events())[-2:]
+    assert isinstance(released, TrainingReleased)
+    assert (released.outcome, released.rule, set(released.datasets)) == ("waits", "bisecting", {refs["A"]})
+    assert "not in your dataset" in released.reason
+    assert isinstance(failed, TrainingFailed)
+    assert (failed.rule, failed.will_retry) == ("lease-lost", False)
+
+    seen = await line(bench)
+    assert seen.paused
+    assert "was silent for more than 30 s" in seen.pause_reason
+    assert await bench.plan() is None
+    await bench.operator.Resume(pb.ResumeRequest())
+    assert [await train(bench, "c") for _ in range(2)] == [(["a"], True), (["c"], False)]
+    assert (await line(bench)).inquiry.outcome == "1 set aside, 1 published"
+
+
+async def test_failures_that_may_be_the_datasets_end_its_step_whatever_else_broke_meanwhile(bench: Bench) -> None:
+    await bench.publish("Si", "Water")
+    round_id, _ = await withheld_round(bench, "A", "C")
+    await bench.operator.BisectRound(pb.BisectRoundRequest(round_id=round_id))
+    assert await bench.plan() is not None
+    assert await fails(bench, "crashed")
+    assert await fails(bench, "device-failed")
+    assert not await fails(bench, "crashed")
+    states = await bench.states()
+    assert (states["A"], states["C"]) == ("failed", "reserved")
+    assert not (await line(bench)).paused
+
+
+async def test_a_parent_that_cannot_be_used_is_no_fault_of_the_dataset_that_is_tried(bench: Bench) -> None:
+    await bench.publish("Si", "Water")
+    round_id, _ = await withheld_round(bench, "A", "C")
+    await bench.operator.BisectRound(pb.BisectRoundRequest(round_id=round_id))
+    assert await bench.plan() is not None
+    assert not await fails(bench, "parent-unusable", retryable=False)
+    assert (await bench.states())["A"] == "reserved"
+    assert (await line(bench)).paused
+
+
 async def test_a_rerun_leaves_one_dataset_out(bench: Bench) -> None:
     await bench.publish("Si", "Water")
     round_id, refs = await withheld_round(bench, "A", "B", "C")

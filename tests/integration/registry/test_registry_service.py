@@ -13,14 +13,14 @@ import pytest
 import pytest_asyncio
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.envelope import Attributes, to_headers
-from contracts.events import DatasetMetricPassed, TrainingQueued
+from contracts.events import DatasetMetricPassed, TrainingFailed, TrainingQueued
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub
 from contracts.operator.v1 import operator_pb2 as pb
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub
 from contracts.registry.v1 import registry_pb2 as registry
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub
-from contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTER_STREAM, EVENT_STREAM
+from contracts.topology import EVENT_STREAM
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from kit.bus import connect
@@ -165,21 +165,31 @@ async def test_two_events_become_a_round_that_a_trainer_can_lease(
     assert [branch.is_new for branch in answer.lease.spec.branches] == [True, True]
 
 
-async def test_a_dataset_that_cannot_train_is_set_aside_with_its_reason(
+async def test_a_dataset_of_a_single_frame_is_set_aside_in_words_and_blocks_nobody(
     service: Foundation[RegistrySettings], metric: JetStreamContext, log_of_events: JetStreamContext
 ) -> None:
     await tell(metric, await passed(service, "Tiny", train_frames=0))
+    for title in ("Si", "Water"):
+        await tell(metric, await passed(service, title))
 
-    async def dead() -> bool:
-        return bool((await log_of_events.stream_info(DEAD_LETTER_STREAM)).state.messages)
+    async def decided() -> bool:
+        async with service.database.transaction() as conn:
+            rows = await (await conn.execute(b"select title, state from datasets")).fetchall()
+        return {row["title"]: row["state"] for row in rows} == {"Tiny": "failed", "Si": "training", "Water": "training"}
 
-    await eventually(dead)
-    letter = await log_of_events.get_last_msg(
-        DEAD_LETTER_STREAM, f"{DEAD_LETTER_PREFIX}{DatasetMetricPassed.nats_subject}"
-    )
-    assert letter.headers is not None
-    assert "has no training frames" in letter.headers["dead-reason"]
-    assert await count(service, "datasets") == 0
+    await eventually(decided)
+
+    async def told() -> bool:
+        info = await log_of_events.stream_info(EVENT_STREAM, subjects_filter=TrainingFailed.nats_subject)
+        return bool(info.state.subjects)
+
+    await eventually(told)
+    message = await log_of_events.get_last_msg(EVENT_STREAM, TrainingFailed.nats_subject)
+    assert message.data is not None
+    failed = TrainingFailed.model_validate_json(message.data)
+    assert failed.rule == "test-frames"
+    assert "none is left to train on. Upload a version with more frames" in failed.reason
+    assert not failed.will_retry
 
 
 async def test_tokens_health_and_reflection(service: Foundation[RegistrySettings], settings: RegistrySettings) -> None:

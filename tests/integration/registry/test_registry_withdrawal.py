@@ -1,17 +1,24 @@
 """Withdrawn datasets, aliases and retired versions: on the real PostgreSQL, through real gRPC."""
 
 import asyncio
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 from contracts.base import Credit, DatasetRef
-from contracts.events import ModelRetired, TrainingReleased
+from contracts.envelope import Attributes
+from contracts.events import DatasetMadePublic, DatasetWithdrawn, ModelRetired, TrainingReleased
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.operator.v1 import operator_pb2 as pb
 from contracts.registry.v1 import registry_pb2 as registry
+from kit.bus import Delivery
+from registry.handlers import Handlers
+from registry.operations import Operations
 from registry_bench import Bench, better, refused
 from registry_examples import blob, metric_passed
 
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NOT_NOW, NOT_FOUND, WRONG = (
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.NOT_FOUND,
@@ -280,3 +287,70 @@ async def test_a_move_and_a_retirement_at_once_leave_no_alias_on_a_retired_versi
         "select alias from alias_moves join models using (version) where alias = 'stable' and retired_at is not null"
     )
     assert pointing == []
+
+
+# What contributors say over the bus
+
+
+def told(event: DatasetWithdrawn | DatasetMadePublic, durable: str, identifier: UUID | None = None) -> Delivery:
+    attributes = Attributes(
+        id=identifier or uuid4(), type=event.ce_type(), source="potluck/gateway", subject=event.about(), time=NOW
+    )
+    return Delivery(attributes=attributes, durable=durable, attempt=1)
+
+
+async def test_a_contributors_withdrawal_leaves_the_dataset_out_once(bench: Bench) -> None:
+    _, (si, _) = await publish(bench, "Si", "Water")
+    handlers = Handlers(bench.database, bench.blobs, bench.rounds, Operations(bench.store))
+    event, identifier = DatasetWithdrawn(dataset=si, reason="wrong functional"), uuid4()
+    for _ in range(2):
+        await handlers.on_dataset_withdrawn(event, told(event, "registry-dataset-withdrawn", identifier))
+    assert await bench.states() == {"Si": "withdrawn", "Water": "published"}
+    assert (await model(bench)).withdrawn_datasets == 1
+
+
+async def test_a_dataset_that_is_withdrawn_before_its_check_ends_never_joins(bench: Bench) -> None:
+    handlers = Handlers(bench.database, bench.blobs, bench.rounds, Operations(bench.store))
+    early = DatasetRef(dataset_id=uuid4(), version=1)
+    event = DatasetWithdrawn(dataset=early, reason="too early")
+    await handlers.on_dataset_withdrawn(event, told(event, "registry-dataset-withdrawn"))
+    await bench.arrive("Si", ref=early)
+    await bench.arrive("Water")
+    await bench.quiet()
+    assert await bench.states() == {"Si": "withdrawn", "Water": "waiting"}
+    assert await bench.plan() is None  # the first round takes two
+
+
+async def test_a_dataset_that_was_made_public_is_named_by_models_to_come(bench: Bench) -> None:
+    handlers = Handlers(bench.database, bench.blobs, bench.rounds, Operations(bench.store))
+    early = DatasetRef(dataset_id=uuid4(), version=1)
+    late = await bench.arrive("Hidden", private=True)
+    for ref, title in ((early, "Si"), (late, "Water")):
+        credit = Credit(title=title, authors=("Mei Lin",), licence="CC0-1.0", private=False)
+        event = DatasetMadePublic(dataset=ref, credit=credit)
+        await handlers.on_dataset_made_public(event, told(event, "registry-dataset-made-public"))
+    await bench.arrive("Hidden too", private=True, ref=early)
+    rows = await bench.rows("select title, private, authors from datasets order by title")
+    assert rows == [
+        {"title": "Si", "private": False, "authors": ["Mei Lin"]},
+        {"title": "Water", "private": False, "authors": ["Mei Lin"]},
+    ]
+
+
+async def test_the_newest_version_that_passed_counts(bench: Bench) -> None:
+    _, (si, _) = await publish(bench, "Si", "Water")
+    second = await bench.arrive("Si again", ref=DatasetRef(dataset_id=si.dataset_id, version=2))
+    third = await bench.arrive("Si thrice", ref=DatasetRef(dataset_id=si.dataset_id, version=3))
+    await bench.quiet()
+    plan = await bench.plan()
+    assert plan is not None
+    assert [(one.member.ref, one.is_new) for one in plan.branches][1:] == [(third, True)]
+    assert [one.name for one in plan.branches] == ["water", "si-thrice"]
+    lease = await bench.lease()
+    assert list(lease.spec.left_out_branches) == ["si"]
+    # Taken back, the version before it counts again.
+    await withdraw(bench, third)
+    await bench.quiet()
+    again = await bench.plan()
+    assert again is not None
+    assert [one.member.ref for one in again.branches if one.is_new] == [second]

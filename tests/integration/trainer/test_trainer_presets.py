@@ -21,12 +21,13 @@ from trainer.work import WORK_FILE, Done, Message, Work, WorkBranch
 from trainer_fleet import PRESETS
 
 STEPS = 100
+NAMES = ("silicon", "germanium")
 
 
 def work(folder: Path, preset: str, steps: int = STEPS) -> Work:
     """Two new branches with their frames in the folder."""
     parts = []
-    for name, element in (("silicon", "Si"), ("germanium", "Ge")):
+    for name, element in zip(NAMES, ("Si", "Ge"), strict=True):
         train, held_out = Path(f"{name}.train.lmdb"), Path(f"{name}.held-out.lmdb")
         write(folder / train, crystals(element, element, 8, 3))
         write(folder / held_out, crystals(element, element, 2, 4))

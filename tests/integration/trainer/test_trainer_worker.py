@@ -300,7 +300,7 @@ async def test_a_learning_rate_that_is_too_high_ends_the_attempt_and_the_next_go
     tmp_path: Path, blobs: Blobs, fleet: FakeFleet
 ) -> None:
     preset = json.loads((PRESETS / "smoke.json").read_text())
-    preset["learning_rate"]["first_round"] |= {"start_lr": 1e3, "stop_lr": 1e2, "warmup_steps": 1000}
+    preset["learning_rate"]["first_round"] |= {"start_lr": 1e3, "stop_lr": 1e2, "warmup_ratio": 0.5}
     preset["checkpoint_every"] = 1
     (tmp_path / "presets").mkdir()
     (tmp_path / "presets" / "smoke.json").write_text(json.dumps(preset))

@@ -1,5 +1,6 @@
 """The LMDB store: what is written is read back, whatever the mixture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,20 @@ def test_formula_and_counts() -> None:
     counts = element_counts([Frame(np.array([8, 1, 1]), np.zeros((3, 3)), None, 0.0, np.zeros((3, 3)))])
     assert counts.shape == (1, 118)
     assert (counts[0, 0], counts[0, 7], counts.sum()) == (2, 1, 3)
+
+
+def test_of_wanted_positions_only_those_are_read(tmp_path: Path) -> None:
+    frames = [make_frame(seed, 3, True, False) for seed in range(40)]
+    write(tmp_path / "some.lmdb", frames)
+    for wanted in ({0, 7, 39}, set(), {12, 99}):
+        found = list(iterate(tmp_path / "some.lmdb", wanted))
+        assert len(found) == len(wanted & set(range(40)))
+        for position, one in zip(sorted(wanted), found, strict=False):
+            assert_same(frames[position], one)
+
+
+def test_arrays_of_another_number_of_atoms_are_refused(tmp_path: Path) -> None:
+    """Records of alike frames share all but their numbers: one of another length would not be readable."""
+    frame = make_frame(1, 4, periodic=True, virial=True)
+    with pytest.raises(ValueError, match="not those of 4 atoms"):
+        write(tmp_path / "x.lmdb", [replace(frame, forces=frame.forces[:3])])

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from gateway.drafts import Rules, fingerprint, read_draft, read_key
+from gateway.drafts import Author, Rules, fingerprint, read_draft, read_key, read_publication
 from gateway.problems import Problem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ def refusal(payload: dict[str, Any]) -> Problem | None:
 def test_a_good_form_with_its_defaults() -> None:
     draft = read_draft(GOOD, RULES)
     assert draft.name == "SiC"
-    assert draft.authors == ("Mei Lin", "J. Doe")
+    assert draft.authors == (Author("Mei Lin"), Author("J. Doe"))
     assert draft.format == "vasp/outcar"
     assert not draft.private
     assert draft.description == ""
@@ -77,3 +77,45 @@ def test_idempotency_keys() -> None:
     for wrong in ("", "x" * 201, "a\nb"):
         with pytest.raises(Problem):
             read_key(wrong)
+
+
+@pytest.mark.parametrize("name", ["李华", "مرحبا", "SiC 🧪", "می‌خواهم", "<script>alert(1)</script>", "'; drop table"])
+def test_names_of_every_script_are_kept_as_they_are(name: str) -> None:
+    draft = read_draft(GOOD | {"name": name, "authors": [name]}, RULES)
+    assert (draft.name, draft.authors) == (name, (Author(name),))
+
+
+@pytest.mark.parametrize("hidden", ["‮", "​", "﻿", "⁦", ""])
+def test_characters_that_nobody_sees_are_named(hidden: str) -> None:
+    problem = refusal(GOOD | {"name": f"Si{hidden}C", "authors": [f"Mei{hidden}"]})
+    assert problem is not None
+    assert [one.field for one in problem.errors] == ["name", "authors"]
+    assert all(f"U+{ord(hidden):04X}" in one.detail for one in problem.errors)
+
+
+def test_authors_may_have_an_orcid_and_keep_their_order() -> None:
+    authors = [{"name": "Mei Lin", "orcid": "https://orcid.org/0000-0002-1825-0097"}, "J. Doe"]
+    assert read_draft(GOOD | {"authors": authors}, RULES).authors == (
+        Author("Mei Lin", "0000-0002-1825-0097"),
+        Author("J. Doe"),
+    )
+    problem = refusal(GOOD | {"authors": [{"name": "Mei Lin", "orcid": "0000-0002-1825-0098"}]})
+    assert problem is not None
+    assert problem.field == "authors"
+    assert "Mei Lin" in problem.detail
+
+
+def test_sharing_only_needs_no_format_and_cannot_be_private() -> None:
+    shared = {key: value for key, value in GOOD.items() if key != "format"} | {"dpa": False}
+    assert not read_draft(shared, RULES).dpa
+    problem = refusal(shared | {"private": True})
+    assert problem is not None
+    assert problem.field == "private"
+
+
+def test_what_a_publication_leaves_out_stays() -> None:
+    said = read_publication({"licence": "CC0-1.0", "agreement": True}, RULES)
+    assert (said.licence, said.authors, said.description, said.agreement) == ("CC0-1.0", None, None, "2026-11")
+    with pytest.raises(Problem) as caught:
+        read_publication({"licence": "MIT", "authors": [], "name": "another"}, RULES)
+    assert [one.field for one in caught.value.errors] == ["licence", "authors", "agreement", "name"]

@@ -91,6 +91,30 @@ def test_markdown_runs_and_loads_nothing(hostile: str) -> None:
         assert dangerous not in html
 
 
+def test_formulas_become_mathml_and_prices_do_not() -> None:
+    html = str(words.markdown(r"It costs $5 and $10, and $E = \frac{1}{2} m v^2$.\n\n$$\sum_i x_i$$"))
+    assert "It costs $5 and $10" in html
+    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in html.replace("<mrow>", "").replace("</mrow>", "")
+    assert '<math display="block">' in html
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "$<img src=x onerror=alert(1)>$",
+        r"$\text{<script>alert(1)</script>}$",
+        r"$\href{javascript:alert(1)}{x}$",
+        r"$\frac{$",
+        "$" + "{" * 3000 + "$",
+    ],
+)
+def test_formulas_run_nothing_whatever_they_hold(hostile: str) -> None:
+    html = str(words.markdown(hostile)).lower()
+    assert "<img" not in html
+    assert "<script" not in html
+    assert "href" not in html.replace(r"\href", "")
+
+
 def test_markdown_keeps_what_descriptions_use() -> None:
     html = str(words.markdown("# Title\n\n**bold** and `code`, [a link](https://example.org)\n\n|a|b|\n|-|-|\n|1|2|"))
     for tag in ("<h1>", "<strong>", "<code>", "<table>", 'rel="nofollow noopener ugc"'):

@@ -30,10 +30,10 @@ def peak(what: Callable[[], object]) -> int:
 
 
 def parse(folder: Path, frames: int) -> None:
-    calculation = {"number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True}
+    calculation = {"number": 0, "format": "extxyz", "files": ["x.extxyz"], "options": {}, "multi": True, "theory": True}
     with ExitStack() as stack:
         outputs = [stack.enter_context((folder / name).open("wb")) for name in ("report", "spool", "hashes")]
-        reading.Parser({"tree": str(folder), "theory_every": 1}, list(outputs)).read([calculation])
+        reading.Parser({"tree": str(folder)}, list(outputs)).read([calculation])
     end = json.loads((folder / "report").read_text().splitlines()[-1])
     assert (end["frames"], end["failed"]) == (frames, False)
     assert (folder / "hashes").stat().st_size == HASH_BYTES * frames
@@ -50,6 +50,13 @@ def assemble(folder: Path, frames: int) -> None:
         assembling.run(arguments, [io.BytesIO(marks.tobytes()), spool], list(outputs))
     summary = json.loads(outputs[1].getvalue())
     assert (summary["atoms"], summary["virial_frames"]) == (24 * frames, frames)
+    assert sum(one["atoms"] for one in summary["element_counts"]) == 24 * frames
+    assert {one["frames"] for one in summary["element_counts"]} == {frames}
+    # However many frames there are, some spread evenly over all of them are kept to look at.
+    shown = [one["frame"] for one in summary["preview"]]
+    apart = shown[1] - shown[0]
+    assert shown == list(range(0, frames, apart))
+    assert 12 <= len(shown) <= 24
 
 
 def iterate(folder: Path, frames: int) -> None:

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ingest.confinement.children import Ending
 from ingest.domain import Calculation, IngestBroken, Spooled
-from ingest.parsing import Shares, blame, parsers
+from ingest.parsing import Shares, blame, parsers, sampled
 from ingest.report import Report, listed
 from ingest.settings import IngestSettings
 
@@ -18,22 +19,47 @@ def calculation(number: int, size: int = 1) -> Calculation:
     return Calculation(number, f"f{number}/scf.out", "qe/pw/scf", ("x",), {}, size)
 
 
-@given(sizes=st.lists(st.integers(0, 10**9), min_size=1, max_size=200), children=st.integers(1, 8))
-def test_every_calculation_is_dealt_once_and_in_order(sizes: list[int], children: int) -> None:
-    shares = Shares.of([calculation(number, size) for number, size in enumerate(sizes)], children)
-    dealt = []
+def dealt(shares: Shares) -> list[int]:
+    numbers: list[int] = []
     while share := shares.take():
         assert len(share) <= 64
-        dealt += [one.number for one in share]
-    assert dealt == list(range(len(sizes)))
+        numbers += [one.number for one in share]
+    return numbers
+
+
+@given(
+    sizes=st.lists(st.integers(0, 10**9), min_size=1, max_size=200),
+    children=st.integers(1, 8),
+    found=st.integers(1, 70),
+)
+def test_every_calculation_is_dealt_once_and_in_order(sizes: list[int], children: int, found: int) -> None:
+    shares = Shares(parsers=children)
+    numbers = []
+    for start in range(0, len(sizes), found):
+        shares.add([calculation(start + place, size) for place, size in enumerate(sizes[start : start + found])])
+        numbers += [one.number for one in shares.take()]
+    shares.all_known = True
+    assert numbers + dealt(shares) == list(range(len(sizes)))
+    assert shares.waiting_bytes == 0
 
 
 def test_a_heavy_calculation_goes_alone_and_what_comes_back_is_next() -> None:
-    shares = Shares.of([calculation(0, 10**9), calculation(1), calculation(2)], 2)
+    shares = Shares(parsers=2, all_known=True)
+    shares.add([calculation(0, 10**9), calculation(1), calculation(2)])
     first = shares.take()
     assert [one.number for one in first] == [0]
     shares.back(first)
     assert [one.number for one in shares.take()] == [0]
+
+
+def test_shares_shrink_towards_the_end() -> None:
+    shares = Shares(parsers=2, all_known=True)
+    shares.add([calculation(number) for number in range(400)])
+    sizes = []
+    while share := shares.take():
+        sizes.append(len(share))
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-2], len(sizes) < 40) == (50, 4, True)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +67,17 @@ def test_a_heavy_calculation_goes_alone_and_what_comes_back_is_next() -> None:
 )
 def test_more_work_is_worth_more_parsers(sizes: list[int], count: int) -> None:
     settings = IngestSettings(blobs_url="file:///unused", parallel_parsers=4)
-    found = parsers([calculation(number, size) for number, size in enumerate(sizes)], settings)
-    assert found == count or (sum(sizes) > 1 << 30 and found >= count)
+    assert parsers(len(sizes), sum(sizes), settings) == count
+
+
+def test_levels_of_theory_are_asked_all_over_a_dataset() -> None:
+    """Whatever its size, and how many calculations it has is not known when the first ones are asked."""
+    for count in (1_000, 30_000, 1_000_000):
+        asked = [number for number in range(count) if sampled(number)]
+        assert len(asked) < 200
+        gaps = np.diff([*asked, count])
+        assert gaps.max() <= max(1, count // 8)
+    assert all(sampled(number) for number in range(40))
 
 
 def line(**said: object) -> str:

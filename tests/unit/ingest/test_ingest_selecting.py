@@ -10,7 +10,7 @@ from frames.split import held_out_count
 from hypothesis import given
 from hypothesis import strategies as st
 from ingest.confined.marks import HELD_OUT, KEPT, KNOWN
-from ingest.selecting import Ask, Elsewhere, Hit, Source, elsewhere, nothing_known, overtaken, select
+from ingest.selecting import Ask, Elsewhere, Hit, Source, elsewhere, nothing_known, overlapping, overtaken, select
 
 OWNER, STRANGER = uuid4(), uuid4()
 
@@ -107,6 +107,10 @@ def test_private_datasets_of_others_are_never_hinted_at() -> None:
     assert np.flatnonzero(said.trained).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 10]
     assert np.flatnonzero(said.known).tolist() == [0, 1, 2, 5, 6, 7, 8]
     assert (said.standard_frames, said.until) == (1, 4)
+    assert [(dataset, places.tolist()) for dataset, places in said.shared] == [
+        (sources[1].dataset, [0, 1, 2]),
+        (sources[3].dataset, [5, 6, 7, 8]),
+    ]
 
 
 def test_versions_of_one_dataset_are_one_overlap() -> None:
@@ -115,6 +119,29 @@ def test_versions_of_one_dataset_are_one_overlap() -> None:
     sources = {number: source(dataset=ref) for number, ref in enumerate(refs, 1)}
     said = elsewhere(9, [hit(1, False, 0, 1), hit(2, False, 0, 1), hit(3, False, 0)], sources, None, OWNER, 3)
     assert [(one.dataset.version, one.frames) for one in said.overlaps] == [(2, 2)]
+
+
+async def test_who_holds_a_frame_is_told_by_its_place_in_the_files() -> None:
+    read = hashes(120, seed=8)
+    sources = {1: source(title="public"), 2: source(private=True, title="secret"), 3: source(title="other")}
+    hits = [hit(1, False, *range(10, 60)), hit(1, True, 70, 71), hit(2, False, *range(120)), hit(3, False, 119)]
+    selection = await select(read, answer(elsewhere(120, hits, sources, None, OWNER, 3)))
+    found = overlapping(selection)
+    assert found is not None
+    assert [one.dataset for one in found.shared] == [sources[1].dataset, sources[3].dataset]
+    files = {"train": np.flatnonzero(~selection.held_out), "held_out": np.flatnonzero(selection.held_out)}
+    for one, expected in zip(found.shared, ({*range(10, 60), 70, 71}, {119}), strict=True):
+        told: set[int] = set()
+        for split, order in files.items():
+            for start, count in getattr(one, split):
+                assert count > 0
+                told |= set(order[start : start + count].tolist())
+        assert told == expected
+    # A trajectory is a few runs, however many frames it has.
+    assert len(found.shared[0].train) + len(found.shared[0].held_out) < 20
+    assert overlapping(await select(read, nothing_known)) is None
+    hidden = await select(read, answer(elsewhere(120, hits[2:3], sources, None, OWNER, 3)))
+    assert overlapping(hidden) is None
 
 
 @pytest.mark.parametrize(

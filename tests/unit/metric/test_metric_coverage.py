@@ -87,6 +87,23 @@ def test_an_element_that_no_branch_has_seen_is_never_covered() -> None:
     assert judge_branch(branch("si", [0.3] * 30), frames, off_by(frames, [0, 0]), {"C", "Si"}).covered.all()
 
 
+def test_nearest_is_who_knows_the_elements_however_small_the_errors_of_others() -> None:
+    sic = [frame([6, 14])] * 3
+    water = judge_branch(branch("water", [0.5] * 30, ("H", "O")), sic, off_by(sic, [0.2] * 3), {"H", "O", "Si"})
+    silicon = judge_branch(branch("silicon", [0.5] * 30), sic, off_by(sic, [0.9] * 3), {"H", "O", "Si"})
+    assert (water.familiarity, silicon.familiarity) == (0.0, 0.5)
+    assert nearest([water, silicon]).coverage.branch == "silicon"
+    assert nearest([water]).coverage.branch == "water"
+
+
+def test_a_few_frames_with_another_element_do_not_make_a_branch_near() -> None:
+    mostly = [frame([14, 14])] * 57 + [frame([6, 14])] * 3
+    near = judge_branch(branch("silicon", [0.5] * 30), mostly, off_by(mostly, [0.1] * 60), {"C", "Si"})
+    both = judge_branch(branch("sic", [0.5] * 30, ("C", "Si")), mostly, off_by(mostly, [0.4] * 60), {"C", "Si"})
+    assert (both.familiarity, near.familiarity) == (1.0, 0.975)
+    assert nearest([both, near]).coverage.branch == "silicon"
+
+
 def test_nearest_is_the_smallest_force_rmse_whatever_the_coverage() -> None:
     frames = [frame([14])] * 3
     strict = judge_branch(branch("strict", [0.06] * 30), frames, off_by(frames, [0.2, 0.2, 0.2]), {"Si"})

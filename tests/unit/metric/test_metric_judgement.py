@@ -85,12 +85,14 @@ def test_known_data_is_covered_and_told_what_would_pass() -> None:
 
 
 def test_what_the_model_was_trained_on_is_covered_however_badly_it_is_predicted() -> None:
-    frames = [replace(one, known=index < 18) for index, one in enumerate(dataset(20))]
+    frames = dataset(20)
     tagged = [("train", index, one) for index, one in enumerate(frames)]
     found = survey(tagged, LIMITS)  # type: ignore[arg-type]
     badly = [predicted(frames, 0.9)]
-    result = judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1, known_trained=True)
+    result = judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1, trained=[k < 18 for k in range(20)])
     assert (result.outcome, result.coverage) == ("covered", 0.9)
+    assert "covers 18 of 20 frames (90 %)" in result.new.sentence
+    assert "or when it is in a dataset that trained the model" in result.new.sentence
     assert "datasets that trained it hold 18 of these frames" in result.new.sentence
     # Frames in datasets that trained nothing are judged by the model's errors.
     assert judge(found, found.frames, frames, MODEL, badly, LIMITS, seed=1).outcome == "passed"
@@ -124,7 +126,25 @@ def test_a_new_element_makes_data_new_however_well_it_is_predicted() -> None:
     assert result.outcome == "passed"
     assert result.coverage == 0
     assert result.new_elements == ("C",)
-    assert result.new.sentence.endswith("C is new to it.")
+    # Their forces are exact: that they are off must not be what the sentence says.
+    assert result.new.sentence == (
+        "The model can learn from this: DPA 1.0, branch silicon, covers 0 of 20 frames (0 %): a frame is covered when "
+        "it has no force off by more than 0.3 eV/Å and no element that is new to the model; all of these hold C, which "
+        "is new; below 90 % counts as new."
+    )
+
+
+def test_of_data_with_a_few_frames_of_a_new_element_each_reason_is_told() -> None:
+    frames = [*dataset(18), *dataset(2, numbers=(6, 6, 14, 14))]
+    errors = [predicted([one], 0.2 if k < 15 else 0.9 if k < 18 else 0.0) for k, one in enumerate(frames)]
+    prediction = Prediction(np.concatenate([one.energy for one in errors]), [one.forces[0] for one in errors])
+    result = judged(frames, MODEL, [prediction])
+    assert "covers 15 of 20 frames (75 %)" in result.new.sentence
+    assert "2 of these hold C, which is new; below 90 %" in result.new.sentence
+    few = judged(frames[:15] + frames[19:], MODEL, [Prediction(prediction.energy[[*range(15), 19]],
+                 prediction.forces[:15] + prediction.forces[19:])])  # fmt: skip
+    assert few.outcome == "covered"
+    assert "more like the 1 frame here that it does not know (with C, new to the model), or" in (few.new.sentence)
 
 
 def test_too_many_failed_frames_are_not_sound_and_say_what_to_do() -> None:
@@ -299,7 +319,7 @@ def test_a_few_frames_of_new_chemistry_do_not_decide_which_branch_is_near() -> N
     assert result.coverage == pytest.approx(0.95)
     assert result.outcome == "covered"
     assert "more like the 1 frame here that it does not know" in result.new.sentence
-    assert "1 of them with C" in result.new.sentence
+    assert "1 frame here that it does not know (with C, new to the model)" in result.new.sentence
 
 
 def test_labels_that_do_not_fit_are_not_sound_before_there_is_a_model() -> None:

@@ -156,6 +156,39 @@ def test_a_judged_dataset_comes_with_parity_and_force_errors() -> None:
     assert "DPA 1.0, branch si-pbe" in text["force-error.svg"]
 
 
+def test_frames_of_a_new_element_are_new_left_of_the_threshold_too() -> None:
+    errors = [0.1] * 6 + [0.2] * 4 + [0.9] * 2
+    judged = report("1.0").model_copy(
+        update={
+            "max_force_error_histogram": log_histogram(errors, 0.5),
+            "verdicts": tuple(
+                FrameVerdict(
+                    split="train", index=k, verdict="useful", covered=covered, max_force_error_ev_per_angstrom=error
+                )
+                for k, (error, covered) in enumerate(zip(errors, [True] * 4 + [False] * 7 + [True], strict=True))
+            ),
+        }
+    )
+    svg = pictures(judged, manifest())["force-error.svg"]
+    text = " ".join(words(svg))
+    assert "5 of 12 frames covered" in text
+    assert "6 frames left of the threshold not covered: an element is new to the model" in text
+    # 0.1: four known below two new ones; 0.2: new ones; 0.9: one of each, as a dataset that trained holds one.
+    assert (boxes(svg, "known"), boxes(svg, "useful")) == (2, 3)
+    assert "not covered" not in " ".join(words(pictures(report("1.0"), manifest())["parity-force.svg"]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 12])
+def test_a_few_pairs_fill_the_sheet_and_carry_their_names(count: int) -> None:
+    svg = pictures(report("1.0"), with_pairs(SYMBOLS[5 : 5 + count]))["element-pairs.svg"] if count > 1 else (
+        elements.draw_pairs(("C",), {"C-C"}, set(), "1.0")
+    )  # fmt: skip
+    sides = [float(one.attrib["width"]) for one in ET.fromstring(svg).iter(f"{SVG}rect") if "width" in one.attrib]
+    largest = max(side for side in sides if side < 400)
+    assert largest == pytest.approx({1: 148, 2: 148, 3: 316 / 3 - 2, 12: 316 / 12 - 2}[count], abs=0.1)
+    assert ("C–C" in words(svg)) == (count < 12)
+
+
 def test_before_the_first_model_the_labels_are_shown() -> None:
     drawn = pictures(report(None), manifest())
     assert sorted(drawn) == ["elements.svg", "energy-distribution.svg", "force-distribution.svg"]

@@ -118,6 +118,18 @@ def test_new_chemistry_is_not_blamed_for_a_model_that_cannot_predict_it() -> Non
     assert result.passed
 
 
+def test_an_element_that_the_branch_has_never_met_is_why_nothing_is_said() -> None:
+    frames, prediction = labelled(-1.0, (6, 6, 14, 14), noise=1.2)
+    _, result = judge_labels(frames, [candidate(prediction)], LIMITS)
+    assert result is not None
+    assert result.passed
+    assert "It has never met C, and what it makes of forces beside such atoms may be of any sign" in result.sentence
+    frames, prediction = labelled(1.0)
+    _, known = judge_labels(frames, [candidate(prediction)], LIMITS)
+    assert known is not None
+    assert known.sentence.endswith("nothing says a wrong sign or unit.")
+
+
 def test_a_turned_sign_shows_on_the_known_elements_of_new_chemistry() -> None:
     frames, prediction = labelled(-1.0, numbers=(14, 14, 14, 14, 6, 6, 6, 6))
     _, result = judge_labels(frames, [candidate(prediction)], LIMITS)

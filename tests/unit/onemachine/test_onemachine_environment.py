@@ -6,7 +6,7 @@ from gateway.settings import GatewaySettings
 from ingest.settings import IngestSettings
 from kit.settings import ServiceSettings
 from metric.settings import MetricSettings
-from onemachine.environment import Addresses, Telling, service_environment
+from onemachine.environment import Addresses, Telling, of_this_unit_alone, service_environment
 from onemachine.errors import DiskFull
 from onemachine.installation import Installation, inherited
 from onemachine.settings import OneMachineSettings
@@ -100,3 +100,28 @@ def test_as_many_trainers_as_asked(tmp_path: Path) -> None:
     assert [unit for unit, service in two.items() if service == "trainer"] == ["trainer-1", "trainer-2"]
     none = Installation(OneMachineSettings(state=tmp_path, trainers=0)).service_units()
     assert set(none) == {"gateway", "ingest", "metric", "registry"}
+
+
+def test_each_further_region_has_a_gateway_and_a_store_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = OneMachineSettings(state=tmp_path, regions=("West", "East"))
+    units = Installation(settings).service_units()
+    assert [unit for unit, service in units.items() if service == "gateway"] == ["gateway", "gateway-2"]
+    health = {"gateway": 9000, "gateway-2": 9001}
+    addresses = Addresses(("127.0.0.1", 8000), 4222, 8222, 5000, health, {"gateway-2": 8001})
+    told = Telling(addresses, settings, tmp_path, lambda name: f"secret {name}")
+    found = {}
+    for unit in health:
+        environment = service_environment(told, "gateway", unit, "host=/run user=me", "password")
+        for name, value in (environment | of_this_unit_alone(told, unit)).items():
+            monkeypatch.setenv(name, value)
+        found[unit] = GatewaySettings()
+    west, east = found["gateway"], found["gateway-2"]
+    assert (west.address, east.address) == ("127.0.0.1:8000", "127.0.0.1:8001")
+    assert (west.region, east.region) == (None, "region-2")
+    assert west.regions == east.regions
+    assert [one.title for one in west.regions] == ["West", "East"]
+    assert west.regions[0].store_url == west.blobs_url
+    assert len({one.store_url for one in west.regions}) == 2
+    assert west.incoming != east.incoming

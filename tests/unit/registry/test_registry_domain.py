@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,7 @@ ROUND = Round(
     fence=3,
     worker="one",
     failures=0,
+    outages=0,
     divergences=0,
     step=0,
     reported_step=None,
@@ -84,4 +86,9 @@ def test_retries_end() -> None:
 
 def test_training_that_diverged_is_tried_once_more_and_slower() -> None:
     assert [may_retry(1, 3, divergences=times) for times in (0, 1, 2)] == [True, True, False]
+    # Who would be blamed is heard: outages and other failures are counted apart, and each ends the round in time.
+    blaming = partial(may_retry, max_attempts=3, blames=True)
+    assert [blaming(failures=count, outages=count - 1) for count in (1, 2, 3, 4)] == [True, True, True, False]
+    assert [blaming(failures=4, outages=outages) for outages in (1, 2)] == [False, True]
+    assert not blaming(failures=1, outages=1, retryable=False)
     assert [replace(ROUND, divergences=times).learning_rate_factor for times in (0, 1)] == [1.0, 0.5]

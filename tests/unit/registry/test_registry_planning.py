@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from math import sqrt
 from uuid import uuid4
 
 import pytest
@@ -76,6 +77,14 @@ def test_exponent_and_share_are_the_policys() -> None:
     assert new == pytest.approx([0.2])
 
 
+def test_a_small_dataset_beside_a_large_base_leaves_the_draws_to_replay() -> None:
+    old, new = weights([10_000] * 20, [9])
+    assert sum(new) == pytest.approx(0.2)
+    assert sum(old) == pytest.approx(0.8)
+    # A dozen frames beside four dozen: more than their weight, less than half.
+    assert weights([36, 57], [9])[1] == pytest.approx([1.5 * 3 / (6 + sqrt(57) + 3)])
+
+
 def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
     generous = policy(growth_round_steps=90, steps_per_further_dataset=30, growth_round_max_steps=140)
     assert [total_steps(False, new, generous) for new in (1, 2, 3)] == [90, 120, 140]
@@ -84,10 +93,11 @@ def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
 
 
 @given(FRAMES, FRAMES.filter(bool))
-def test_weights_sum_to_one_and_new_branches_take_half(old: list[int], new: list[int]) -> None:
+def test_weights_sum_to_one_and_new_branches_take_what_the_policy_says(old: list[int], new: list[int]) -> None:
     old_weights, new_weights = weights(old, new)
     assert sum(old_weights) + sum(new_weights) == pytest.approx(1)
-    assert sum(new_weights) == pytest.approx(0.5 if old else 1)
+    natural = sum(map(sqrt, new)) / sum(map(sqrt, (*old, *new)))
+    assert sum(new_weights) == pytest.approx(min(0.5, max(0.2, 1.5 * natural)) if old else 1)
     assert all(weight > 0 for weight in (*old_weights, *new_weights))
     for frames, shares in ((old, old_weights), (new, new_weights)):
         ordered = [weight for _, weight in sorted(zip(frames, shares, strict=True))]

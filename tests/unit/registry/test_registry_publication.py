@@ -33,6 +33,7 @@ ROUND = Round(
     fence=1,
     worker="one",
     failures=0,
+    outages=0,
     divergences=0,
     step=0,
     reported_step=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from contracts.base import BlobRef
+from contracts.base import BlobRef, BranchError
 from trainer import courier
 from trainer.courier import Courier
 from trainer.domain import Checkpoint, Lease, LeaseLost, RegistryAway, Report
@@ -49,8 +49,10 @@ class Recorder:
         self.stored.remove(key)
 
 
-def report(step: int) -> Report:
-    return Report(step, 1e-3, (), 1, 1)
+def report(step: int, *, look: bool = False) -> Report:
+    """A sign of life, or a look at held-out frames."""
+    errors = (BranchError(branch="silicon", energy_rmse_mev_per_atom=1, force_rmse_mev_per_angstrom=1),)
+    return Report(step, 1e-3, errors if look else (), 1, 1)
 
 
 @asynccontextmanager
@@ -70,7 +72,18 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courier, "FIRST_RETRY_SECONDS", 0.001)
 
 
-async def test_between_two_reports_only_the_newest_waits() -> None:
+async def test_every_look_is_delivered_however_long_nobody_answered() -> None:
+    recorder = Recorder()
+    async with delivering(recorder, pause=60) as carrier:
+        for step in range(1, 9):
+            carrier.report(report(step, look=step % 3 == 0))
+            await asyncio.sleep(0.01)
+        assert recorder.heard == [1]
+        await asyncio.wait_for(carrier.flush(), 1)
+    assert recorder.heard == [1, 3, 6, 8]
+
+
+async def test_between_two_signs_of_life_only_the_newest_waits() -> None:
     recorder = Recorder()
     async with delivering(recorder, pause=60) as carrier:
         carrier.report(report(1))

@@ -63,7 +63,7 @@ async def test_a_work_folder_holds_the_frames_without_those_that_the_metric_fail
     assert work.left_out_branches == ("withdrawn",)
     assert work.seed == 0  # 2³¹ − 2 and two attempts before: seeds stay below 2³¹
     monkeypatch.chdir(folder)
-    loaded = load(work.branches, 100, ())["carbide"]
+    loaded = load(work.branches, 100, (), cutoff=4)["carbide"]
     wanted = [frame.energy for index, frame in enumerate(crystals("Si", "C", 6, 1)) if index not in (1, 4)]
     assert [frame.energy for frame in read(loaded.train)] == wanted
     assert [frame.energy for frame in loaded.train_sample] == wanted
@@ -79,7 +79,7 @@ async def test_frames_that_all_failed_cannot_be_trained_on(
     work = Work.model_validate_json((folder / WORK_FILE).read_text())
     monkeypatch.chdir(folder)
     with pytest.raises(AttemptFailed, match="branch carbide") as caught:
-        load([work.branches[0].model_copy(update={"left_out_train": tuple(range(6))})], 100, ())
+        load([work.branches[0].model_copy(update={"left_out_train": tuple(range(6))})], 100, (), cutoff=4)
     assert (caught.value.rule, caught.value.retryable) == ("data-unreadable", False)
 
 

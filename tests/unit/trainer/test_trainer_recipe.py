@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from frames.frame import SYMBOLS
@@ -35,6 +36,13 @@ def work(parent: Path | None = None) -> Work:
     )
 
 
+FOLDERS = {"silicon": Path("a"), "water": Path("b")}
+
+
+def rendered(job: Work, train: dict[str, Path] = FOLDERS, case_dimension: int | None = None) -> dict[str, Any]:
+    return render(job, train, case_dimension)
+
+
 @pytest.mark.parametrize("name", preset_names(PRESETS))
 def test_every_preset_of_ours_is_valid_and_spans_the_periodic_table(name: str) -> None:
     preset = load_preset(PRESETS, name)
@@ -44,7 +52,7 @@ def test_every_preset_of_ours_is_valid_and_spans_the_periodic_table(name: str) -
 
 
 def test_a_recipe_trains_each_branch_on_its_own_frames_with_its_weight() -> None:
-    recipe = render(work(), {"silicon": Path("a.lmdb"), "water": Path("b.lmdb")})
+    recipe = rendered(work(), {"silicon": Path("a.lmdb"), "water": Path("b.lmdb")})
     training = recipe["training"]
     assert training["model_prob"] == {"silicon": 0.25, "water": 0.75}
     assert training["data_dict"]["water"]["training_data"]["systems"] == "b.lmdb"
@@ -55,20 +63,26 @@ def test_a_recipe_trains_each_branch_on_its_own_frames_with_its_weight() -> None
 
 
 def test_the_virial_is_learned_only_where_there_is_one() -> None:
-    losses = render(work(), {"silicon": Path("a"), "water": Path("b")})["loss_dict"]
+    losses = rendered(work())["loss_dict"]
     assert losses["silicon"]["limit_pref_v"] > 0
     assert losses["water"]["limit_pref_v"] == 0
 
 
+def test_a_warm_up_that_fits_rounds_of_one_length_only_is_refused(tmp_path: Path) -> None:
+    content = json.loads((PRESETS / "laptop.json").read_text())
+    content["learning_rate"]["growth"] = {"type": "cosine", "start_lr": 1e-3, "stop_lr": 1e-5, "warmup_steps": 50}
+    (tmp_path / "laptop.json").write_text(json.dumps(content))
+    with pytest.raises(PresetError, match=r"laptop\.json.*\n?.*growth[\s\S]*write warmup_ratio"):
+        load_preset(tmp_path, "laptop")
+
+
 def test_growth_starts_lower_than_a_first_round() -> None:
-    folders = {"silicon": Path("a"), "water": Path("b")}
-    first, growth = render(work(), folders), render(work(Path("parent.pt")), folders)
+    first, growth = rendered(work()), rendered(work(Path("parent.pt")))
     assert growth["learning_rate"]["start_lr"] < first["learning_rate"]["start_lr"]
 
 
 def test_after_an_attempt_that_diverged_every_rate_is_halved_and_nothing_else_changes() -> None:
-    folders = {"silicon": Path("a"), "water": Path("b")}
-    usual, lower = render(work(), folders), render(work().model_copy(update={"learning_rate_factor": 0.5}), folders)
+    usual, lower = rendered(work()), rendered(work().model_copy(update={"learning_rate_factor": 0.5}))
     for rate in ("start_lr", "stop_lr"):
         assert lower["learning_rate"].pop(rate) == usual["learning_rate"].pop(rate) / 2
     assert lower == usual
@@ -76,7 +90,7 @@ def test_after_an_attempt_that_diverged_every_rate_is_halved_and_nothing_else_ch
 
 def test_a_widened_case_embedding_overrules_the_preset_and_leaves_it_unchanged() -> None:
     job = work(Path("parent.pt"))
-    recipe = render(job, {"silicon": Path("a"), "water": Path("b")}, case_dimension=40)
+    recipe = rendered(job, case_dimension=40)
     assert recipe["model"]["shared_dict"]["fitting"]["dim_case_embd"] == 40
     assert job.preset.model.shared_dict["fitting"]["dim_case_embd"] == 16
 

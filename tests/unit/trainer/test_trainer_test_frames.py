@@ -19,6 +19,7 @@ from trainer.engine.frames import load
 from trainer.work import WorkBranch
 
 SILICON, HELD_OUT = crystals("Si", "Si", 8, 1), crystals("Si", "Si", 3, 2)
+CUTOFF = 4.0
 
 
 def branch(folder: Path, name: str, train: Sequence[Frame], held_out: Sequence[Frame], **facts: object) -> WorkBranch:
@@ -56,7 +57,7 @@ def other_labels(frame: Frame) -> Frame:
 
 def test_standard_frames_are_left_out_by_their_structure_and_counted(tmp_path: Path) -> None:
     train = [*SILICON[:2], other_labels(SILICON[2]), *SILICON[3:]]
-    loaded = load([branch(tmp_path, "si", train, HELD_OUT)], 100, frame_hashes([SILICON[2], SILICON[5]]))["si"]
+    loaded = load([branch(tmp_path, "si", train, HELD_OUT)], 100, frame_hashes([SILICON[2], SILICON[5]]), CUTOFF)["si"]
     wanted = [frame.energy for place, frame in enumerate(train) if place not in (2, 5)]
     assert energies(loaded.train) == wanted
     assert [frame.energy for frame in loaded.train_sample] == wanted
@@ -67,7 +68,7 @@ def test_standard_frames_are_left_out_by_their_structure_and_counted(tmp_path: P
 
 def test_nothing_is_rewritten_when_there_is_nothing_to_leave_out(tmp_path: Path) -> None:
     given = branch(tmp_path, "si", SILICON, HELD_OUT)
-    loaded = load([given], 100, frame_hashes(crystals("Ge", "Ge", 3, 9)))["si"]
+    loaded = load([given], 100, frame_hashes(crystals("Ge", "Ge", 3, 9)), CUTOFF)["si"]
     assert (loaded.train, loaded.left_out) == (given.train, 0)
 
 
@@ -75,7 +76,7 @@ def test_a_frame_that_any_branch_holds_out_is_trained_on_by_none(tmp_path: Path)
     """Failed ones too: they test nothing, but no branch may learn what another holds out."""
     first = branch(tmp_path, "first", SILICON, HELD_OUT)
     second = branch(tmp_path, "second", crystals("Si", "C", 4, 3), SILICON[:3], left_out_held_out=(1,))
-    loaded = load([first, second], 100, ())
+    loaded = load([first, second], 100, (), CUTOFF)
     assert energies(loaded["first"].train) == [frame.energy for frame in SILICON[3:]]
     assert (loaded["first"].left_out, loaded["second"].left_out) == (3, 0)
     assert loaded["second"].hashes == tuple(frame_hashes([SILICON[0], SILICON[2]]))
@@ -84,7 +85,7 @@ def test_a_frame_that_any_branch_holds_out_is_trained_on_by_none(tmp_path: Path)
 
 def test_frames_that_planning_named_are_left_out_without_a_standard_dataset(tmp_path: Path) -> None:
     given = branch(tmp_path, "si", SILICON, HELD_OUT, test_frames=(1, 6), left_out_train=(1, 3))
-    loaded = load([given], 100, ())["si"]
+    loaded = load([given], 100, (), CUTOFF)["si"]
     assert energies(loaded.train) == [frame.energy for place, frame in enumerate(SILICON) if place not in (1, 3, 6)]
     assert loaded.left_out == 2
 
@@ -92,5 +93,5 @@ def test_frames_that_planning_named_are_left_out_without_a_standard_dataset(tmp_
 def test_a_dataset_of_test_frames_alone_fails_with_a_sentence(tmp_path: Path) -> None:
     given = branch(tmp_path, "si", SILICON, HELD_OUT, left_out_train=(0, 1))
     with pytest.raises(AttemptFailed, match=r"branch si .*6 of 8 test the model, 2 did not pass") as caught:
-        load([given], 100, frame_hashes(SILICON[2:]))
+        load([given], 100, frame_hashes(SILICON[2:]), CUTOFF)
     assert (caught.value.rule, caught.value.retryable) == ("data-unreadable", False)

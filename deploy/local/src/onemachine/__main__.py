@@ -29,6 +29,7 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
     up.add_argument("--port", type=int, help="port of the site (default 8000)")
     up.add_argument("--free-ports", action="store_true", default=None, help="find a free port for the site")
+    up.add_argument("--regions", nargs="+", help="titles of storage regions, the site's own first (default: one)")
     up.add_argument("--trainers", type=int, help="how many trainers run (default 1)")
     demo.add_argument("--exit", action="store_true", help="stop at the end; exit 0 only if everything came true")
     demo.add_argument("--timeout", type=float, help="give up after so many seconds (default 1200)")

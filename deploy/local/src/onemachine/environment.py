@@ -1,7 +1,8 @@
 """The settings of each service, as environment variables: POTLUCK_<SERVICE>_<SETTING>."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onemachine.settings import OneMachineSettings
@@ -18,6 +19,8 @@ class Addresses:
     nats_monitor: int
     registry: int
     health: Mapping[str, int]
+    regions: Mapping[str, int] = field(default_factory=dict)
+    """Unit → port of the gateways of further regions."""
 
     @property
     def registry_address(self) -> str:
@@ -25,9 +28,13 @@ class Addresses:
 
     @property
     def site(self) -> str:
-        host, port = self.gateway
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+        return site_address(*self.gateway)
+
+
+def site_address(host: str, port: int) -> str:
+    """As people on this machine type it."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared, not bound)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,62 @@ def service_environment(
         url = f"nats://127.0.0.1:{told.addresses.nats}"
         values |= {"nats_url": url, "nats_user": service, "nats_password": nats_password}
     values |= _OF_ITS_OWN[service](told)
+    return _named(service, values)
+
+
+def of_this_unit_alone(told: Telling, unit: str) -> dict[str, str]:
+    """What the gateway of a further region is told, whatever an operator exported for gateways; else nothing."""
+    if unit not in told.addresses.regions:
+        return {}
+    place = list(told.addresses.regions).index(unit) + 1
+    values = {
+        "address": _bound(told.addresses.gateway[0], told.addresses.regions[unit]),
+        "health_address": f"127.0.0.1:{told.addresses.health[unit]}",
+        "region": _region_id(place),
+        "uploads_folder": str(told.state / f"incoming-{_region_id(place)}"),
+    }
+    return _named("gateway", values)
+
+
+def _named(service: str, values: Mapping[str, str]) -> dict[str, str]:
     return {f"POTLUCK_{service.upper()}_{name.upper()}": value for name, value in values.items()}
 
 
+def _bound(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _gateway(told: Telling) -> dict[str, str]:
-    host, port = told.addresses.gateway
-    return {"address": f"{f'[{host}]' if ':' in host else host}:{port}"}
+    values = {
+        "address": _bound(*told.addresses.gateway),
+        "registry_address": told.addresses.registry_address,
+        "registry_operator_token": told.secret("registry-operator"),
+    }
+    if told.addresses.regions:
+        values["regions"] = json.dumps(_regions(told))
+    return values
+
+
+def _regions(told: Telling) -> list[dict[str, str]]:
+    """The site's own lies in the storage that all services share."""
+    host = told.addresses.gateway[0]
+    ports = (told.addresses.gateway[1], *told.addresses.regions.values())
+    found = []
+    for place, (title, port) in enumerate(zip(told.settings.regions, ports, strict=True)):
+        folder = "blobs" if place == 0 else f"blobs-{_region_id(place)}"
+        found.append(
+            {
+                "id": _region_id(place),
+                "title": title,
+                "store_url": (told.state / folder).as_uri(),
+                "upload_url": site_address(host, port),
+            }
+        )
+    return found
+
+
+def _region_id(place: int) -> str:
+    return f"region-{place + 1}"
 
 
 def _ingest(told: Telling) -> dict[str, str]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from onemachine import nats, provision
-from onemachine.environment import Addresses, Telling, service_environment
+from onemachine.environment import Addresses, Telling, of_this_unit_alone, service_environment
 from onemachine.errors import DiskFull
 from onemachine.ports import Ports, require_free
 from onemachine.postgres import Postgres
@@ -63,6 +63,7 @@ class Installation:
             nats_monitor=ports.get("nats-monitor"),
             registry=ports.get("registry"),
             health={unit: ports.get(f"health-{unit}") for unit in self.service_units()},
+            regions={unit: ports.get(unit) for unit in self._region_units()},
         )
 
     def stages(self, addresses: Addresses) -> list[Stage]:
@@ -105,19 +106,26 @@ class Installation:
         units = {name: name for name in self.settings.services if name != "trainer"}
         if "trainer" in self.settings.services:
             units |= {f"trainer-{number}": "trainer" for number in range(1, self.settings.trainers + 1)}
-        return units
+        return units | dict.fromkeys(self._region_units(), "gateway")
+
+    def _region_units(self) -> list[str]:
+        """Gateways of further regions; the first region is the site's own."""
+        if "gateway" not in self.settings.services:
+            return []
+        return [f"gateway-{number}" for number in range(2, len(self.settings.regions) + 1)]
 
     def _service_unit(self, unit: str, service: str, addresses: Addresses) -> Unit:
         work = self.state / "work" / service
         work.mkdir(exist_ok=True)
+        told = Telling(addresses, self.settings, self.state, self._secrets.get)
         own = service_environment(
-            Telling(addresses, self.settings, self.state, self._secrets.get),
+            told,
             service,
             unit,
             self.dsn(service),
             self._nats_password(service) if service in nats.services() else None,
         )
-        environment = inherited(os.environ, service, own)
+        environment = inherited(os.environ, service, own) | of_this_unit_alone(told, unit)
         command = Command([sys.executable, "-m", service], environment, folder=work)
         return Unit(unit, command, ready_at(addresses.health[unit]), self.log(unit))
 

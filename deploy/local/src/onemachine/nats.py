@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from contracts.topology import CONSUMERS, DEAD_LETTER_PREFIX, EMITS
+from contracts.topology import AGAIN_PREFIX, CONSUMERS, DEAD_LETTER_PREFIX, EMITS, EVENT_STREAM, MAY_SAY_AGAIN
 
 from onemachine.errors import CannotStart
 from onemachine.process import Command
@@ -71,7 +71,10 @@ def may_publish(service: str) -> tuple[str, ...]:
             f"$JS.ACK.{one.stream}.{one.durable}.>",
         ]
     if own:
-        subjects.append(f"{DEAD_LETTER_PREFIX}>")
+        # The second reads the event that an operator wants handled once more.
+        subjects += [f"{DEAD_LETTER_PREFIX}>", f"$JS.API.STREAM.MSG.GET.{EVENT_STREAM}"]
+    if service in MAY_SAY_AGAIN:
+        subjects.append(f"{AGAIN_PREFIX}>")
     return tuple(subjects)
 
 

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import nats
 import psycopg
-from contracts.topology import CONSUMERS, DEAD_LETTER_PREFIX, DEAD_LETTER_STREAM, EVENT_STREAM, EVENT_SUBJECTS
+from contracts.topology import (
+    AGAIN_PREFIX,
+    CONSUMERS,
+    DEAD_LETTER_PREFIX,
+    DEAD_LETTER_STREAM,
+    EVENT_STREAM,
+    EVENT_SUBJECTS,
+)
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
@@ -71,7 +78,7 @@ def streams() -> tuple[StreamConfig, ...]:
     )
     return (
         replace(common, name=EVENT_STREAM, subjects=list(EVENT_SUBJECTS)),
-        replace(common, name=DEAD_LETTER_STREAM, subjects=[f"{DEAD_LETTER_PREFIX}>"]),
+        replace(common, name=DEAD_LETTER_STREAM, subjects=[f"{DEAD_LETTER_PREFIX}>", f"{AGAIN_PREFIX}>"]),
     )
 
 

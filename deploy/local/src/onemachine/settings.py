@@ -25,6 +25,10 @@ class OneMachineSettings(BaseSettings):
         default=tuple(EMITS), description="which services run here; [] leaves PostgreSQL and NATS alone"
     )
     trainers: int = Field(default=1, ge=0, description="how many trainers run")
+    regions: tuple[str, ...] = Field(
+        default=(),
+        description="titles of storage regions; each but the first gets a store and a gateway of its own; none: one",
+    )
     min_free_gb: float = Field(default=2.0, ge=0, description="do not start with less free disk, 10⁹ bytes")
     presets: Path = Field(default=DEPLOY / "presets", description="training recipes")
     policy: Path = Field(default=DEPLOY / "policy" / "growth.json", description="the growth policy")

@@ -2,6 +2,7 @@
 
 from contracts.envelope import Attributes, Event, MalformedEvent
 from contracts.events.dataset import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -10,11 +11,13 @@ from contracts.events.dataset import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
     NumberCompared,
 )
 from contracts.events.model import (
+    ModelAliased,
     ModelFile,
     ModelMarked,
     ModelPublished,
@@ -35,6 +38,8 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetMadePublic,
+    DatasetWithdrawn,
     DatasetReading,
     DatasetValidated,
     DatasetRejected,
@@ -53,6 +58,7 @@ EVENTS: tuple[type[Event], ...] = (
     ModelPublished,
     ModelWithheld,
     ModelRetired,
+    ModelAliased,
     StandardReleased,
     ModelRescored,
     ModelMarked,
@@ -75,6 +81,7 @@ def parse(attributes: Attributes, body: bytes) -> Event:
 __all__ = [
     "BY_TYPE",
     "EVENTS",
+    "DatasetMadePublic",
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
@@ -83,8 +90,10 @@ __all__ = [
     "DatasetRejected",
     "DatasetUploaded",
     "DatasetValidated",
+    "DatasetWithdrawn",
     "MetricRerunFinished",
     "MetricRerunRequested",
+    "ModelAliased",
     "ModelFile",
     "ModelMarked",
     "ModelPublished",

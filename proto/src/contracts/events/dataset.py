@@ -10,6 +10,7 @@ from contracts.base import (
     Credit,
     DatasetRef,
     Detection,
+    ElementCount,
     Frozen,
     LabelCount,
     LevelOfTheory,
@@ -43,6 +44,22 @@ class DatasetUploaded(DatasetEvent):
     filename: str = Field(description="the archive's name on the contributor's machine")
     format: str = Field(description="a dpdata format, or 'detect'")
     declared: LevelOfTheory | None = None
+
+
+class DatasetWithdrawn(DatasetEvent):
+    """Its contributor took this version back: no round trains on it any more, and nobody downloads it."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.withdrawn"
+
+    reason: str = Field(description="in the contributor's words; for operators, never shown outside")
+
+
+class DatasetMadePublic(DatasetEvent):
+    """A version that was private is public from now on, under this credit."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.made-public"
+
+    credit: Credit
 
 
 class DatasetReading(DatasetEvent):
@@ -90,6 +107,7 @@ class DatasetValidated(DatasetEvent):
     removed: tuple[str, ...] = Field(default=(), max_length=100, description="members that `download` lacks")
     train: BlobRef | None = Field(default=None, description="LMDB data file of the training frames, if there are any")
     held_out: BlobRef | None = Field(default=None, description="LMDB data file of the held-out frames")
+    element_counts: tuple[ElementCount, ...] = Field(default=(), description="by atomic number")
 
 
 class DatasetRejected(DatasetEvent):

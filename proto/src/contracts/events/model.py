@@ -77,6 +77,20 @@ class ModelRetired(Event):
         return f"model/{self.version}"
 
 
+class ModelAliased(Event):
+    """A name points to another version from now on: it was published, or an operator moved or rolled it back."""
+
+    nats_subject: ClassVar[str] = "potluck.model.aliased"
+
+    alias: str = Field(description="e.g. 'latest', 'stable'")
+    version: str
+    previous: str | None = Field(default=None, description="where it pointed before; none: the name is new")
+    reason: str = ""
+
+    def about(self) -> str:
+        return f"model/{self.version}"
+
+
 class ModelMarked(Event):
     """Datasets that trained a version were withdrawn since. The numbers are all of them, not only the latest."""
 

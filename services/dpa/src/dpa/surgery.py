@@ -6,6 +6,7 @@ of its nearest branch, predicts the same up to the energy shift, and is free to 
 """
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ _CASE_INPUTS = (
     "filter_layers._networks.0.case_film.case_layer1.matrix",
 )
 """The layer whose last rows multiply the case vector: plain, and where FiLM conditions on it."""
+_FILM_IN, _FILM_OUT = "case_film.case_layer1", "case_film.case_layer2"
 
 
 class CannotGrow(ValueError):
@@ -146,16 +148,51 @@ def _own_case(state: dict[str, Any], declared: dict[str, Any], new: NewBranch, c
 def _widen(checkpoint: Checkpoint, extra: int) -> None:
     state = checkpoint["model"]
     declared = parameters(checkpoint)["model_dict"]
+    had = case_dimension(checkpoint)
+    dimension = had + extra
     for keys in _case_matrices(state, declared).values():
-        old = state[keys[0]]
-        wider = torch.cat([old, torch.zeros(extra, old.shape[1], dtype=old.dtype)])
-        for key in keys:
-            state[key] = wider
-    dimension = case_dimension(checkpoint) + extra
+        _replace(state, keys, _with_rows(state[keys[0]], extra))
+        if _FILM_IN in keys[0]:
+            _widen_film(state, keys, had, dimension)
     for name, declaration in declared.items():
         vector = state[_case_key(name)]
         state[_case_key(name)] = torch.cat([vector, torch.zeros(extra, dtype=vector.dtype)])
         declaration["fitting_net"]["dim_case_embd"] = dimension
+
+
+def _widen_film(state: dict[str, Any], keys: list[str], had: int, dimension: int) -> None:
+    """FiLM's hidden layer is as wide as deepmd derives from the embedding: it gets units.
+
+    Their outgoing weights are zero, so that nothing changes; the incoming ones are not, so that they can learn.
+    """
+    into, out = state[keys[0]], state[keys[0].replace(_FILM_IN, _FILM_OUT)]
+    if into.shape[1] != _film_width(had):
+        raise CannotGrow(
+            f"the case embedding is full, and its hidden layer has {into.shape[1]} units instead of "
+            f"{_film_width(had)}: this version of deepmd-kit derives it in another way"
+        )
+    more = _film_width(dimension) - into.shape[1]
+    if more == 0:
+        return
+    noise = torch.randn(had, more, generator=torch.Generator().manual_seed(dimension), dtype=into.dtype)
+    columns = torch.cat([noise * into[:had].std(), torch.zeros(dimension - had, more, dtype=into.dtype)])
+    _replace(state, keys, torch.cat([into, columns], dim=1))
+    _replace(state, [key.replace(_FILM_IN, _FILM_OUT) for key in keys], _with_rows(out, more))
+
+
+def _film_width(dimension: int) -> int:
+    """deepmd-kit 3.2.0: `CaseFiLMConditioner`."""
+    return 32 * math.ceil(4 * dimension / 32)
+
+
+def _with_rows(matrix: torch.Tensor, more: int) -> torch.Tensor:
+    return torch.cat([matrix, torch.zeros(more, matrix.shape[1], dtype=matrix.dtype)])
+
+
+def _replace(state: dict[str, Any], keys: list[str], tensor: torch.Tensor) -> None:
+    """Aliases stay aliases."""
+    for key in keys:
+        state[key] = tensor
 
 
 def _case_matrices(state: dict[str, Any], declared: dict[str, Any]) -> dict[int, list[str]]:

@@ -5,8 +5,9 @@ The layout is dpdata's `deepmd/lmdb`, which deepmd-kit's LmdbDataReader opens fo
 periodic table. Where a frame came from is kept in the metadata, which other readers ignore.
 """
 
+import math
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,8 +51,8 @@ def write(path: Path, frames: Iterable[Frame]) -> int:
         return writer.finish()
 
 
-def iterate(path: Path) -> Iterator[Frame]:
-    """Frames in the order in which they were written. Raises NotADataset.
+def iterate(path: Path, wanted: Container[int] | None = None) -> Iterator[Frame]:
+    """Frames in the order in which they were written; of `wanted` positions only those. Raises NotADataset.
 
     Streams: the file is mapped anew every 64 MiB. LMDB lets one process open a file once at a time (lmdb.Error
     otherwise): read it before deepmd's loader opens it in the same process, and finish one iteration before the next.
@@ -67,6 +68,9 @@ def iterate(path: Path) -> Iterator[Frame]:
                 metadata = metadata or _Metadata(transaction.get(_METADATA), path)
                 read_bytes = 0
                 while index < metadata.frames and read_bytes < _REOPEN_BYTES:
+                    if wanted is not None and index not in wanted:
+                        index += 1
+                        continue
                     record = transaction.get(metadata.key(index))
                     if record is None:
                         raise NotADataset(f"{path}: frame {index} of {metadata.frames} is missing")
@@ -121,7 +125,7 @@ class Writer:
         if frame.cell is None:
             self._open.append(position)
         kinds = self._kinds(frame)
-        self._put(_key(position), _packed(_fields(frame, kinds)))
+        self._put(_key(position), kinds.record(frame))
         self._natoms.append(frame.natoms)
         self._systems.append(kinds.system)
         self._sources.append(self._source_of.setdefault(frame.source, len(self._source_of)))
@@ -131,11 +135,11 @@ class Writer:
             self._known.append(position)
 
     def _kinds(self, frame: Frame) -> "_Kinds":
-        """Of the last frame where this one has the same atoms, as most have."""
-        numbers = frame.numbers.tobytes()
-        if self._last is None or self._last.numbers != numbers:
+        """Of the last frame where this one has the same atoms and labels, as most have."""
+        alike = frame.numbers.tobytes(), frame.cell is not None, frame.virial is not None
+        if self._last is None or self._last.alike != alike:
             system = self._system_of.setdefault(formula(frame.numbers), len(self._system_of))
-            self._last = _Kinds.of(frame, system)
+            self._last = _Kinds.of(frame, alike, system)
         return self._last
 
     def finish(self) -> int:
@@ -216,7 +220,7 @@ def _key(position: int) -> bytes:
     return format(position, _INDEX_FORMAT).encode()
 
 
-def _packed(value: dict[str, Any]) -> bytes:
+def _packed(value: Any) -> bytes:
     return bytes(msgpack.packb(value, use_bin_type=True))
 
 
@@ -231,33 +235,51 @@ def _array(encoded: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Kinds:
-    """What frames with the same atoms in the same order share."""
+    """What frames with the same atoms in the same order, and the same labels, share.
 
-    numbers: bytes
+    alike    atomic numbers, whether there is a cell, whether there is a virial
+    between  their records without the numbers of coords, energy, forces, cell and virial, which follow a piece each
+    length   bytes of a record
+    """
+
+    alike: tuple[bytes, bool, bool]
     system: int
-    types: dict[str, Any]
-    counts: list[int]
+    between: tuple[bytes, ...]
+    length: int
 
     @classmethod
-    def of(cls, frame: Frame, system: int) -> Self:
+    def of(cls, frame: Frame, alike: tuple[bytes, bool, bool], system: int) -> Self:
         types = frame.numbers - 1
-        counts = np.bincount(types, minlength=len(SYMBOLS)).tolist()
-        return cls(frame.numbers.tobytes(), system, _encoded(types, "int32"), counts)
+        fields: dict[str, Any] = {
+            "atom_types": _encoded(types, "int32"),
+            "atom_numbs": np.bincount(types, minlength=len(SYMBOLS)).tolist(),
+        }
+        shapes: dict[str, list[int]] = {"coords": [frame.natoms, 3], "energies": [], "forces": [frame.natoms, 3]}
+        shapes |= {name: [3, 3] for name, there in zip(("cells", "virials"), alike[1:], strict=True) if there}
+        packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+        packer.pack_map_header(len(fields) + len(shapes))
+        for name, value in fields.items():
+            packer.pack(name)
+            packer.pack(value)
+        between = [bytes(packer.bytes())]
+        length = len(between[0])
+        for name, shape in shapes.items():
+            size = 8 * math.prod(shape)
+            # A map whose last value is the numbers.
+            head = _packed({"type": "float64", "shape": shape, "data": bytes(size)})[:-size]
+            between.append(_packed(name) + head)
+            length += len(between[-1]) + size
+        return cls(alike, system, (between[0] + between[1], *between[2:]), length)
 
-
-def _fields(frame: Frame, kinds: _Kinds) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "atom_types": kinds.types,
-        "atom_numbs": kinds.counts,
-        "coords": _encoded(frame.coords),
-        "energies": _encoded(np.float64(frame.energy)),
-        "forces": _encoded(frame.forces),
-    }
-    if frame.cell is not None:
-        fields["cells"] = _encoded(frame.cell)
-    if frame.virial is not None:
-        fields["virials"] = _encoded(frame.virial)
-    return fields
+    def record(self, frame: Frame) -> bytes:
+        """A frame as one map. Raises ValueError for arrays that have not its number of atoms."""
+        arrays = [frame.coords, frame.energy, frame.forces]
+        arrays += [array for array in (frame.cell, frame.virial) if array is not None]
+        pieces = [np.asarray(array, dtype=np.float64).tobytes() for array in arrays]
+        record = b"".join([piece for pair in zip(self.between, pieces, strict=True) for piece in pair])
+        if len(record) != self.length:
+            raise ValueError(f"the arrays of {frame.source or 'a frame'} are not those of {frame.natoms} atoms")
+        return record
 
 
 def _opened(path: Path) -> lmdb.Environment:

@@ -1,4 +1,4 @@
-"""`python -m gateway` serves until SIGTERM; with a command it does what an operator does about people."""
+"""`python -m gateway` serves until SIGTERM; with a command it does what an administrator does about people."""
 
 import sys
 from contextlib import AbstractAsyncContextManager

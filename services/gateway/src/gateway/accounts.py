@@ -168,6 +168,14 @@ class Accounts:
                 "There is no account with this e-mail address and password.",
                 remedy="Check both and try again, or sign up.",
             )
+        if known[0].suspended is not None:
+            raise Problem(
+                403,
+                "suspended",
+                "This account is suspended",
+                "An operator has suspended it. Your datasets are where they were.",
+                remedy="Write to whoever runs this site.",
+            )
         async with self._database.transaction() as connection:
             await self._people.clear_attempts(connection, account, address)
             if stronger:

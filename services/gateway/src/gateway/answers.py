@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway import ranges
 from gateway.datasets import Download
-from gateway.problems import Problem
+from gateway.problems import Problem, invalid_field
 
 log = get_logger(__name__)
 
@@ -70,6 +70,21 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise Problem(422, "not-an-object", "Not an object", "The body is not a JSON object.", remedy="Send {…}.")
     return payload
+
+
+def version_of(request: Request) -> int | None:
+    """`?version=`; none: the latest. Raises Problem 422."""
+    text = request.query_params.get("version")
+    if text is None:
+        return None
+    if not (text.isdecimal() and text.isascii() and len(text) < 9 and int(text) >= 1):
+        raise invalid_field("version", "This is not a version of a dataset.", "Versions count from 1.")
+    return int(text)
+
+
+def site_url(request: Request) -> str:
+    """Scheme and host that people type."""
+    return (request.app.state.gateway.settings.public_url or str(request.base_url)).rstrip("/")
 
 
 def _no_constant(name: str) -> None:

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Mount
 
 from gateway import api
 from gateway.answers import problem_response
+from gateway.api.openapi import OpenApi
 from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
@@ -62,13 +63,10 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
+    served = [*api.routes(), *Tus(gateway.uploads).routes()]
+    described = OpenApi(served)
     app = Starlette(
-        routes=[
-            *health.routes(),
-            *api.routes(),
-            *Tus(gateway.uploads).routes(),
-            Mount("/", routes=list(page_routes)),
-        ],
+        routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
         exception_handlers={
             Problem: on_problem,
             HTTPException: on_problem,
@@ -78,12 +76,13 @@ def application(
         middleware=[
             Middleware(OpenTelemetryMiddleware, excluded_urls=UNTRACED, exclude_spans=["send", "receive"]),
             Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, addresses=gateway.regions.addresses),
             Middleware(SameOrigin, public_url=settings.public_url),
             Middleware(Conditional),
         ],
     )
     app.state.gateway = gateway
+    app.state.openapi = described
     return app
 
 
@@ -119,7 +118,7 @@ async def build(
 ) -> AsyncIterator[None]:
     """Consume events and answer HTTP while the block runs."""
     store = Store()
-    gateway = Gateway.built(settings, base.database, base.blobs, store)
+    gateway = Gateway.built(settings, base.database, base.blobs, store, base.bus.jetstream.publish)
     projector = Projector(base.database, store, base.blobs, Notices(store, settings))
     base.bus.consume("gateway-events", projector.on_event, lanes=LANES)
     base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
@@ -134,6 +133,7 @@ async def build(
             yield
         finally:
             gateway.feed.close()
+            await gateway.steering.close()
 
 
 @asynccontextmanager

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from contracts.base import BlobRef, RuleResult, SetAside
+from contracts.base import BlobRef, DatasetRef, RuleResult, SetAside
 from contracts.events import ModelPublished
+from contracts.standard import StandardScore
 from kit.queries import Row
 
 from gateway import reports, views
@@ -51,8 +52,11 @@ class Around:
 def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
     """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
 
+    Into what is shared only it never looks.
     What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
     """
+    if not row["dpa"]:
+        return original_archive(row)
     if row["validated"] is None:
         return None
     cleaned = row["validated"].get("download")
@@ -83,11 +87,12 @@ def cleaned_name(filename: str, key: str) -> str:
 
 def _download(row: Row, yours: bool) -> views.DownloadView | None:
     found = shared_archive(row) or (original_archive(row) if yours else None)
-    if found is None:
+    if found is None or row["withdrawn"]:
         return None
     ref, filename = found
+    path = f"{api_url(row['dataset_id'])}/archive?version={row['version']}"
     return views.DownloadView(
-        url=f"{api_url(row['dataset_id'])}/archive",
+        url=path,
         filename=filename,
         size=ref.size,
         sha256=ref.sha256,
@@ -147,8 +152,14 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         url=dataset_url(row["dataset_id"]),
         name=row["name"],
         authors=tuple(row["authors"]),
+        orcids=row["orcids"],
         licence=row["licence"],
         private=row["private"],
+        dpa=row["dpa"],
+        region=row["region"],
+        made_public=row["made_public"],
+        withdrawn=row["withdrawn"],
+        newer=_newer(row, yours),
         description=row["description"],
         created=row["created"],
         filename=row["filename"],
@@ -177,6 +188,11 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         growth=_growth(around),
         yours=yours,
     )
+
+
+def _newer(row: Row, yours: bool) -> int | None:
+    latest = row["latest"] if yours else row["latest_public"]
+    return latest if latest is not None and latest > row["version"] else None
 
 
 def brief(view: views.DatasetView) -> views.DatasetView:
@@ -240,13 +256,13 @@ def _sentence(metric: Mapping[str, Any]) -> str:
 
 def _metric(row: Row) -> views.MetricView:
     metric = row["metric"]
-    dataset_id = row["dataset_id"]
+    ref = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
     return views.MetricView.model_validate(
         metric
         | {
-            "pictures": {name: reports.picture_url(dataset_id, name) for name in sorted(row["pictures"])},
-            "tables": {name: reports.table_url(dataset_id, name) for name in sorted(row["tables"] or ())},
-            "report_url": reports.report_url(dataset_id),
+            "pictures": {name: reports.picture_url(ref, name) for name in sorted(row["pictures"])},
+            "tables": {name: reports.table_url(ref, name) for name in sorted(row["tables"] or ())},
+            "report_url": reports.report_url(ref),
             "report": row["report"] or {},
             "sentence": _sentence(metric),
         }
@@ -322,6 +338,7 @@ def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
         total_steps=around["queued"]["total_steps"],
         eta_seconds=progress.get("eta_seconds") if stage == "training" else None,
         planned=planned,
+        started=around["started_at"] if stage == "training" else None,
         datasets=tuple(queue_entry(one, reader_id, number) for number, one in enumerate(members, 1)),
         waits_for=_waits_for(around, stage),
     )
@@ -331,13 +348,25 @@ def model_file_url(version: str, name: str) -> str:
     return f"/api/v1/models/{version}/files/{name}"
 
 
-def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelView:
-    """Of a row of `models`. `private_ids`: datasets that are private now, whatever the event said."""
+def model_view(
+    row: Row,
+    aliases: tuple[str, ...],
+    private_ids: set[UUID],
+    withdrawn_ids: set[UUID],
+    parent_scores: Iterable[Any] = (),
+) -> views.ModelView:
+    """Of a row of `model`. `private_ids`: datasets that are private now, whatever the event said; `withdrawn_ids`:
+    those that were withdrawn here and whose mark may still be on its way.
+    """
     event = ModelPublished.model_validate(row["event"])
+    standard = StandardScore.model_validate(row["scores"][0]) if row["scores"] else event.standard
+    before = list(map(StandardScore.model_validate, parent_scores))
+    withdrawn = set(row["withdrawn_branches"])
     trained = []
     for one in event.datasets:
         shown = one.dataset is not None and one.dataset.dataset_id not in private_ids
         dataset_id = one.dataset.dataset_id if one.dataset is not None and shown else None
+        gone = one.branch in withdrawn or (one.dataset is not None and one.dataset.dataset_id in withdrawn_ids)
         trained.append(
             views.TrainedDatasetView(
                 id=dataset_id,
@@ -349,6 +378,8 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
                 new=one.new,
                 energy_rmse_mev_per_atom=one.energy_rmse_mev_per_atom,
                 force_rmse_mev_per_angstrom=one.force_rmse_mev_per_angstrom,
+                download=None if gone or dataset_id is None else f"{api_url(dataset_id)}/archive",
+                withdrawn=gone,
             )
         )
     return views.ModelView(
@@ -374,10 +405,18 @@ def model_view(row: Row, latest: bool, private_ids: set[UUID]) -> views.ModelVie
         checks=event.checks,
         standard_score=event.standard_score,
         wall_seconds=event.wall_seconds,
+        aliases=aliases,
+        standard=standard,
+        parent_standard=next((one for one in before if standard and one.standard == standard.standard), None),
+        children=tuple(row["children"]),
+        retired=row["retired"],
+        retired_reason=row["retired_reason"],
+        withdrawn_branches=tuple(row["withdrawn_branches"]),
+        withdrawn_ancestral_datasets=row["withdrawn_ancestral_datasets"],
+        manifest=next((file.blob for file in event.files if file.kind == "manifest"), None),
         seed=event.seed,
         steps=event.steps,
         versions=event.versions,
         hardware=event.hardware,
         cost=event.cost,
-        aliases=("latest",) if latest else (),
     )

@@ -1,6 +1,7 @@
-"""What the operator of a gateway does about people: `python -m gateway reset-link <e-mail address>`.
+"""What an administrator of a gateway does about people: `python -m gateway reset-link <e-mail address>`, and
+`operator grant|revoke <e-mail address>` or `operator list`: who may steer the platform.
 
-Exit codes: 0 done, 1 there is no such account, 2 wrong arguments.
+Exit codes: 0 done, 1 there is no such account, or it is so already, 2 wrong arguments.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from gateway.problems import Problem
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.store import Store
+
+WHO = "the command line"
 
 
 async def reset_link(settings: GatewaySettings, email: str) -> int:
@@ -38,10 +41,38 @@ async def reset_link(settings: GatewaySettings, email: str) -> int:
     return 0
 
 
+async def operator(settings: GatewaySettings, verb: str, email: str | None) -> int:
+    """Make somebody an operator, or no longer one; or list them."""
+    if settings.database_dsn is None:
+        print("POTLUCK_GATEWAY_DATABASE_DSN is not set: operators are kept in the gateway's database", file=sys.stderr)
+        return 2
+    operating, dsn = Store().operating, settings.database_dsn.get_secret_value()
+    async with Database.opened(dsn, "gateway-command", 1) as database, database.transaction() as connection:
+        if email is None:
+            for row in await operating.operators(connection):
+                print(f"{row['email']}\t{row['name']}")
+            return 0
+        changed = await operating.set_operator(connection, email.strip().lower(), verb == "grant")
+        if changed is None:
+            print(f"there is no account with the address {email}, or it is so already", file=sys.stderr)
+            return 1
+        about = f"{changed['name']} <{changed['email']}>"
+        await operating.audit(connection, None, WHO, f"operator.{verb}", about, "")
+        print(f"{about} is {'an operator' if changed['operator'] else 'no operator any more'}")
+        return 0
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     reset = commands.add_parser("reset-link", help="a link that lets one person choose a new password, once")
     reset.add_argument("email")
+    steers = commands.add_parser("operator", help="who may steer the platform")
+    verbs = steers.add_subparsers(dest="verb", required=True)
+    for verb in ("grant", "revoke"):
+        verbs.add_parser(verb).add_argument("email", help="of an account that exists")
+    verbs.add_parser("list").set_defaults(email=None)
     given = parser.parse_args(arguments)
+    if given.command == "operator":
+        return asyncio.run(operator(GatewaySettings(), given.verb, given.email))
     return asyncio.run(reset_link(GatewaySettings(), given.email))

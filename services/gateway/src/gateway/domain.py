@@ -19,6 +19,10 @@ class Person:
     language: str = "en"
     mail_when_done: bool = False
     has_password: bool = True
+    operator: bool = False
+    """May steer the platform: see dead letters, rounds, people."""
+    suspended: datetime | None = None
+    """Since when they may not sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Facts:
     round: RoundFacts | None = None
     released: Literal["waits", "failed"] | None = None
     """What became of it apart from its latest round."""
+    shared_only: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,10 @@ def round_stage(facts: RoundFacts) -> RoundStage:
 
 def standing(facts: Facts) -> Standing:
     """Derived from all facts together, so that neither repetition nor order of events can take it back."""
+    if facts.withdrawn:
+        return Standing("done", "withdrawn", None)
+    if facts.shared_only:
+        return Standing("done", "shared", None)
     if facts.released is not None:
         return _standing_in_round("waiting" if facts.released == "waits" else "failed")
     if facts.round is not None:

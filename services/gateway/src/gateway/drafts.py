@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from contracts.base import LevelOfTheory
 from pydantic import ValidationError
 
+from gateway import orcid
 from gateway.problems import FieldError, invalid
 
 NAME_LENGTH = 200
@@ -22,11 +24,13 @@ DETECT = "detect"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry that can be published."""
+    """An entry that can be published. `dataset_id`: it becomes the next version of that dataset."""
 
     upload_id: UUID
+    dataset_id: UUID | None
     name: str
-    authors: tuple[str, ...]
+    authors: tuple["Author", ...]
+    dpa: bool
     format: str
     licence: str
     private: bool
@@ -37,12 +41,30 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """In the order of the entry. `orcid`: with its dashes."""
+
+    name: str
+    orcid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a private dataset says when it becomes public; none: as it was."""
+
+    licence: str | None
+    authors: tuple[Author, ...] | None
+    description: str | None
+    agreement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What an entry is checked against. `formats`: every name and alias → dpdata's name."""
 
-    formats: Mapping[str, str]
     licences: Collection[str]
     agreement: str
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Wrong(ValueError):
@@ -59,20 +81,42 @@ def fingerprint(payload: Mapping[str, Any]) -> str:
 
 def read_draft(payload: Mapping[str, Any], rules: Rules) -> Draft:
     """Raises Problem 422 that names every wrong field."""
-    errors: list[FieldError] = []
-    values: dict[str, Any] = {}
-    for field, check in _CHECKS.items():
-        try:
-            values[field] = check(payload.get(field), rules)
-        except _Wrong as wrong:
-            errors.append(FieldError(field, wrong.detail, wrong.remedy))
-    unknown = sorted(set(payload) - set(_CHECKS))
-    if unknown:
-        known = ", ".join(_CHECKS)
-        errors.append(FieldError(unknown[0][:100], "There is no such field.", f"The fields are: {known}."))
+    shared_only = payload.get("dpa") is False
+    values, errors = _read({"format": DETECT} | dict(payload) if shared_only else payload, _CHECKS, rules)
+    if shared_only and values.get("private"):
+        detail = "A private dataset that is only shared would be of use to nobody."
+        errors.append(FieldError("private", detail, "Upload it to the DPA dataset, or make it public."))
     if errors:
         raise invalid(errors)
     return Draft(**values)
+
+
+def read_publication(payload: Mapping[str, Any], rules: Rules) -> Publication:
+    """Raises Problem 422 that names every wrong field. What is absent stays as it is."""
+    optional = {name: _CHECKS[name] for name in ("licence", "authors", "description") if payload.get(name) is not None}
+    values, errors = _read(payload, optional | {"agreement": _agreement}, rules, (*_PUBLICATION,))
+    if errors:
+        raise invalid(errors)
+    absent: dict[str, Any] = dict.fromkeys(_PUBLICATION)
+    return Publication(**absent | values)
+
+
+def _read(
+    payload: Mapping[str, Any], checks: Mapping[str, "Check"], rules: Rules, known: Collection[str] = ()
+) -> tuple[dict[str, Any], list[FieldError]]:
+    """The fields that are right, and what is wrong with the others."""
+    errors: list[FieldError] = []
+    values: dict[str, Any] = {}
+    for name, check in checks.items():
+        try:
+            values[name] = check(payload.get(name), rules)
+        except _Wrong as wrong:
+            errors.append(FieldError(name, wrong.detail, wrong.remedy))
+    unknown = sorted(set(payload) - set(checks) - set(known))
+    if unknown:
+        listed = ", ".join(known or checks)
+        errors.append(FieldError(unknown[0][:100], "There is no such field.", f"The fields are: {listed}."))
+    return values, errors
 
 
 def read_key(key: str | None) -> str | None:
@@ -88,7 +132,27 @@ def read_key(key: str | None) -> str | None:
 def _line(value: Any, most: int) -> str | None:
     """One line of text, or None."""
     text = value.strip() if isinstance(value, str) else ""
-    return text if text and len(text) <= most and text.isprintable() else None
+    return text if text and len(text) <= most and unseen(text) is None else None
+
+
+# Between letters of some scripts and within emoji these two are part of the spelling.
+_JOINERS = "\u200c\u200d"
+
+
+def unseen(text: str) -> str | None:
+    """The first character that nobody sees or that turns the text around, e.g. U+202E; None when there is none."""
+    return next((one for one in text if not one.isprintable() and not (one in _JOINERS and text.strip(_JOINERS))), None)
+
+
+def _unseen_problem(value: Any, what: str) -> _Wrong | None:
+    hidden = unseen(value.strip()) if isinstance(value, str) else None
+    if hidden is None:
+        return None
+    name = unicodedata.name(hidden, "a control character").lower()
+    return _Wrong(
+        f"{what} holds a character that cannot be seen: U+{ord(hidden):04X} ({name}).",
+        "Type it anew: text that was copied often carries such characters.",
+    )
 
 
 def _upload_id(value: Any, _rules: Rules) -> UUID:
@@ -99,6 +163,8 @@ def _upload_id(value: Any, _rules: Rules) -> UUID:
 
 
 def _name(value: Any, _rules: Rules) -> str:
+    if hidden := _unseen_problem(value, "The name"):
+        raise hidden
     name = _line(value, NAME_LENGTH)
     if name is None:
         raise _Wrong(
@@ -108,18 +174,58 @@ def _name(value: Any, _rules: Rules) -> str:
     return name
 
 
-def _authors(value: Any, _rules: Rules) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 1 <= len(value) <= AUTHORS:
+def _authors(value: Any, _rules: Rules) -> tuple[Author, ...]:
+    """Each a name, or an object {name, orcid}."""
+    if not isinstance(value, list) or not value:
         raise _Wrong("A dataset needs at least one author.", f"Send a list of 1 to {AUTHORS} names, in your order.")
-    names = []
+    if len(value) > AUTHORS:
+        raise _Wrong(f"{len(value)} authors are more than an entry takes.", f"Name at most {AUTHORS}.")
+    authors: dict[str, Author] = {}
     for number, one in enumerate(value, 1):
-        name = _line(one, NAME_LENGTH)
-        if name is None:
-            raise _Wrong(f"Author {number} has no name.", f"Write 1 to {NAME_LENGTH} characters, or leave it out.")
-        if name in names:
-            raise _Wrong(f"'{name}' is there twice.", "Name every author once.")
-        names.append(name)
-    return tuple(names)
+        author = _author(number, one)
+        if author.name in authors:
+            raise _Wrong(f"'{author.name}' is there twice.", "Name every author once.")
+        authors[author.name] = author
+    return tuple(authors.values())
+
+
+def _author(number: int, value: Any) -> Author:
+    given, claimed = value, None
+    if isinstance(value, Mapping):
+        if set(value) - {"name", "orcid"}:
+            raise _Wrong(f"Author {number} has a field that we do not know.", "Send {name, orcid}, or the name alone.")
+        given, claimed = value.get("name"), value.get("orcid")
+    if hidden := _unseen_problem(given, f"The name of author {number}"):
+        raise hidden
+    name = _line(given, NAME_LENGTH)
+    if name is None:
+        raise _Wrong(f"Author {number} has no name.", f"Write 1 to {NAME_LENGTH} characters, or leave it out.")
+    if claimed is None or claimed == "":
+        return Author(name)
+    found = orcid.canonical(claimed) if isinstance(claimed, str) else None
+    if found is None:
+        raise _Wrong(
+            f"The ORCID iD of {name} is none: its last digit does not fit the others, or digits are missing.",
+            "Copy it from orcid.org, e.g. 0000-0002-1825-0097, or leave it out.",
+        )
+    return Author(name, found)
+
+
+def _dpa(value: Any, _rules: Rules) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, bool):
+        raise _Wrong("This is neither true nor false.", "Send false to share the dataset without training on it.")
+    return value
+
+
+def _dataset_id(value: Any, _rules: Rules) -> UUID | None:
+    if value is None:
+        return None
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise _Wrong("This does not name a dataset.", "Send the id of yours that this is a new version of.") from None
 
 
 def _format(value: Any, rules: Rules) -> str:
@@ -199,10 +305,15 @@ def _sha256(value: Any, _rules: Rules) -> str | None:
     return text
 
 
-_CHECKS: dict[str, Callable[[Any, Rules], Any]] = {
+Check = Callable[[Any, Rules], Any]
+
+_PUBLICATION = ("licence", "authors", "description", "agreement")
+_CHECKS: dict[str, Check] = {
     "upload_id": _upload_id,
+    "dataset_id": _dataset_id,
     "name": _name,
     "authors": _authors,
+    "dpa": _dpa,
     "format": _format,
     "licence": _licence,
     "private": _private,

@@ -98,6 +98,13 @@ class Feed:
         self._count = 0
         self._queue_changed = asyncio.Event()
         self._closed = False
+        self._heard = 0
+        self._listening = False
+
+    @property
+    def heard(self) -> int | None:
+        """Grows with whatever is told of any dataset. None while nobody listens: then nothing is known to be true."""
+        return self._heard if self._listening else None
 
     @asynccontextmanager
     async def watching(self, ref: DatasetRef) -> AsyncIterator[Watcher]:
@@ -166,8 +173,10 @@ class Feed:
                     await self._listen()
                 except (psycopg.OperationalError, PoolTimeout, OSError) as error:
                     log.warning("feed-database-away", error=str(error))
+                    self._listening = False
                     await asyncio.sleep(AWAY_SECONDS)
         finally:
+            self._listening = False
             queue.cancel()
 
     async def _listen(self) -> None:
@@ -176,7 +185,10 @@ class Feed:
             for topic in list(self._topics.values()):
                 await self._advance(topic)
             self._queue_changed.set()
+            self._heard += 1
+            self._listening = True
             async for notification in connection.notifies():
+                self._heard += 1
                 if notification.payload == QUEUE_TOPIC:
                     self._queue_changed.set()
                 elif notification.payload.startswith(READING_TOPIC):

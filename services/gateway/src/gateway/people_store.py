@@ -18,6 +18,8 @@ def person_of(row: Row) -> Person:
         row["language"],
         row["mail_when_done"],
         row["password_hash"] is not None,
+        row["operator"],
+        row["suspended"],
     )
 
 

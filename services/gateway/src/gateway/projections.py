@@ -1,13 +1,14 @@
 """Events into read tables. Facts may come twice and out of order: what is shown is derived from all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from contracts.artifacts import MetricReport
+from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
@@ -16,10 +17,14 @@ from contracts.events import (
     DatasetRejected,
     DatasetUploaded,
     DatasetValidated,
+    DatasetWithdrawn,
     MetricRerunFinished,
     MetricRerunRequested,
+    ModelAliased,
+    ModelMarked,
     ModelPublished,
     ModelRescored,
+    ModelRetired,
     ModelWithheld,
     StandardReleased,
     TrainingFailed,
@@ -31,7 +36,7 @@ from contracts.events import (
     TrainingStarted,
 )
 from contracts.topology import DEAD_LETTER_PREFIX
-from kit.blobs import Blobs
+from kit.blobs import BlobMissing, Blobs
 from kit.bus import Delivery, Raw
 from kit.db import Database
 from kit.inbox import first_time
@@ -42,13 +47,16 @@ from pydantic import ValidationError
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
 from gateway.notices import Notices
+from gateway.operator_store import DeadLetter
 from gateway.reports import facts_of
+from gateway.search import reduced_formula
 from gateway.store import ReportFacts, Store
 from gateway.telling import tell
 
 log = get_logger(__name__)
 
 REASON_LENGTH = 300
+FORMULAS_KEPT = 2000
 BESIDE_THE_WAY = frozenset(event.nats_subject for event in (DatasetReading, DatasetReceiptIssued, MetricRerunFinished))
 
 RoundEvent = (
@@ -80,14 +88,19 @@ class Projector:
         if isinstance(event, DatasetReading):
             return await self._on_reading(event, at)
         report: ReportFacts | None = None
+        manifest: DatasetManifest | None = None
         if isinstance(event, DatasetMetricPassed | DatasetMetricNotPassed):
             # Read before the transaction: storage may be slow.
             report = facts_of(await self._blobs.get_model(event.report.key, MetricReport))
+        if isinstance(event, DatasetValidated):
+            manifest = await self._manifest(event)
         async with self._database.transaction() as connection:
             if not await first_time(connection, delivery.durable, delivery.attributes.id):
                 return None
             match event:
                 case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
+                    if manifest is not None:
+                        await self._add_facts(connection, manifest, event.dataset)
                     await self._on_dataset(connection, event, at)
                 case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
                     await self._on_metric(connection, event, at, report)
@@ -96,8 +109,14 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested():
-                    pass  # our own word: its row committed with it
+                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                    pass  # our own words: their rows committed with them
+                case ModelAliased():
+                    await self._store.versions.add_alias_move(connection, event, at)
+                case ModelRetired():
+                    await self._store.versions.set_retired(connection, event, at)
+                case ModelMarked():
+                    await self._store.versions.set_marked(connection, event, at)
                 case StandardReleased():
                     await self._tables.add_standard_version(connection, event.number, at, event)
                 case ModelRescored():
@@ -118,10 +137,24 @@ class Projector:
                     log.info("event-without-projection", type=delivery.attributes.type)
         return None
 
+    async def _manifest(self, event: DatasetValidated) -> DatasetManifest | None:
+        """What the archive holds, read before the transaction. Without it the dataset is found by all else."""
+        try:
+            return await self._blobs.get_model(event.manifest.key, DatasetManifest)
+        except BlobMissing:
+            log.warning("manifest-missing", dataset=str(event.dataset), key=event.manifest.key)
+            return None
+
+    async def _add_facts(self, connection: Connection, manifest: DatasetManifest, ref: DatasetRef) -> None:
+        reduced = {reduced_formula(one.formula) for one in manifest.compositions[:FORMULAS_KEPT]} - {None}
+        formulas = sorted(one for one in reduced if one)
+        await self._store.catalogue.set_facts(connection, ref, formulas, manifest.element_pairs)
+
     async def on_dead_letter(self, raw: Raw) -> None:
         """A message that a service gave up on: its contributions are held up on our side, with the reason."""
         headers = {key.lower(): value for key, value in raw.headers.items()}
         reason = headers.get("dead-reason", "a step failed")[:REASON_LENGTH]
+        await self._keep(headers, reason)
         if await self._is_about_no_stage(raw, reason):
             return
         at = _time(headers.get("dead-time"))
@@ -144,6 +177,24 @@ class Projector:
                     await self._tell(connection, ref, None)
                     await self._tables.notify(connection, QUEUE_TOPIC)
         log.warning("contributions-held-up", datasets=[str(ref) for ref in refs], reason=reason)
+
+    async def _keep(self, headers: Mapping[str, str], reason: str) -> None:
+        """For operators: they have it handled once more, or drop it."""
+        sequence = headers.get("dead-stream-sequence", "")
+        if not sequence.isdecimal():
+            return
+        letter = DeadLetter(
+            consumer=headers.get("dead-consumer", ""),
+            event_id=headers.get("ce-id", sequence),
+            sequence=int(sequence),
+            subject=headers.get("dead-subject", ""),
+            about=headers.get("ce-subject", ""),
+            reason=reason,
+            attempts=int(headers.get("dead-attempts", "1")),
+            died=_time(headers.get("dead-time")),
+        )
+        async with self._database.transaction() as connection:
+            await self._store.operating.add_dead_letter(connection, letter)
 
     async def _is_about_no_stage(self, raw: Raw, reason: str) -> bool:
         """Progress and repetitions hold nobody's contribution up. A repetition that was given up is told as such."""
@@ -217,7 +268,7 @@ class Projector:
             case TrainingHeldUp():
                 await self._tables.set_waits_for(connection, event)
             case TrainingStarted():
-                await self._tables.set_started(connection, event)
+                await self._tables.set_started(connection, event, at)
             case TrainingProgress():
                 await self._tables.set_progress(connection, event)
                 for error in event.branches:

@@ -3,9 +3,9 @@
 import json
 from collections import Counter
 from typing import Any
-from uuid import UUID
 
 from contracts.artifacts import FrameVerdict, MetricReport
+from contracts.base import DatasetRef
 
 from gateway.store import ReportFacts
 from gateway.views import ReportSummary
@@ -16,16 +16,16 @@ INTERNAL = ("dataset_manifest", "model_manifest")
 _GRAVITY = {"failed": 0, "suspect": 1}
 
 
-def picture_url(dataset_id: UUID, name: str) -> str:
-    return f"/api/v1/datasets/{dataset_id}/pictures/{name}"
+def picture_url(ref: DatasetRef, name: str) -> str:
+    return f"/api/v1/datasets/{ref.dataset_id}/pictures/{name}?version={ref.version}"
 
 
-def table_url(dataset_id: UUID, name: str) -> str:
-    return f"/api/v1/datasets/{dataset_id}/tables/{name}"
+def table_url(ref: DatasetRef, name: str) -> str:
+    return f"/api/v1/datasets/{ref.dataset_id}/tables/{name}?version={ref.version}"
 
 
-def report_url(dataset_id: UUID) -> str:
-    return f"/api/v1/datasets/{dataset_id}/metric"
+def report_url(ref: DatasetRef) -> str:
+    return f"/api/v1/datasets/{ref.dataset_id}/metric?version={ref.version}"
 
 
 def facts_of(report: MetricReport) -> ReportFacts:
@@ -56,14 +56,14 @@ def worst(verdicts: tuple[FrameVerdict, ...]) -> tuple[FrameVerdict, ...]:
     return tuple(sorted(bad, key=lambda one: _GRAVITY[one.verdict])[:FRAMES_SHOWN])
 
 
-def readable(stored: bytes, dataset_id: UUID) -> bytes:
+def readable(stored: bytes, ref: DatasetRef) -> bytes:
     """The stored report with addresses instead of places in storage."""
     report: dict[str, Any] = json.loads(stored)
     for member in INTERNAL:
         report.pop(member, None)
     for member, url in (("pictures", picture_url), ("tables", table_url)):
         report[member] = {
-            name: {"url": url(dataset_id, name), "sha256": ref["sha256"], "size": ref["size"]}
-            for name, ref in report.get(member, {}).items()
+            name: {"url": url(ref, name), "sha256": blob["sha256"], "size": blob["size"]}
+            for name, blob in report.get(member, {}).items()
         }
     return json.dumps(report, ensure_ascii=False).encode()

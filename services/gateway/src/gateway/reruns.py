@@ -44,6 +44,8 @@ class Reruns:
             await self._store.reruns.lock_person(connection, person.id)
             if key is not None and (earlier := await self._store.reruns.by_key(connection, person.id, key)):
                 return await self._asked_before(connection, ref, earlier)
+            if row["withdrawn"]:
+                raise Problem(409, "dataset-withdrawn", "Withdrawn", "This dataset was withdrawn.")
             if row["metric"] is None:
                 raise Problem(
                     409,

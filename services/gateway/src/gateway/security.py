@@ -3,6 +3,7 @@
 Plain ASGI because BaseHTTPMiddleware would wrap streaming responses.
 """
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,24 +12,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.answers import problem_response
 from gateway.problems import Problem
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "object-src 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+UPLOADS = "/api/v1/uploads/"
+
+
+def content_security_policy(addresses: Sequence[str]) -> str:
+    """`addresses`: origins of storage regions, which pages measure and upload to."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            " ".join(("connect-src 'self'", *addresses)),
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "object-src 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
     )
-)
+
+
 HEADERS = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "strict-origin-when-cross-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -67,8 +74,9 @@ class BehindProxy:
 class SecurityHeaders:
     """On every response; one that sets a header itself keeps its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, addresses: Sequence[str] = ()) -> None:
         self._app = app
+        self._headers = HEADERS | {"content-security-policy": content_security_policy(addresses)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,7 +86,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 if scope["scheme"] == "https":
                     headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
@@ -95,7 +103,8 @@ class SameOrigin:
     """Refuses writes that a page of another site makes a browser send: it would add our cookie to them.
 
     Sec-Fetch-Site decides when present (every browser since 2023); else Origin must match Host. Requests with neither
-    do not come from a browser. A Bearer token is never added by a browser by itself, so it needs no check.
+    do not come from a browser. A Bearer token is never added by a browser by itself, so it needs no check; nor is the
+    ticket of an upload, which counts instead of the cookie.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None) -> None:
@@ -120,6 +129,8 @@ class SameOrigin:
             return True
         headers = Headers(scope=scope)
         if headers.get("authorization", "").lower().startswith("bearer "):
+            return True
+        if scope["path"].startswith(UPLOADS) and b"ticket=" in scope["query_string"]:
             return True
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site is not None:

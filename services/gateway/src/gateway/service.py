@@ -10,17 +10,24 @@ from kit.blobs import Blobs
 from kit.db import Database
 
 from gateway.accounts import Accounts
+from gateway.agreements import Agreements
+from gateway.catalogue import Catalogue
+from gateway.coverage import Coverage
 from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.identities import Identities
 from gateway.models import Models
+from gateway.operators import Operators, Publish
+from gateway.publishing import Publishing
 from gateway.receipts import Receipts
+from gateway.regions import Regions
 from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.standard import Standards
+from gateway.steering import Steering
 from gateway.store import Store
 from gateway.tokens import Tokens
 from gateway.uploads import Uploads
@@ -39,17 +46,30 @@ class Gateway:
     uploads: Uploads
     formats: Formats
     datasets: Datasets
+    publishing: Publishing
+    regions: Regions
+    agreements: Agreements
     reruns: Reruns
     models: Models
+    catalogue: Catalogue
+    coverage: Coverage
     standards: Standards
     receipts: Receipts
     feed: Feed
+    steering: Steering
+    operators: Operators
 
     @classmethod
-    def built(cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store) -> "Gateway":
+    def built(
+        cls, settings: GatewaySettings, database: Database, blobs: Blobs, store: Store, publish: Publish
+    ) -> "Gateway":
+        """`publish`: of JetStream."""
         spool = Spool(settings.incoming, settings.takeover_seconds)
-        uploads = Uploads(database, store, blobs, spool, settings)
+        regions = Regions(settings, blobs)
+        agreements = Agreements(settings.agreement, settings.agreements_folder)
+        uploads = Uploads(database, store, blobs, spool, regions, settings)
         formats = Formats(blobs)
+        steering = Steering(settings)
         accounts = Accounts(database, store, settings)
         return cls(
             settings=settings,
@@ -60,10 +80,17 @@ class Gateway:
             resets=Resets(database, store, accounts, settings),
             uploads=uploads,
             formats=formats,
-            datasets=Datasets(database, store, blobs, uploads, formats, settings),
+            datasets=Datasets(database, store, blobs, settings),
+            publishing=Publishing(database, store, blobs, uploads, formats, regions, agreements, settings),
+            regions=regions,
+            agreements=agreements,
             reruns=Reruns(database, store, settings),
-            models=Models(database, store),
+            models=Models(database, store, blobs),
+            catalogue=Catalogue(database, store, settings),
+            coverage=Coverage(database, store),
             standards=Standards(database, store),
             receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
+            steering=steering,
+            operators=Operators(database, store, blobs, steering, publish),
         )

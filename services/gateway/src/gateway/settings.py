@@ -5,9 +5,22 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from kit.settings import ServiceSettings, service_config
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from gateway.providers import Provider
+
+
+class RegionSettings(BaseModel):
+    """A place where archives may lie."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="stable name; entries keep it")
+    title: str = Field(min_length=1, max_length=60, description="what people read, e.g. 'Europe (Frankfurt)'")
+    store_url: str = Field(description="object storage, as BLOBS_URL")
+    upload_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+$",
+        description="where its gateway answers; none: this site is the only one",
+    )
 
 
 class GatewaySettings(ServiceSettings):
@@ -59,7 +72,21 @@ class GatewaySettings(ServiceSettings):
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"
     )
     agreement: str = Field(default="2026-11", description="version of the contributor agreement in force")
+    agreements_folder: Path | None = Field(
+        default=None, description="texts of your own, <version>.<language>.md; none: ours"
+    )
+    regions: tuple[RegionSettings, ...] = Field(
+        default=(),
+        description="storage regions, the first is the default; none: one, the storage that all services share",
+    )
+    region: str | None = Field(default=None, description="id of the region whose uploads this process takes")
+    plain_upload_bytes: int = Field(default=100_000_000, ge=1, description="largest archive of the form without script")
     reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
+    registry_address: str | None = Field(
+        default=None,
+        description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",
+    )
+    registry_operator_token: SecretStr | None = Field(default=None, description="bearer token of operators there")
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")
@@ -69,6 +96,18 @@ class GatewaySettings(ServiceSettings):
     def _uploads_have_a_place(self) -> "GatewaySettings":
         if self.uploads_folder is None and urlsplit(self.blobs_url).scheme != "file":
             raise ValueError("POTLUCK_GATEWAY_UPLOADS_FOLDER is needed when the objects are not in a folder")
+        return self
+
+    @model_validator(mode="after")
+    def _regions_are_known(self) -> "GatewaySettings":
+        known = [one.id for one in self.regions]
+        if len(set(known)) != len(known):
+            raise ValueError("POTLUCK_GATEWAY_REGIONS names a region twice")
+        if self.region is not None and self.region not in known:
+            raise ValueError(f"POTLUCK_GATEWAY_REGION is {self.region!r}, and the regions are: {', '.join(known)}")
+        for one in self.regions:
+            if one.upload_url is None and len(known) > 1:
+                raise ValueError(f"region {one.id} needs an upload_url: where its gateway answers")
         return self
 
     @model_validator(mode="after")

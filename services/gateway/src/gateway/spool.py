@@ -182,7 +182,8 @@ class Spool:
     async def remove(self, upload_id: UUID) -> None:
         """Gone afterwards, also if it was not there."""
         self._hashes.pop(upload_id, None)
-        for path in (self.path(upload_id), self.path(upload_id).with_suffix(".unverified")):
+        for suffix in ("", ".unverified", ".copy"):
+            path = self.path(upload_id).with_suffix(suffix)
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def untouched(self, seconds: float) -> list[UUID]:

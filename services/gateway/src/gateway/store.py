@@ -13,7 +13,11 @@ from contracts.standard import StandardScore
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
+from gateway.agreements import Agreement
+from gateway.catalogue_store import Catalogue, Versions
 from gateway.domain import Facts, RoundFacts, Standing
+from gateway.drafts import Author
+from gateway.operator_store import Operating
 from gateway.people_store import Identities, Letters, People
 
 
@@ -55,10 +59,13 @@ class Uploads:
     def __init__(self, queries: Queries) -> None:
         self._q = queries
 
-    async def add(self, c: Connection, upload_id: UUID, owner_id: UUID, filename: str, size: int, most: int) -> bool:
+    async def add(self, c: Connection, most: int, **columns: Any) -> bool:
         """False when the person has `most` unpublished uploads already."""
-        parameters = {"upload_id": upload_id, "owner_id": owner_id, "filename": filename, "size": size, "most": most}
-        return await self._q.one(c, "insert_upload", **parameters) is not None
+        return await self._q.one(c, "insert_upload", **columns, most=most) is not None
+
+    async def place(self, c: Connection, upload_id: UUID) -> None:
+        """Its file has been made where its region is."""
+        await self._q.execute(c, "place_upload", upload_id=upload_id)
 
     async def find(self, c: Connection, upload_id: UUID) -> Row | None:
         return await self._q.one(c, "upload", upload_id=upload_id)
@@ -66,8 +73,8 @@ class Uploads:
     async def lock(self, c: Connection, upload_id: UUID) -> bool:
         return await self._q.one(c, "lock_upload", upload_id=upload_id) is not None
 
-    async def touch(self, c: Connection, upload_id: UUID) -> None:
-        await self._q.execute(c, "touch_upload", upload_id=upload_id)
+    async def touch(self, c: Connection, upload_id: UUID, received: int) -> None:
+        await self._q.execute(c, "touch_upload", upload_id=upload_id, received=received)
 
     async def finish(self, c: Connection, upload_id: UUID, sha256: str) -> None:
         await self._q.execute(c, "finish_upload", upload_id=upload_id, sha256=sha256)
@@ -76,8 +83,9 @@ class Uploads:
         """False when an entry was published from it, or it is gone."""
         return await self._q.execute(c, "delete_upload", upload_id=upload_id) == 1
 
-    async def expired(self, c: Connection, seconds: float) -> list[UUID]:
-        return [row["upload_id"] for row in await self._q.all(c, "expired_uploads", seconds=seconds)]
+    async def expired(self, c: Connection, seconds: float) -> list[Row]:
+        """`upload_id` and `region` of each."""
+        return await self._q.all(c, "expired_uploads", seconds=seconds)
 
     async def unpublished(self, c: Connection, owner_id: UUID) -> list[Row]:
         return await self._q.all(c, "unpublished_uploads", owner_id=owner_id)
@@ -96,9 +104,69 @@ class Entries:
     async def by_key(self, c: Connection, owner_id: UUID, key: str) -> Row | None:
         return await self._q.one(c, "dataset_by_key", owner_id=owner_id, idempotency_key=key)
 
-    async def find(self, c: Connection, dataset_id: UUID, reader_id: UUID | None) -> Row | None:
-        """The latest version, if this reader may see it."""
-        return await self._q.one(c, "find_entry", dataset_id=dataset_id, reader_id=reader_id)
+    async def find(
+        self, c: Connection, dataset_id: UUID, reader_id: UUID | None, version: int | None = None
+    ) -> Row | None:
+        """The latest version that this reader may see, or that one if they may."""
+        return await self._q.one(c, "find_entry", dataset_id=dataset_id, reader_id=reader_id, version=version)
+
+    async def lock_dataset(self, c: Connection, dataset_id: UUID) -> None:
+        """Until the transaction ends nobody else changes this entry or adds a version to it."""
+        await self._q.execute(c, "lock_dataset", dataset_id=dataset_id)
+
+    async def own_latest(self, c: Connection, dataset_id: UUID, owner_id: UUID) -> Row | None:
+        """None when it is somebody else's."""
+        return await self._q.one(c, "own_latest", dataset_id=dataset_id, owner_id=owner_id)
+
+    async def make_public(
+        self, c: Connection, ref: DatasetRef, authors: Sequence[Author], licence: str, description: str
+    ) -> None:
+        await self._q.execute(
+            c,
+            "make_public",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            authors=[one.name for one in authors],
+            orcids=Jsonb({one.name: one.orcid for one in authors if one.orcid}),
+            licence=licence,
+            description=description,
+        )
+
+    async def withdraw(self, c: Connection, dataset_id: UUID, reason: str) -> list[Row]:
+        """The versions that were not withdrawn before: `version`, `dpa`."""
+        return await self._q.all(c, "withdraw_dataset", dataset_id=dataset_id, reason=reason)
+
+    async def add_consent(self, c: Connection, ref: DatasetRef, act: str, person_id: UUID, text: Agreement) -> None:
+        """What was agreed to, as it was shown."""
+        await self._q.execute(
+            c,
+            "keep_agreement_text",
+            sha256=text.sha256,
+            version=text.version,
+            language=text.language,
+            content=text.content,
+        )
+        await self._q.execute(
+            c,
+            "insert_consent",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            act=act,
+            person_id=person_id,
+            sha256=text.sha256,
+        )
+
+    async def consents(self, c: Connection, ref: DatasetRef) -> list[Row]:
+        return await self._q.all(c, "consents", dataset_id=ref.dataset_id, version=ref.version)
+
+    async def versions(self, c: Connection, dataset_id: UUID, reader_id: UUID | None) -> list[Row]:
+        """Those that this reader may see, newest first."""
+        return await self._q.all(c, "versions", dataset_id=dataset_id, reader_id=reader_id)
+
+    async def models_of(self, c: Connection, ref: DatasetRef) -> list[Row]:
+        """Versions of the model that say they were trained on it, and those of its own rounds: newest first."""
+        named = Jsonb([{"dataset": {"dataset_id": str(ref.dataset_id), "version": ref.version}}])
+        return await self._q.all(c, "models_of", dataset_id=ref.dataset_id, version=ref.version, named=named)
 
     async def page(
         self, c: Connection, reader_id: UUID | None, mine: bool, limit: int, offset: int
@@ -143,9 +211,6 @@ class Entries:
     async def open_rounds(self, c: Connection) -> list[Row]:
         return await self._q.all(c, "open_rounds")
 
-    async def models(self, c: Connection) -> list[Row]:
-        return await self._q.all(c, "models")
-
     async def newest_standard(self, c: Connection) -> Row | None:
         return await self._q.one(c, "newest_standard")
 
@@ -154,6 +219,10 @@ class Entries:
 
     async def private_among(self, c: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
         rows = await self._q.all(c, "private_datasets", dataset_ids=list(dataset_ids))
+        return {row["dataset_id"] for row in rows}
+
+    async def withdrawn_among(self, c: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
+        rows = await self._q.all(c, "withdrawn_datasets", dataset_ids=list(dataset_ids))
         return {row["dataset_id"] for row in rows}
 
     async def read_consistently(self, c: Connection) -> None:
@@ -217,6 +286,8 @@ class Projections:
             outcome=row["outcome"],
             round=round_facts(row["round"]) if row["round"] else None,
             released=row["released"],
+            shared_only=row["shared_only"],
+            withdrawn=row["withdrawn"],
         )
 
     async def set_standing(self, c: Connection, ref: DatasetRef, standing: Standing, at: datetime | None) -> None:
@@ -230,6 +301,7 @@ class Projections:
             verdict=standing.verdict,
             at=at,
         )
+        await self._q.execute(c, "refresh_catalogue", dataset_id=ref.dataset_id)
 
     async def hold_up(self, c: Connection, ref: DatasetRef, reason: str, at: datetime) -> bool:
         """False when something has moved on since."""
@@ -237,7 +309,9 @@ class Projections:
         return await self._q.execute(c, "hold_up", **parameters) == 1
 
     async def append_log(self, c: Connection, ref: DatasetRef, data: str) -> None:
+        """Whatever is told of a dataset, lists show it too."""
         await self._q.execute(c, "append_log", dataset_id=ref.dataset_id, version=ref.version, data=data)
+        await self._q.execute(c, "refresh_catalogue", dataset_id=ref.dataset_id)
 
     async def notify(self, c: Connection, topic: str) -> None:
         await self._q.execute(c, "notify", topic=topic)
@@ -269,7 +343,7 @@ class Projections:
             event=Jsonb(event.model_dump(mode="json", exclude={"datasets"})),
         )
 
-    async def set_started(self, c: Connection, event: TrainingStarted) -> None:
+    async def set_started(self, c: Connection, event: TrainingStarted, at: datetime) -> None:
         await self._q.execute(
             c,
             "set_started",
@@ -277,6 +351,7 @@ class Projections:
             attempt=event.attempt,
             worker=event.worker,
             resumed_from=event.resumed_from_step,
+            at=at,
         )
         await self._q.execute(c, "drop_overtaken_points", round_id=event.round_id)
 
@@ -418,4 +493,7 @@ class Store:
         self.entries = Entries(queries)
         self.projections = Projections(queries)
         self.reruns = Reruns(queries)
+        self.catalogue = Catalogue(queries)
+        self.versions = Versions(queries)
+        self.operating = Operating(queries)
         self.receipts = Receipts(queries)

@@ -19,12 +19,14 @@ from starlette.types import Message
 
 from gateway.identity import signed_in
 from gateway.problems import Problem
+from gateway.regions import UPLOADS_PATH
 from gateway.spool import Busy, Gone, UploadFile
 from gateway.uploads import Upload, Uploads, disk_problem, still_written, words
 
 log = get_logger(__name__)
 
-PATH = "/api/v1/uploads"
+PATH = UPLOADS_PATH
+TICKET = "ticket"
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
 BODY_TYPE = "application/offset+octet-stream"
@@ -32,6 +34,17 @@ CHECKSUM_MISMATCH = 460
 DRAINED_BYTES = 64 << 20
 DRAIN_SECONDS = 10.0
 _READ = "potluck.body_read"
+# Uploads to another region come from the site's pages, which are of another origin. `*` never lets a browser send or
+# read anything with a cookie: what such a request may do, its ticket alone says.
+ANY_ORIGIN = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires, Retry-After",
+}
+PREFLIGHT = {
+    "access-control-allow-methods": "HEAD, PATCH, DELETE, OPTIONS",
+    "access-control-allow-headers": "Content-Type, Tus-Resumable, Upload-Offset, Upload-Checksum",
+    "access-control-max-age": "7200",
+}
 
 
 @dataclass
@@ -67,7 +80,7 @@ class Tus:
             "tus-max-size": str(self._uploads.max_size),
             "tus-checksum-algorithm": "sha256",
         }
-        return Response(status_code=204, headers=_with_version(headers))
+        return Response(status_code=204, headers=_with_version(headers | PREFLIGHT))
 
     async def create(self, request: Request) -> Response:
         person = await signed_in(request)
@@ -75,21 +88,26 @@ class Tus:
             raise _bad_header("Upload-Defer-Length", "is not supported", "Send Upload-Length with the size in bytes.")
         size = _integer(request, "Upload-Length", "Send the size of the archive in bytes.")
         metadata = _metadata(request.headers.get("upload-metadata", ""))
-        upload_id = await self._uploads.begin(person, size, metadata.get("filename", ""))
-        upload = await self._uploads.find(person, upload_id)
+        begun = await self._uploads.begin(person, size, metadata.get("filename", ""), metadata.get("region"))
+        upload = await self._uploads.find(person, begun.id)
         offset = 0
         if request.headers.get("content-type") == BODY_TYPE:
+            await self._uploads.place(upload)
             offset = await self._receive(request, upload, 0)
-        headers = {"location": f"{PATH}/{upload_id}", "upload-offset": str(offset)}
+        headers = {"location": begun.location, "upload-offset": str(offset)}
         return Response(status_code=201, headers=_with_version(headers | _expires(upload)))
 
     async def one(self, request: Request) -> Response:
-        person = await signed_in(request)
         upload_id: UUID = request.path_params["upload_id"]
+        ticket = request.query_params.get(TICKET)
+        if ticket is not None:
+            upload = await self._uploads.with_ticket(upload_id, ticket)
+        else:
+            upload = await self._uploads.find(await signed_in(request), upload_id)
         if request.method == "DELETE":
-            await self._uploads.remove(person, upload_id)
+            await self._uploads.remove(upload)
             return Response(status_code=204, headers=_with_version({}))
-        upload = await self._uploads.find(person, upload_id)
+        await self._uploads.place(upload)
         if request.method == "HEAD":
             return await self._head(upload)
         if request.headers.get("content-type") != BODY_TYPE:
@@ -138,7 +156,7 @@ class Tus:
                 if new == upload.size:
                     await self._uploads.finish(upload, file)
                 else:
-                    await self._uploads.touched(upload)
+                    await self._uploads.touched(upload, new)
                 return new
         except Busy as error:
             raise still_written() from error
@@ -244,7 +262,7 @@ async def _drain(request: Request) -> None:
 
 
 def _with_version(headers: dict[str, str]) -> dict[str, str]:
-    return {"tus-resumable": VERSION, "cache-control": "no-store"} | headers
+    return {"tus-resumable": VERSION, "cache-control": "no-store"} | ANY_ORIGIN | headers
 
 
 def _expires(upload: Upload) -> dict[str, str]:

@@ -2,19 +2,25 @@
 
 import asyncio
 import errno
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from uuid import UUID, uuid4
 
 from contracts import keys
-from kit.blobs import Blobs
+from kit.blobs import BlobMissing, Blobs
 from kit.db import Database
 from kit.logs import get_logger
 from kit.queries import Row
 
 from gateway.domain import Person
 from gateway.problems import Problem, not_found
+from gateway.regions import UPLOADS_PATH, Region, Regions
 from gateway.settings import GatewaySettings
 from gateway.spool import FULL, Busy, Gone, Spool, UploadFile
 from gateway.store import Store
@@ -37,6 +43,19 @@ class Upload:
     created: datetime
     expires: datetime
     dataset_id: UUID | None
+    region: str | None = None
+    placed: bool = True
+    """Its file has been made where its region is."""
+    received: int = 0
+    """Bytes that had arrived when a request ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new upload, and where its bytes go: an address of this site, or of its region with a ticket in it."""
+
+    id: UUID
+    location: str
 
 
 def words(size: int) -> str:
@@ -67,19 +86,32 @@ def clean_filename(name: str) -> str:
 class Uploads:
     """Raises Problem for everything that a person can put right."""
 
-    def __init__(self, database: Database, store: Store, blobs: Blobs, spool: Spool, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        blobs: Blobs,
+        spool: Spool,
+        regions: Regions,
+        settings: GatewaySettings,
+    ) -> None:
         self._database = database
         self._store = store.uploads
         self._blobs = blobs
         self.spool = spool
+        self._regions = regions
         self._settings = settings
 
     @property
     def max_size(self) -> int:
         return self._settings.max_upload_bytes
 
-    async def begin(self, person: Person, size: int, filename: str) -> UUID:
-        """Raises Problem: 422 empty, 413 too large, 429 too many open, 507 no room."""
+    async def begin(self, person: Person, size: int, filename: str, region_id: str | None = None) -> Begun:
+        """`region_id`: where the archive will lie; none: the default.
+
+        Raises Problem: 422 empty or no such region, 413 too large, 429 too many open, 507 no room.
+        """
+        region = self._regions.chosen(region_id)
         if size < 1:
             raise Problem(
                 422,
@@ -91,19 +123,20 @@ class Uploads:
             )
         if size > self._settings.max_upload_bytes:
             raise too_large(size, self._settings.max_upload_bytes)
-        if size > self.spool.free_bytes():
-            log.error("upload-storage-full", size=size)
-            raise storage_full()
-        upload_id = uuid4()
-        try:
-            self.spool.create(upload_id)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            raise storage_full() from error
+        upload_id, ticket = uuid4(), None if region.here else secrets.token_urlsafe(32)
+        if region.here:
+            self._make_file(upload_id, size)
         async with self._database.transaction() as connection:
             added = await self._store.add(
-                connection, upload_id, person.id, clean_filename(filename), size, self._settings.max_open_uploads
+                connection,
+                self._settings.max_open_uploads,
+                upload_id=upload_id,
+                owner_id=person.id,
+                filename=clean_filename(filename),
+                size=size,
+                region=region.id if self._settings.regions else None,
+                placed=region.here,
+                ticket_sha256=hashlib.sha256(ticket.encode()).digest() if ticket else None,
             )
         if not added:
             await self.spool.remove(upload_id)
@@ -114,8 +147,68 @@ class Uploads:
                 f"You have {self._settings.max_open_uploads} uploads that are not published.",
                 remedy="Publish or remove one of them first (My Uploads).",
             )
-        log.info("upload-started", upload=str(upload_id), size=size)
-        return upload_id
+        log.info("upload-started", upload=str(upload_id), size=size, region=region.id)
+        return Begun(upload_id, _location(upload_id, region, ticket))
+
+    async def receive(self, person: Person, size: int, filename: str, chunks: AsyncIterator[bytes]) -> UUID:
+        """A whole archive at once, as a form without script sends it, into this process's region. As `begin`."""
+        begun = await self.begin(person, size, filename, self._regions.own.id)
+        upload = await self.find(person, begun.id)
+        try:
+            async with self.spool.held(begun.id) as file:
+                await file.begin(verified=False)
+                async for chunk in chunks:
+                    await file.feed(chunk)
+                await file.settle()
+                await file.keep()
+                if file.offset != size:
+                    raise too_short(size, file.offset)
+                await self.finish(upload, file)
+        except Problem:
+            await self.remove(upload)
+            raise
+        except OSError as error:
+            await self.remove(upload)
+            raise disk_problem(error) or error from error
+        return begun.id
+
+    def _make_file(self, upload_id: UUID, size: int) -> None:
+        if size > self.spool.free_bytes():
+            log.error("upload-storage-full", size=size)
+            raise storage_full()
+        try:
+            self.spool.create(upload_id)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise storage_full() from error
+
+    async def with_ticket(self, upload_id: UUID, ticket: str) -> Upload:
+        """For whoever has the ticket of an upload to this region. 404 for others."""
+        async with self._database.transaction() as connection:
+            row = await self._store.find(connection, upload_id)
+        claimed = hashlib.sha256(ticket.encode()).digest()
+        if row is None or row["ticket_sha256"] is None or not hmac.compare_digest(row["ticket_sha256"], claimed):
+            raise not_found("upload", "It may have expired: start it again.")
+        return self._upload(row)
+
+    async def place(self, upload: Upload) -> None:
+        """Make its file when this process takes it and none was made. 409 with its address when another one does."""
+        region = self._regions.of(upload.region)
+        if not region.here:
+            raise Problem(
+                409,
+                "another-region",
+                "Somewhere else",
+                f"This upload goes to {region.title}.",
+                remedy="Send it to the address that you got when it began, or begin anew.",
+            )
+        if upload.placed:
+            return
+        with suppress(FileExistsError):  # of a process that died before it could say so
+            self._make_file(upload.id, upload.size)
+        async with self._database.transaction() as connection:
+            await self._store.place(connection, upload.id)
 
     async def find(self, person: Person, upload_id: UUID) -> Upload:
         """404 for what is not this person's."""
@@ -135,20 +228,26 @@ class Uploads:
         """Bytes that are here, without disturbing whoever writes."""
         if upload.sha256 is not None:
             return upload.size
+        if not self._regions.of(upload.region).here:
+            return upload.received
         try:
             return self.spool.path(upload.id).stat().st_size
         except FileNotFoundError:
             return 0
 
-    async def touched(self, upload: Upload) -> None:
+    async def touched(self, upload: Upload, received: int) -> None:
         """Somebody wrote to it: it does not expire yet."""
         async with self._database.transaction() as connection:
-            await self._store.touch(connection, upload.id)
+            await self._store.touch(connection, upload.id, received)
 
     async def finish(self, upload: Upload, file: UploadFile) -> str:
         """All bytes are here: make them durable and note their SHA-256. Repeating it is harmless."""
         await file.sync()
         sha256 = await self.spool.sha256(upload.id, file)
+        region = self._regions.of(upload.region)
+        if region.apart:
+            # Whoever publishes it may be elsewhere and cannot reach this disk.
+            await region.store.adopt_file(keys.upload_archive(upload.id), self.spool.path(upload.id), sha256)
         async with self._database.transaction() as connection:
             await self._store.finish(connection, upload.id, sha256)
         log.info("upload-finished", upload=str(upload.id), size=upload.size)
@@ -167,7 +266,9 @@ class Uploads:
                     return await self.finish(upload, file)
                 here = file.offset
         except Gone:
-            here = 0
+            if (stored := await self._in_region(upload)) is not None:
+                return stored
+            here = 0 if self._regions.of(upload.region).here else upload.received
         except Busy as error:
             raise still_written() from error
         raise Problem(
@@ -179,10 +280,22 @@ class Uploads:
             remedy="Resume the upload; publish when it is complete.",
         )
 
-    async def remove(self, person: Person, upload_id: UUID) -> None:
-        """404 when there is none, 409 when an entry was published from it."""
-        upload = await self.find(person, upload_id)
-        if upload.dataset_id is not None or not await self._removed(upload_id):
+    async def _in_region(self, upload: Upload) -> str | None:
+        """The SHA-256 of what lies whole in its region's store, when the note of it was lost; else None."""
+        region, key = self._regions.of(upload.region), keys.upload_archive(upload.id)
+        try:
+            if not region.apart or await region.store.size(key) != upload.size:
+                return None
+        except BlobMissing:
+            return None
+        sha256 = await region.store.sha256(key)
+        async with self._database.transaction() as connection:
+            await self._store.finish(connection, upload.id, sha256)
+        return sha256
+
+    async def remove(self, upload: Upload) -> None:
+        """409 when an entry was published from it."""
+        if upload.dataset_id is not None or not await self._removed(upload.id, upload.region):
             raise Problem(
                 409,
                 "upload-published",
@@ -201,29 +314,31 @@ class Uploads:
                 if await self._store.find(connection, upload_id) is None:
                     await self.spool.remove(upload_id)
         removed = 0
-        for upload_id in expired:
-            removed += await self._removed(upload_id)
+        for row in expired:
+            upload_id = row["upload_id"]
+            removed += await self._removed(upload_id, row["region"])
             log.info("upload-expired", upload=str(upload_id))
         return removed
 
-    async def _removed(self, upload_id: UUID) -> bool:
+    async def _removed(self, upload_id: UUID, region: str | None) -> bool:
         """The row goes first: a crash then leaves a file without owner, never an owner without file."""
         try:
             async with self.spool.held(upload_id):
-                return await self._forget(upload_id)
+                return await self._forget(upload_id, region)
         except Gone:
-            return await self._forget(upload_id)
+            return await self._forget(upload_id, region)
         except Busy as error:
             raise still_written() from error
 
-    async def _forget(self, upload_id: UUID) -> bool:
+    async def _forget(self, upload_id: UUID, region: str | None) -> bool:
         async with self._database.transaction() as connection:
             # First the lock, then the look: a publication that held the lock has committed by now.
             await self._store.lock(connection, upload_id)
             if not await self._store.remove(connection, upload_id):
                 return False
         await self.spool.remove(upload_id)
-        await self._blobs.delete(keys.upload_archive(upload_id))
+        for store in {id(one): one for one in (self._blobs, self._regions.of(region).store)}.values():
+            await store.delete(keys.upload_archive(upload_id))
         return True
 
     def _upload(self, row: Row) -> Upload:
@@ -236,7 +351,15 @@ class Uploads:
             created=row["created"],
             expires=row["touched"] + timedelta(hours=self._settings.upload_expiry_hours),
             dataset_id=row["dataset_id"],
+            region=row["region"],
+            placed=row["placed"],
+            received=row["received"],
         )
+
+
+def _location(upload_id: UUID, region: Region, ticket: str | None) -> str:
+    path = f"{UPLOADS_PATH}/{upload_id}"
+    return path if ticket is None else f"{region.address}{path}?ticket={ticket}"
 
 
 def too_large(size: int, most: int) -> Problem:
@@ -247,6 +370,17 @@ def too_large(size: int, most: int) -> Problem:
         f"It has {words(size)}; the largest we take is {words(most)}.",
         field="Upload-Length",
         remedy="Split it into several datasets, or compress it (tar.zst, tar.xz).",
+    )
+
+
+def too_short(size: int, arrived: int) -> Problem:
+    return Problem(
+        422,
+        "upload-incomplete",
+        "The upload is not complete",
+        f"{words(arrived)} of {words(size)} have arrived.",
+        field="upload_id",
+        remedy="Send it again.",
     )
 
 

@@ -4,10 +4,21 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.artifacts import BranchCoverage, Cost, FrameVerdict, Hardware, LearningGain, Novelty
+from contracts.artifacts import (
+    BranchCoverage,
+    CompositionCount,
+    Cost,
+    FrameVerdict,
+    Hardware,
+    LearningGain,
+    Novelty,
+    PreviewStructure,
+)
 from contracts.base import (
+    BlobRef,
     BranchError,
     Detection,
+    ElementCount,
     Frozen,
     LabelCount,
     LevelOfTheory,
@@ -17,6 +28,7 @@ from contracts.base import (
     TheoryMismatch,
 )
 from contracts.events import NumberCompared
+from contracts.standard import StandardScore
 from pydantic import Field
 
 Stage = Literal["submit", "check", "queue", "train", "done"]
@@ -31,6 +43,8 @@ State = Literal[
     "published",
     "withheld",
     "failed",
+    "shared",
+    "withdrawn",
 ]
 Verdict = Literal["passed", "covered", "not-sound", "rejected"]
 RoundStage = Literal["waiting", "training", "finished", "failed", "published", "withheld"]
@@ -168,6 +182,7 @@ class IngestView(Frozen):
     standard_frames: int = 0
     labels: tuple[LabelCount, ...] = ()
     scf: ScfCounts = ScfCounts()
+    element_counts: tuple[ElementCount, ...] = ()
 
 
 class ReportSummary(Frozen):
@@ -250,15 +265,25 @@ class TrainingView(Frozen):
 
 
 class DatasetView(Frozen):
-    """One contribution with everything that is known about it."""
+    """One contribution with everything that is known about it.
+
+    `orcids`: name of an author → ORCID iD. `dpa`: it joins the DPA dataset, else it is shared only. `newer`: a version
+    that this reader may see and that came later.
+    """
 
     id: UUID
     version: int
     url: str
     name: str
     authors: tuple[str, ...]
+    orcids: dict[str, str] = Field(default_factory=dict)
     licence: str
     private: bool
+    dpa: bool = True
+    region: str | None = None
+    made_public: datetime | None = None
+    withdrawn: datetime | None = None
+    newer: int | None = None
     description: str
     created: datetime
     filename: str
@@ -285,6 +310,90 @@ class DatasetView(Frozen):
     yours: bool = False
 
 
+class VersionView(Frozen):
+    """One version of a dataset, as its list of versions tells."""
+
+    version: int
+    url: str
+    created: datetime
+    private: bool
+    size: int
+    stage: Stage
+    state: State
+    verdict: Verdict | None
+    frames: int | None
+
+
+class Happening(Frozen):
+    """Something that happened to a dataset. `detail`: a number or version that belongs to it."""
+
+    at: datetime
+    what: Literal[
+        "uploaded",
+        "read",
+        "rejected",
+        "checking",
+        "passed",
+        "covered",
+        "not-sound",
+        "queued",
+        "trained",
+        "made-public",
+        "withdrawn",
+    ]
+    detail: str = ""
+
+
+class ConsentView(Frozen):
+    """Which text the contributor agreed to, for what, and when. For the owner alone."""
+
+    act: Literal["publish", "make-public"]
+    agreement: str
+    language: str
+    text_sha256: str
+    agreed: datetime
+
+
+class DatasetPast(Frozen):
+    """Versions and activity newest first, models that were trained on it."""
+
+    versions: tuple[VersionView, ...]
+    activity: tuple[Happening, ...]
+    models: tuple[str, ...] = ()
+    consents: tuple[ConsentView, ...] = ()
+
+
+class ContentsView(Frozen):
+    """Structures to look at (positions and cells in Å), and the commonest compositions."""
+
+    structures: tuple[PreviewStructure, ...]
+    compositions: tuple[CompositionCount, ...]
+
+
+class RegionView(Frozen):
+    """Where archives may lie. `probe_url` answers with nothing, to measure how far away it is."""
+
+    id: str
+    title: str
+    probe_url: str
+
+
+class LicenceView(Frozen):
+    id: str
+    name: str
+    short: str
+    text_url: str
+
+
+class AgreementView(Frozen):
+    """`content` is Markdown."""
+
+    version: str
+    language: str
+    sha256: str
+    content: str
+
+
 class DatasetPage(Frozen):
     """A page of a list, newest first."""
 
@@ -295,7 +404,10 @@ class DatasetPage(Frozen):
 
 
 class TrainedDatasetView(Frozen):
-    """A row of the model page's table; a private dataset has neither id, url nor authors."""
+    """A row of the model page's table; a private dataset has neither id, url nor authors.
+
+    `withdrawn`: its contributor took it back since; the model stays as it is.
+    """
 
     id: UUID | None
     url: str | None
@@ -306,6 +418,8 @@ class TrainedDatasetView(Frozen):
     new: bool
     energy_rmse_mev_per_atom: float
     force_rmse_mev_per_angstrom: float
+    download: str | None = Field(default=None, description="address of its archive; none for a private one")
+    withdrawn: bool = Field(default=False, description="its contributor took it back since")
 
 
 class ModelFileView(Frozen):
@@ -338,6 +452,16 @@ class ModelView(Frozen):
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
     aliases: tuple[str, ...]
+    standard: StandardScore | None = Field(default=None, description="on the newest standard dataset it was scored on")
+    parent_standard: StandardScore | None = Field(default=None, description="its parent on the same standard dataset")
+    children: tuple[str, ...] = Field(default=(), description="versions that grew from it")
+    retired: datetime | None = Field(default=None, description="since when no name points to it")
+    retired_reason: str | None = None
+    withdrawn_branches: tuple[str, ...] = ()
+    withdrawn_ancestral_datasets: int = Field(
+        default=0, description="withdrawn datasets that trained an ancestor and not this version"
+    )
+    manifest: BlobRef | None = Field(default=None, exclude=True, description="a PublishedManifest")
 
 
 class QueueEntry(Frozen):
@@ -367,6 +491,7 @@ class QueueRound(Frozen):
     total_steps: int
     eta_seconds: float | None
     planned: datetime | None
+    started: datetime | None = Field(default=None, description="of the attempt that trains")
     datasets: tuple[QueueEntry, ...]
     waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
 
@@ -389,3 +514,4 @@ class OpenUploadView(Frozen):
     received: int
     created: datetime
     expires: datetime
+    region: str | None = None

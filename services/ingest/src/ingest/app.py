@@ -10,7 +10,8 @@ from kit.service import Foundation
 
 from ingest.confinement.children import Children
 from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, read_catalogue
-from ingest.handlers import Handlers, StandardHandlers
+from ingest.handlers import Handlers, KnownFramesHandlers, StandardHandlers
+from ingest.remembering import Remembering
 from ingest.service import Reading
 from ingest.settings import IngestSettings
 from ingest.store import Store
@@ -41,9 +42,14 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
             )
             store = Store()
             handlers = Handlers(base.database, store, reading)
+            known = KnownFramesHandlers(base.database, store, Remembering(settings, children, base.blobs, folder.job))
             standard = StandardHandlers(base.database, store, base.blobs)
             base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
+            base.bus.consume("ingest-known-frames", known.on_uploaded_before)
+            base.bus.consume("ingest-metric-passed", known.on_verdict)
+            base.bus.consume("ingest-metric-not-passed", known.on_verdict)
             base.bus.consume("ingest-standard-released", standard.on_standard_released)
+            base.bus.consume("ingest-dataset-made-public", handlers.on_dataset_made_public)
             yield
         finally:
             await children.close()

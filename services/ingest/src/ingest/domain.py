@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from contracts.artifacts import CompositionCount, FormatInfo, Histogram, PreviewStructure
-from contracts.base import Detection, Frozen, LevelOfTheory, ScfCounts, SetAside, TheoryMismatch
+from contracts.base import Detection, ElementCount, Frozen, LevelOfTheory, ScfCounts, SetAside, TheoryMismatch
 from pydantic import Field
 
 from ingest.selecting import Selection
@@ -108,6 +108,7 @@ class Summary(Frozen):
     energy_per_atom_ev: Histogram
     force_component_ev_per_angstrom: Histogram
     preview: tuple[PreviewStructure, ...]
+    element_counts: tuple[ElementCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
 """Drives the confined children over one archive: open → parse in parallel → assemble."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from contracts.artifacts import FormatInfo
-from contracts.base import Detection, LevelOfTheory, ScfCounts, SetAside
+from contracts.base import ScfCounts
 from frames.hashing import HASH_BYTES, HashArray
 from kit.logs import get_logger
 from opentelemetry import trace
@@ -31,10 +29,9 @@ from ingest.domain import (
     Summary,
     Tell,
     judge,
-    no_calculation,
-    note,
 )
-from ingest.parsing import PARSER_IMPORTS, Parsing, blame_ourselves
+from ingest.opening import LIGHT_IMPORTS, Found, Opening, Request, read_answer
+from ingest.parsing import PARSER_IMPORTS, Parsing
 from ingest.progress import Meter, looking, silent
 from ingest.report import Lines, Report, listed
 from ingest.selecting import Ask, Selection, nothing_known, select
@@ -46,34 +43,9 @@ tracer = trace.get_tracer("ingest")
 
 __all__ = ["LIGHT_IMPORTS", "PARSER_IMPORTS", "Engine", "Request", "read_catalogue"]
 
-LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
-_OTHER_FORMATS_NOTED = 20
-_LONGEST_SENTENCE = 500
 # A record takes whole pages when it is long, and counts the atoms of every element.
 _LMDB_BYTES_A_FRAME = 8192
-_LARGEST_FINDING = 512 * MEBIBYTE
 _LARGEST_SUMMARY = 64 * MEBIBYTE
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One archive on disk and what its contributor said about it."""
-
-    archive: Path
-    filename: str
-    format: str
-    declared: LevelOfTheory | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """`private`: files of the tree that must not be passed on."""
-
-    format: str
-    calculations: list[Calculation]
-    notes: list[SetAside]
-    private: list[str]
-    detection: Detection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +67,29 @@ class Engine:
             reason = f"there is no format {request.format!r} that labeled data can be read from"
             raise Rejected("unknown-format", reason, f"Choose one of: detect, {known}.")
         meter = Meter(tell)
-        with tracer.start_as_current_span("ingest.open"):
-            found = await self._open(request, chosen, work, meter)
-        if found.private:
-            # Packing takes the light child that assembling would; otherwise nothing competes with the parsers.
-            await self.children.prepare()
-        packing = asyncio.create_task(self._share(found.private, work))
-        try:
-            return await self._prepare(request, found, work, meter, ask, packing)
-        finally:
-            packing.cancel()
-            await asyncio.gather(packing, return_exceptions=True)
+        opening = Opening(self.children, self.catalogue, self.settings, request, chosen, work, meter)
+        async with opening.running():
+            with tracer.start_as_current_span("ingest.open"):
+                first = await opening.calculations()
+            parsing = Parsing(self.children, self.catalogue, self.settings, work, opening.calculations, meter)
+            async with parsing.running(first):
+                found = await opening.found()
+                if found.private:
+                    # Packing takes the light child that assembling would; otherwise nothing competes with the parsers.
+                    await self.children.prepare()
+                packing = asyncio.create_task(self._share(found.private, work))
+                try:
+                    return await self._prepare(request, found, parsing, ask, packing)
+                finally:
+                    packing.cancel()
+                    await asyncio.gather(packing, return_exceptions=True)
 
     async def _prepare(
-        self,
-        request: Request,
-        found: _Found,
-        work: Path,
-        meter: Meter,
-        ask: Ask,
-        packing: asyncio.Task[Download | None],
+        self, request: Request, found: Found, parsing: Parsing, ask: Ask, packing: asyncio.Task[Download | None]
     ) -> Prepared:
-        calculations = found.calculations
+        calculations, work, meter = parsing.calculations, parsing.work, parsing.meter
         with tracer.start_as_current_span("ingest.parse"):
-            meter.found(len(calculations))
-            parsing = Parsing(self.children, self.catalogue, self.settings, work, calculations, meter)
-            await parsing.run()
+            await parsing.done()
         reports = parsing.reports
         paths = {report.spool: report.path for report in reports}
         set_aside = await asyncio.to_thread(listed, calculations, paths, self.settings.set_aside_kept)
@@ -129,6 +98,7 @@ class Engine:
             meter.step("assembling")
             selection = await select(await asyncio.to_thread(_hashes, calculations, reports), ask)
             summary = await self._assemble(calculations, reports, selection, work, meter)
+            await parsing.ended()
         said = merged([one.theory for one in calculations if one.theory])
         return Prepared(
             summary=summary,
@@ -149,65 +119,6 @@ class Engine:
             versions=self.catalogue.versions,
             download=await packing,
         )
-
-    async def _open(self, request: Request, chosen: Format | None, work: Path, meter: Meter) -> _Found:
-        settings = self.settings
-        tree = work / "tree"
-        tree.mkdir()
-        answer, report = work / "found.json", Lines(work / "opening.jsonl")
-        size = request.archive.stat().st_size
-        arguments = {
-            "tree": str(tree),
-            "archive_bytes": size,
-            "filename": Path(request.filename.replace("\\", "/")).name or "upload",
-            "format": chosen.info.name if chosen else DETECT,
-            "catalogue": [one.model_dump(include={"name", "reads", "names"}) for one in self.catalogue.infos()],
-            "limits": {
-                "max_members": settings.max_members,
-                "max_bytes": settings.max_unpacked_bytes,
-                "max_ratio": settings.max_expansion_ratio,
-                "ratio_from_bytes": settings.expansion_ratio_from_bytes,
-            },
-        }
-        job = Job(
-            "ingest.confined.opening:run",
-            arguments,
-            self._limits(settings.max_unpacked_bytes),
-            settings.child_wall_seconds,
-            inputs=(request.archive,),
-            outputs=(report.path, answer),
-            writable=tree,
-            imports=LIGHT_IMPORTS,
-        )
-        async with looking(lambda: _note_opening(report, meter)):
-            ending = await self.children.run(job)
-        if not ending.well:
-            blame_ourselves(ending)
-            reason = f"{request.filename} cannot be unpacked: {ending.why}"
-            raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
-        return await asyncio.to_thread(self._found, answer, chosen, meter)
-
-    def _found(self, path: Path, chosen: Format | None, meter: Meter) -> _Found:
-        answer = _answer(path, _LARGEST_FINDING)
-        if refused := answer.get("refused"):
-            raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
-        notes = [note(one["path"], None, one["rule"], one["reason"], one["remedy"]) for one in answer["notes"]]
-        meter.step("finding", int(answer["files"]))
-        name = answer["format"]
-        calculations = [
-            Calculation(number, one["path"], name, tuple(one["files"]), one["options"], int(one["size"]))
-            for number, one in enumerate(answer["calculations"])
-        ]
-        detected: dict[str, list[str]] = answer["detected"]
-        detection = _detection(answer["detection"])
-        if not calculations:
-            info = chosen.info if chosen else None
-            rejected = no_calculation(name, info, detected, answer["summary"], detection)
-            rejected.set_aside = tuple(notes)
-            raise rejected
-        if chosen is None:
-            notes += _other_formats(name, detected, calculations)
-        return _Found(name, calculations, notes, [str(one) for one in answer["private"]], detection)
 
     async def _share(self, private: list[str], work: Path) -> Download | None:
         """The archive without what must not be passed on; None when it may be passed on as it is."""
@@ -268,7 +179,7 @@ class Engine:
         if not ending.well:
             raise IngestBroken(f"assembling {work.name} failed: {ending.why}; {ending.stderr}")
         try:
-            return Summary.model_validate(_answer(answer, _LARGEST_SUMMARY))
+            return Summary.model_validate(read_answer(answer, _LARGEST_SUMMARY))
         except ValidationError as error:
             raise IngestBroken(f"the summary of {work.name} is not valid: {error}") from error
 
@@ -286,42 +197,10 @@ async def read_catalogue(children: Children, settings: IngestSettings, work: Pat
     ending = await children.run(job)
     if not ending.well:
         raise IngestBroken(f"a confined child could not ask dpdata for its formats: {ending.why}\n{ending.stderr}")
-    told = _answer(answer, MEBIBYTE)
+    told = read_answer(answer, MEBIBYTE)
     log.info("children-confined", walls=told["walls"])
     formats = tuple(Format(FormatInfo.model_validate(one), bool(one["multi"])) for one in told["formats"])
     return Catalogue(told["versions"], formats)
-
-
-def _answer(path: Path, largest: int) -> dict[str, Any]:
-    if path.stat().st_size > largest:
-        raise IngestBroken(f"{path.name} has {path.stat().st_size} bytes, more than a child may answer")
-    answer = json.loads(path.read_bytes())
-    if not isinstance(answer, dict):
-        raise IngestBroken(f"{path.name} is not an object")
-    return answer
-
-
-def _detection(said: Any) -> Detection | None:
-    """What a child that saw strangers' files says they look like: bounded in length, whatever it was."""
-    if said is None:
-        return None
-    try:
-        return Detection.model_validate(said | {"sentence": str(said["sentence"])[:_LONGEST_SENTENCE]})
-    except (TypeError, KeyError, ValidationError) as error:
-        raise IngestBroken(f"the detection of a child is not valid: {error}") from error
-
-
-def _other_formats(name: str, detected: dict[str, list[str]], calculations: list[Calculation]) -> list[SetAside]:
-    """What else 'detect' saw, except next to a calculation that is read (a vasprun.xml by its OUTCAR)."""
-    used = {str(Path(one.path).parent) for one in calculations}
-    remedy = "Upload it as a dataset of its own, or name its format instead of 'detect'."
-    return [
-        note(path, None, "other-format", f"looks like {other}, while the dataset was read as {name}", remedy)
-        for other, paths in detected.items()
-        if other != name
-        for path in paths
-        if str(Path(path).parent) not in used
-    ][:_OTHER_FORMATS_NOTED]
 
 
 def _hashes(calculations: Sequence[Calculation], reports: Sequence[Report]) -> HashArray:
@@ -332,13 +211,6 @@ def _hashes(calculations: Sequence[Calculation], reports: Sequence[Report]) -> H
         files.append(read[: len(read) // HASH_BYTES * HASH_BYTES].reshape(-1, HASH_BYTES))
     places = ((one.spool, one.frames) for one in calculations if one.frames)
     return np.concatenate([files[at.spool][at.first : at.first + frames] for at, frames in places if at is not None])
-
-
-def _note_opening(report: Lines, meter: Meter) -> None:
-    for _, said in report.new():
-        step, files = said.get("step"), said.get("files")
-        if isinstance(files, int) and files >= 0:
-            meter.step("finding" if step == "finding" else "unpacking", files)
 
 
 def _note_assembling(report: Lines, meter: Meter, frames: int) -> None:

@@ -1,4 +1,4 @@
-"""Events in: dataset.uploaded, standard.released."""
+"""Events in: dataset.uploaded, dataset.metric-passed and -not-passed, standard.released."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import psycopg
-from contracts.base import DatasetRef
+from contracts.base import BlobRef, DatasetRef
 from contracts.envelope import Event
-from contracts.events import DatasetReading, DatasetUploaded, StandardReleased
+from contracts.events import (
+    DatasetMadePublic,
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetReading,
+    DatasetUploaded,
+    StandardReleased,
+)
 from contracts.standard import StandardDataset
 from frames.hashing import HashArray, hash_array
-from kit.blobs import Blobs
+from kit.blobs import BlobCorrupt, BlobMissing, Blobs
 from kit.bus import Delivery, Poison
 from kit.db import Database
 from kit.inbox import first_time
@@ -21,7 +28,7 @@ from kit.outbox import emit
 from psycopg_pool import PoolTimeout
 
 from ingest.domain import Progress, Tell
-from ingest.selecting import Ask, Elsewhere, overtaken
+from ingest.selecting import Ask, Elsewhere, Selection, overtaken
 from ingest.service import Outcome
 from ingest.store import Store
 
@@ -34,6 +41,12 @@ class Reads(Protocol):
     """The use case: what comes of an upload."""
 
     async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome: ...
+
+
+class Remembers(Protocol):
+    """The frames of a dataset that is stored."""
+
+    async def frames(self, ref: BlobRef) -> Selection: ...
 
 
 class _Overtaken(Exception):
@@ -72,6 +85,14 @@ class Handlers:
             except _Overtaken:
                 # Read again: the split then agrees with what was settled meanwhile.
                 log.info("dataset-overtaken", dataset=str(event.dataset))
+
+    async def on_dataset_made_public(self, event: Event, delivery: Delivery) -> None:
+        """Others may learn from now on that they share frames with it. Repeating it changes nothing."""
+        if not isinstance(event, DatasetMadePublic):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await self._store.make_public(connection, event.dataset, event.credit.title)
 
     async def _settle(self, uploaded: DatasetUploaded, outcome: Outcome, delivery: Delivery) -> None:
         async with self._database.transaction() as connection:
@@ -113,6 +134,41 @@ class Handlers:
                         await emit(connection, _said(dataset, told))
             except (psycopg.Error, PoolTimeout) as error:
                 log.warning("progress-untold", dataset=str(dataset), error=str(error))
+
+
+class KnownFramesHandlers:
+    """Keeps right whose frames are known, and who has a say over those of others."""
+
+    def __init__(self, database: Database, store: Store, remembering: Remembers) -> None:
+        self._database = database
+        self._store = store
+        self._remembering = remembering
+
+    async def on_verdict(self, event: Event, delivery: Delivery) -> None:
+        """Sound or not, as of now; a later verdict turns it around."""
+        if not isinstance(event, DatasetMetricPassed | DatasetMetricNotPassed):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await self._store.judged(connection, event, delivery.attributes.time)
+
+    async def on_uploaded_before(self, event: Event, delivery: Delivery) -> None:
+        """A dataset that was read before its frames were kept: they join now. Of any other there is nothing to do."""
+        if not isinstance(event, DatasetUploaded):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        async with self._database.transaction() as connection:
+            manifest = await self._store.unremembered(connection, event.dataset)
+        if manifest is None:
+            return
+        try:
+            selection = await self._remembering.frames(manifest)
+        except (BlobMissing, BlobCorrupt) as error:
+            # Its bytes are gone: nobody can train on them either.
+            log.warning("frames-not-remembered", dataset=str(event.dataset), error=str(error))
+            return
+        async with self._database.transaction() as connection:
+            if await self._store.catch_up(connection, event, selection):
+                log.info("frames-remembered", dataset=str(event.dataset), frames=selection.frames)
 
 
 class StandardHandlers:

@@ -42,8 +42,10 @@ class Meter:
         self.tell(self.now)
 
     def found(self, calculations: int) -> None:
+        """So many until now: there may be more, while the first ones are parsed."""
         self.now = replace(self.now, calculations=calculations)
-        self.step("parsing")
+        if self.now.step != "parsing":
+            self.step("parsing")
 
     def parsing(self, parsed: int, frames: int, set_aside: int, fraction: float) -> None:
         """`fraction`: of the bytes to read, 0..1."""

@@ -51,14 +51,43 @@ group by known.source, known.held_out
 order by known.source, known.held_out;
 
 -- name: sources
--- Whose frames those are.
-select * from known_datasets where source = any(%(sources)s);
+-- Whose frames those are, of the dataset versions that have a say: those that were found not sound have none.
+select known.* from known_datasets as known
+where known.source = any(%(sources)s) and not exists (
+    select from datasets
+    where datasets.dataset_id = known.dataset_id and datasets.version = known.version and datasets.sound is false
+);
+
+-- name: keep_verdict
+-- The newest word of the metric counts, in whatever order they come.
+update datasets set sound = %(sound)s, judged = %(judged)s
+where dataset_id = %(dataset_id)s and version = %(version)s and (judged is null or judged <= %(judged)s);
+
+-- name: unremembered
+-- The manifest of a dataset version whose frames are not among the known ones, though it was validated.
+select manifest from datasets
+where dataset_id = %(dataset_id)s and version = %(version)s and state = 'validated' and not exists (
+    select from known_datasets where dataset_id = %(dataset_id)s and version = %(version)s
+);
 
 -- name: keep_source
--- The dataset version joins the known ones.
+-- The dataset version joins the known ones, as public when it was made that while it was read.
 insert into known_datasets (dataset_id, version, owner_id, private, title)
-values (%(dataset_id)s, %(version)s, %(owner_id)s, %(private)s, %(title)s)
+values (%(dataset_id)s, %(version)s, %(owner_id)s,
+        %(private)s and not exists (
+            select from made_public where dataset_id = %(dataset_id)s and version = %(version)s
+        ),
+        %(title)s)
 returning source;
+
+-- name: note_public
+-- Its contributor made it public, maybe before it is known.
+insert into made_public (dataset_id, version) values (%(dataset_id)s, %(version)s) on conflict do nothing;
+
+-- name: make_public
+-- It may be named to others from now on.
+update known_datasets set private = false, title = %(title)s
+where dataset_id = %(dataset_id)s and version = %(version)s;
 
 -- name: keep_frames
 -- Its frames, a row each.

@@ -1,6 +1,5 @@
 """Reads what confined children report, a line at a time while they work, believing only what fits."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 from contracts.base import SetAside
 from frames.hashing import HASH_BYTES
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from ingest.domain import Calculation, Spooled, note
 
@@ -68,7 +68,7 @@ class Lines:
                     return
                 at, self._read = self._read, self._read + len(line)
                 try:
-                    said = json.loads(line)
+                    said = from_json(line)
                 except ValueError:
                     continue
                 if isinstance(said, dict):
@@ -91,6 +91,7 @@ class Report:
     at_failed: int = 0
     at_bytes: int = 0
     _lines: Lines = field(init=False)
+    _sizes: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self._lines = Lines(self.path)
@@ -135,8 +136,10 @@ class Report:
 
     def _is_there(self, end: _End) -> bool:
         """Whether the frames that it speaks of can be in its files."""
-        spool, hashes = (path.stat().st_size for path in self.spooled)
-        return end.spool[0] <= end.spool[1] <= spool and HASH_BYTES * (end.first + end.frames) <= hashes
+        least = end.spool[1], HASH_BYTES * (end.first + end.frames)
+        if least[0] > self._sizes[0] or least[1] > self._sizes[1]:
+            self._sizes = self.spooled[0].stat().st_size, self.spooled[1].stat().st_size
+        return end.spool[0] <= least[0] <= self._sizes[0] and least[1] <= self._sizes[1]
 
 
 def listed(calculations: Iterable[Calculation], reports: Mapping[int, Path], most: int) -> list[SetAside]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from contracts.artifacts import OverlappingFrames, Run, SharedFrames
 from contracts.base import DatasetRef, Overlap
 from frames.frame import IntArray
 from frames.hashing import HashArray, content_sha256, first_of_each
@@ -44,6 +45,7 @@ class Elsewhere:
     held_out  another dataset, or another version of this one, holds the frame out
     trained   … trains on it
     known     a dataset that may be named has it
+    shared    which dataset version that is, and its frames (indices), ascending
     standard_frames  frames that a dataset that may be named holds out
     until     the newest dataset version that was asked
     standard  the version of the standard dataset that was asked; its frames are held out, whoever brought them
@@ -56,6 +58,7 @@ class Elsewhere:
     standard_frames: int = 0
     until: int = 0
     standard: int = 0
+    shared: tuple[tuple[DatasetRef, IntArray], ...] = ()
 
 
 Ask = Callable[[HashArray], Awaitable[Elsewhere]]
@@ -82,7 +85,7 @@ def elsewhere(
     split alone: some are those of private datasets, so they are neither counted nor marked.
     """
     held_out, trained, known, named = (np.zeros(frames, dtype=np.bool_) for _ in range(4))
-    counts: dict[int, int] = {}
+    places: dict[int, list[IntArray]] = {}
     for hit in hits:
         source = sources[hit.source]
         (held_out if hit.held_out else trained)[hit.places] = True
@@ -93,16 +96,18 @@ def elsewhere(
         known[hit.places] = True
         if hit.held_out:
             named[hit.places] = True
-        counts[hit.source] = counts.get(hit.source, 0) + len(hit.places)
+        places.setdefault(hit.source, []).append(hit.places)
+    shared = {number: np.sort(np.concatenate(found)) for number, found in places.items()}
     held_out[np.asarray(standard_places, dtype=np.int64)] = True
     return Elsewhere(
         held_out=held_out,
         trained=trained,
         known=known,
-        overlaps=_overlaps(counts, sources),
+        overlaps=_overlaps({number: len(found) for number, found in shared.items()}, sources),
         standard_frames=int(named.sum()),
         until=until,
         standard=standard,
+        shared=tuple((sources[number].dataset, shared[number]) for number in sorted(shared)),
     )
 
 
@@ -157,6 +162,31 @@ class Selection:
     @property
     def content_sha256(self) -> str:
         return content_sha256(self.hashes)
+
+
+def overlapping(selection: Selection) -> OverlappingFrames | None:
+    """Which of the frames each dataset that may be named holds, by their positions in the two LMDB files."""
+    if not selection.elsewhere.shared:
+        return None
+    held_out = selection.held_out
+    # In its file a frame comes after those of its split that were read before it.
+    place = np.where(held_out, np.cumsum(held_out), np.cumsum(~held_out)) - 1
+    return OverlappingFrames(
+        shared=tuple(
+            SharedFrames(
+                dataset=dataset,
+                train=_runs(place[found[~held_out[found]]]),
+                held_out=_runs(place[found[held_out[found]]]),
+            )
+            for dataset, found in selection.elsewhere.shared
+        )
+    )
+
+
+def _runs(positions: IntArray) -> tuple[Run, ...]:
+    """Ascending positions as runs: frames of a trajectory mostly follow each other."""
+    pieces = np.split(positions, np.flatnonzero(np.diff(positions) != 1) + 1)
+    return tuple((int(piece[0]), len(piece)) for piece in pieces if len(piece))
 
 
 async def select(read: HashArray, ask: Ask) -> Selection:

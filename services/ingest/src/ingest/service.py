@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contracts.artifacts import DatasetManifest
-from contracts.base import BlobRef, LabelCount
+from contracts.base import BlobRef, DatasetRef, Frozen, LabelCount
 from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
 from contracts.keys import dataset_file
 from kit.blobs import Blobs, file_sha256
@@ -17,7 +17,7 @@ from kit.logs import get_logger
 
 from ingest.domain import Prepared, Rejected, Tell
 from ingest.engine import Request
-from ingest.selecting import Ask, Selection
+from ingest.selecting import Ask, Selection, overlapping
 
 log = get_logger(__name__)
 
@@ -92,7 +92,7 @@ class Reading:
         told = DatasetValidated(
             dataset=event.dataset,
             credit=event.credit,
-            manifest=await self._put_manifest(manifest, work),
+            manifest=await self._put_json("manifest", manifest, manifest.content_sha256, event.dataset, work),
             content_sha256=manifest.content_sha256,
             format=manifest.format,
             frames=manifest.frames,
@@ -115,6 +115,7 @@ class Reading:
             removed=manifest.removed[:_LISTED_IN_EVENTS],
             train=manifest.train,
             held_out=manifest.held_out,
+            element_counts=manifest.element_counts,
         )
         return Outcome(told, prepared.selection)
 
@@ -147,6 +148,7 @@ class Reading:
             declared=event.declared,
             theory_mismatches=prepared.theory_mismatches,
             overlaps=selection.elsewhere.overlaps,
+            known_in=await self._known_in(event, selection, work),
             standard_frames=selection.elsewhere.standard_frames,
             frame_hashes=await self._put_hashes(content, selection, work),
             labels=(
@@ -156,8 +158,17 @@ class Reading:
             ),
             scf=prepared.scf,
             element_pairs=summary.element_pairs,
+            element_counts=summary.element_counts,
             download=None if download is None else await self._put(content, "archive-{}.tar.zst", download.archive),
             removed=() if download is None else download.removed[: self.set_aside_kept],
+        )
+
+    async def _known_in(self, event: DatasetUploaded, selection: Selection, work: Path) -> BlobRef | None:
+        found = await asyncio.to_thread(overlapping, selection)
+        return (
+            None
+            if found is None
+            else await self._put_json("known-in", found, selection.content_sha256, event.dataset, work)
         )
 
     async def _put(self, content: str, name: str, path: Path) -> BlobRef:
@@ -173,10 +184,9 @@ class Reading:
         await asyncio.to_thread(selection.in_file_order.tofile, path)
         return await self._put(content, "hashes-{}.bin", path)
 
-    async def _put_manifest(self, manifest: DatasetManifest, work: Path) -> BlobRef:
-        path = work / "manifest.json"
-        path.write_bytes(manifest.model_dump_json().encode())
+    async def _put_json(self, name: str, what: Frozen, content_sha256: str, ref: DatasetRef, work: Path) -> BlobRef:
+        path = work / f"{name}.json"
+        path.write_bytes(what.model_dump_json().encode())
         sha256 = await asyncio.to_thread(file_sha256, path)
-        ref = manifest.dataset
-        name = f"manifest-{ref.dataset_id}-{ref.version}-{sha256[:16]}.json"
-        return await self.blobs.adopt_file(dataset_file(manifest.content_sha256, name), path, sha256)
+        key = dataset_file(content_sha256, f"{name}-{ref.dataset_id}-{ref.version}-{sha256[:16]}.json")
+        return await self.blobs.adopt_file(key, path, sha256)

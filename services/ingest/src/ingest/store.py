@@ -1,11 +1,18 @@
 """The only SQL of ingest."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 from contracts.base import BlobRef, DatasetRef
-from contracts.events import DatasetRejected, DatasetUploaded, DatasetValidated
+from contracts.events import (
+    DatasetMetricNotPassed,
+    DatasetMetricPassed,
+    DatasetRejected,
+    DatasetUploaded,
+    DatasetValidated,
+)
 from frames.hashing import HashArray, ascending
 from kit.queries import Connection, Queries, Row
 
@@ -66,9 +73,7 @@ class Store:
         # Before the frames: what joins in between is asked again when the dataset is settled.
         newest = await self._queries.one(connection, "newest_source")
         standard = await self._standard_number(connection)
-        hits = await self._hits(connection, hashes, after=0)
-        rows = await self._queries.all(connection, "sources", sources=sorted({hit.source for hit in hits}))
-        sources = {row["source"]: _source(row) for row in rows}
+        hits, sources = await self._hits(connection, hashes, after=0)
         until = 0 if newest is None else int(newest["source"])
         places = await self._standard_places(connection, hashes) if standard else []
         return elsewhere(len(hashes), hits, sources, uploaded.dataset, uploaded.owner_id, until, standard, places)
@@ -79,7 +84,27 @@ class Store:
         newest = await self._queries.one(connection, "newest_source")
         if newest is None or newest["source"] <= selection.elsewhere.until:
             return []
-        return await self._hits(connection, selection.hashes, after=selection.elsewhere.until)
+        return (await self._hits(connection, selection.hashes, after=selection.elsewhere.until))[0]
+
+    async def judged(
+        self, connection: Connection, verdict: DatasetMetricPassed | DatasetMetricNotPassed, when: datetime
+    ) -> None:
+        """What the metric says of a dataset version, at that time."""
+        key = verdict.dataset.model_dump()
+        await self._queries.execute(connection, "keep_verdict", **key, sound=verdict.sound.passed, judged=when)
+
+    async def unremembered(self, connection: Connection, dataset: DatasetRef) -> BlobRef | None:
+        """The manifest of a validated dataset version whose frames are not known; None: they are, or it is none."""
+        row = await self._queries.one(connection, "unremembered", **dataset.model_dump())
+        return None if row is None else BlobRef.model_validate(row["manifest"])
+
+    async def catch_up(self, connection: Connection, uploaded: DatasetUploaded, selection: Selection) -> bool:
+        """Its frames join the known ones after all; False when they have joined meanwhile."""
+        await self._queries.run(connection, "lock_known_frames")
+        if await self.unremembered(connection, uploaded.dataset) is None:
+            return False
+        await self.keep_frames(connection, uploaded, selection)
+        return True
 
     async def standard_since(self, connection: Connection, selection: Selection) -> list[int]:
         """Frames of the selection (indices) in a standard dataset that came after it was made.
@@ -132,16 +157,27 @@ class Store:
                 await copy.write(piece)
             await copy.write(_COPY_END)
 
-    async def _hits(self, connection: Connection, hashes: HashArray, after: int) -> list[Hit]:
-        """In ascending order, some thousands at once: neighbours share pages, and memory stays small."""
+    async def make_public(self, connection: Connection, dataset: DatasetRef, title: str) -> None:
+        """It may be named to others, also when its frames become known later."""
+        # A reading that is settled at the same moment either sees the note or is seen here.
+        await self._queries.run(connection, "lock_known_frames")
+        await self._queries.execute(connection, "note_public", **dataset.model_dump())
+        await self._queries.execute(connection, "make_public", **dataset.model_dump(), title=title)
+
+    async def _hits(self, connection: Connection, hashes: HashArray, after: int) -> tuple[list[Hit], dict[int, Source]]:
+        """Of dataset versions that have a say, and which those are.
+
+        In ascending order, some thousands at once: neighbours share pages, and memory stays small."""
         order = ascending(hashes[:, :KEY_BYTES])
-        hits = []
+        hits: list[Hit] = []
         for start in range(0, len(order), _ASKED_AT_ONCE):
             piece = order[start : start + _ASKED_AT_ONCE]
             asked = _keys(hashes[piece])
             rows = await self._queries.all(connection, "frames_elsewhere", hashes=asked, after=after)
             hits += [Hit(row["source"], row["held_out"], piece[np.array(row["places"]) - 1]) for row in rows]
-        return hits
+        rows = await self._queries.all(connection, "sources", sources=sorted({hit.source for hit in hits}))
+        sources = {row["source"]: _source(row) for row in rows}
+        return [hit for hit in hits if hit.source in sources], sources
 
 
 def _rows(selection: Selection, source: int) -> Iterator[bytes]:

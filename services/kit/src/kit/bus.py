@@ -14,7 +14,7 @@ import nats
 import psycopg
 from contracts.envelope import Attributes, Event, MalformedEvent, from_headers
 from contracts.events import parse
-from contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTER_STREAM, Consumer, consumer
+from contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTER_STREAM, EVENT_STREAM, Consumer, consumer
 from faststream import AckPolicy
 from faststream.exceptions import AckMessage, NackMessage
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 from psycopg_pool import PoolTimeout
 
 from kit.logs import get_logger
@@ -48,6 +49,8 @@ class Raw:
     headers: Mapping[str, str]
     body: bytes
     attempt: int
+    sequence: int = 0
+    """Its number in its stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +133,40 @@ class Bus:
     def consume_raw(self, durable: str, handler: RawHandler, lanes: int = 1) -> None:
         """The same without decoding: for whoever must see malformed messages too."""
         declared = consumer(durable)
+        self._subscribe(declared, handler, lanes, self._as_it_came)
+        if declared.stream == EVENT_STREAM:
+            self._subscribe(consumer(f"{durable}-again"), handler, 1, self._said_again)
 
+    async def _as_it_came(self, raw: Raw) -> Raw:
+        return raw
+
+    async def _said_again(self, raw: Raw) -> Raw:
+        """The event that an operator wants handled once more, from the log: whoever asks cannot change it."""
+        try:
+            found = await self._jetstream.get_msg(EVENT_STREAM, seq=int(raw.body))
+        except (ValueError, NotFoundError) as error:
+            raise Poison(f"there is no event {raw.body[:20]!r} to handle again") from error
+        return Raw(
+            durable=raw.durable.removesuffix("-again"),
+            subject=found.subject or "",
+            headers=found.headers or {},
+            body=found.data or b"",
+            attempt=raw.attempt,
+            sequence=found.seq or 0,
+        )
+
+    def _subscribe(
+        self, declared: Consumer, handler: RawHandler, lanes: int, resolve: Callable[[Raw], Awaitable[Raw]]
+    ) -> None:
         async def receive(message: NatsMessage) -> None:
-            await self._handle(message, declared, handler)
+            await self._handle(message, declared, handler, resolve)
 
         # A lane is a subscriber of its own that fetches one message at a time: with max_workers on a single
         # pull subscriber messages would be prefetched, and redelivered while they wait behind a long one.
         for lane in range(lanes):
             self._broker.subscriber(
                 declared.filter_subject,
-                durable=durable,
+                durable=declared.durable,
                 stream=JStream(declared.stream, declare=False),
                 pull_sub=PullSub(batch_size=1, timeout=5),
                 inbox_prefix=f"_INBOX_{self._service}.".encode(),
@@ -159,7 +186,13 @@ class Bus:
         except (TimeoutError, NatsError) as error:
             log.warning("bus-not-drained", error=repr(error))
 
-    async def _handle(self, message: NatsMessage, declared: Consumer, handler: RawHandler) -> None:
+    async def _handle(
+        self,
+        message: NatsMessage,
+        declared: Consumer,
+        handler: RawHandler,
+        resolve: Callable[[Raw], Awaitable[Raw]],
+    ) -> None:
         received = message.raw_message
         if not isinstance(received, Msg):
             raise TypeError(f"expected one JetStream message, got {type(received).__name__}")
@@ -169,9 +202,11 @@ class Bus:
             headers=dict(received.headers or {}),
             body=received.data,
             attempt=received.metadata.num_delivered or 1,
+            sequence=received.metadata.sequence.stream,
         )
         try:
             async with extending(received, declared.ack_wait_seconds / 3):
+                raw = await resolve(raw)
                 await handler(raw)
         except Exception as error:
             await self._failed(received, raw, error)
@@ -201,13 +236,14 @@ class Bus:
         kept = {key: value for key, value in raw.headers.items() if not key.lower().startswith("nats-")}
         headers = {
             **kept,
-            "Nats-Msg-Id": f"dead:{raw.durable}:{received.metadata.sequence.stream}",
+            # An event that was handled again and failed again is another letter.
+            "Nats-Msg-Id": f"dead:{raw.durable}:{received.metadata.stream}:{received.metadata.sequence.stream}",
             "dead-reason": " ".join(reason.split())[:REASON_LENGTH],
             "dead-consumer": raw.durable,
             "dead-subject": raw.subject,
             "dead-attempts": str(raw.attempt),
             "dead-time": datetime.now(UTC).isoformat(),
-            "dead-stream-sequence": str(received.metadata.sequence.stream),
+            "dead-stream-sequence": str(raw.sequence),
         }
         subject = raw.subject.removeprefix(DEAD_LETTER_PREFIX)
         try:

@@ -21,7 +21,7 @@ from kit.logs import get_logger
 from metric.domain.coverage import KnownBranch, Prediction
 from metric.domain.origin import origin_of
 from metric.domain.pairs import pairs_of_manifest
-from metric.domain.records import Split
+from metric.domain.records import SPLITS, Split
 from metric.domain.report import Judgement, Known, judge
 from metric.domain.run_settings import RunSettings, Share
 from metric.domain.sampling import sample_by_group
@@ -31,6 +31,7 @@ from metric.fetch import artifact
 from metric.pictures.gallery import pictures, with_png
 from metric.reference import outline
 from metric.tables import write_tables
+from metric.trained import trained_frames
 
 log = get_logger(__name__)
 
@@ -142,6 +143,8 @@ class Judge:
         learned = await self._learned(loaded, settings) if loaded is not None else None
         predictions = await self._predict(loaded, frames, learned) if loaded is not None and frames else []
         known = _known(loaded, learned) if loaded is not None else None
+        model = loaded.manifest if loaded is not None else None
+        trained = await trained_frames(self._blobs, manifest, model, sampled, frames)
         judgement = await asyncio.to_thread(
             judge,
             found,
@@ -152,7 +155,7 @@ class Judge:
             settings.limits,
             settings.seed,
             pairs_of_manifest(manifest) if manifest.element_pairs else frozenset(),
-            loaded is not None and _trained(manifest, loaded),
+            trained,
         )
         report = _report(task, manifest, judgement, predictions[0].device if predictions else "cpu")
         if self._gains is not None and task.try_training and loaded is not None and report.nearest_branch is not None:
@@ -230,18 +233,6 @@ def _failed(report: MetricReport, split: Split) -> frozenset[int]:
     return frozenset(one.index for one in report.verdicts if one.split == split and one.verdict == "failed")
 
 
-def _trained(manifest: DatasetManifest, loaded: LoadedModel) -> bool:
-    """Whether every dataset that shares frames with this one, as far as it may be named, trained the model.
-
-    A frame does not say in which of them it is: one that trained nothing (its labels were wrong, say) lets the model's
-    errors decide.
-    """
-    if loaded.manifest is None or not manifest.overlaps:
-        return False
-    trained = {branch.dataset.dataset_id for branch in loaded.manifest.branches}
-    return {overlap.dataset.dataset_id for overlap in manifest.overlaps} <= trained
-
-
 def _known(loaded: LoadedModel, learned: Path | None) -> Known:
     seen = outline(learned) if learned is not None else None
     return Known(loaded.model.version, loaded.branches, loaded.pairs, seen)
@@ -263,8 +254,8 @@ def _frames(files: Sequence[tuple[Split, Path]]) -> Iterator[tuple[Split, int, F
 
 def _read(files: Sequence[tuple[Split, Path]], sampled: Sequence[Surveyed]) -> list[Frame]:
     """The sampled frames, in their order: the order of the dataset."""
-    wanted = {(one.split, one.index) for one in sampled}
-    return [frame for split, index, frame in _frames(files) if (split, index) in wanted]
+    wanted = {split: frozenset(one.index for one in sampled if one.split == split) for split in SPLITS}
+    return [frame for split, path in files for frame in lmdb.iterate(path, wanted[split])]
 
 
 def _report(task: Task, manifest: DatasetManifest, judgement: Judgement, device: str) -> MetricReport:

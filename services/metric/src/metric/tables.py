@@ -1,6 +1,7 @@
 """The per-frame table as files: CSV for people and spreadsheets, Parquet for programs."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,7 +34,8 @@ def write_tables(table: Table, folder: Path, about: dict[str, str]) -> dict[str,
                     schema=schema,
                 )
             )
-            writer.writerows([_csv(cell) for cell in row] for row in zip(*block, strict=True))
+            told = [_csv(cells, column) for cells, column in zip(block, table.columns, strict=True)]
+            writer.writerows(zip(*told, strict=True))
     return files
 
 
@@ -42,9 +44,10 @@ def _field(column: Column) -> pa.Field:
     return pa.field(column.name, _TYPES[column.kind], metadata={key: value for key, value in metadata.items() if value})
 
 
-def _csv(cell: Cell) -> Cell:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+def _csv(cells: list[Cell], column: Column) -> Sequence[Cell]:
+    """A column's cells as CSV has them; numbers as they are."""
+    if column.kind == "truth":
+        return [None if cell is None else "true" if cell else "false" for cell in cells]
+    if column.kind == "text":
+        return [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in cells]
+    return cells

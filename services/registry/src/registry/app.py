@@ -14,6 +14,7 @@ from kit.tls import is_loopback
 from registry.growth import Growth
 from registry.handlers import Handlers
 from registry.leakage import Leakage
+from registry.operations import Operations
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.presets import Presets
@@ -41,8 +42,10 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     signer = Signer(settings.signing_key.get_secret_value())
     await proclaim(base.database, base.blobs, store, signer, policy)
     growth = Growth(store, base.blobs, policy, signer)
-    handlers = Handlers(base.database, base.blobs, rounds)
+    handlers = Handlers(base.database, base.blobs, rounds, Operations(store))
     base.bus.consume("registry-dataset-metric-passed", handlers.on_metric_passed)
+    base.bus.consume("registry-dataset-withdrawn", handlers.on_dataset_withdrawn)
+    base.bus.consume("registry-dataset-made-public", handlers.on_dataset_made_public)
     entries = [
         ServiceEntry(
             fleet_pb2_grpc.add_FleetServiceServicer_to_server,

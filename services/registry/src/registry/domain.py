@@ -13,6 +13,18 @@ from contracts.standard import StandardScore
 NOT_FINITE = "not-finite"
 """The rule of an attempt whose training diverged."""
 
+LEASE_LOST = "lease-lost"
+"""The rule of an attempt whose worker fell silent."""
+
+OUTAGES = frozenset(
+    {
+        LEASE_LOST,
+        *("disk-full", "device-failed", "software-mismatch"),
+        *("preset-unknown", "preset-mismatch", "parent-unusable"),
+    }
+)
+"""Rules of attempts that say nothing of the datasets: the worker, its machine or the parent was the reason."""
+
 DEEPMD = "deepmd-kit"
 """The key of its version in a manifest's `versions`."""
 
@@ -201,6 +213,8 @@ class Round:
     worker: str | None
     failures: int
     """Attempts that were lost or failed; a lease that was handed back is not one."""
+    outages: int
+    """Those of the failures that say nothing of the datasets."""
     divergences: int
     """Attempts in which training itself went astray. A lower learning rate is tried once."""
     step: int
@@ -366,6 +380,19 @@ def stale(round_: Round, fence: int) -> StaleFence:
     return StaleFence(f"round {round_.round_id}: {why}; drop this round and lease again")
 
 
-def may_retry(failures: int, max_attempts: int, retryable: bool = True, divergences: int = 0) -> bool:
-    """Whether a round is offered again after its `failures`-th failed attempt, `divergences` of which diverged."""
-    return retryable and failures < max_attempts and divergences <= 1
+def may_retry(
+    failures: int,
+    max_attempts: int,
+    retryable: bool = True,
+    divergences: int = 0,
+    outages: int = 0,
+    *,
+    blames: bool = False,
+) -> bool:
+    """Whether a round is offered again after its `failures`-th failed attempt, `divergences` of which diverged.
+
+    `blames`: its end would set datasets aside as the cause. Then `outages`, those of the failures that say nothing of
+    the datasets, are counted apart.
+    """
+    worst = max(failures - outages, outages) if blames else failures
+    return retryable and worst < max_attempts and divergences <= 1

@@ -15,7 +15,7 @@ from uuid import UUID
 from contracts import keys
 from contracts.artifacts import ModelManifest
 from contracts.base import BlobRef, DatasetRef
-from contracts.events import DatasetReceiptIssued, ModelFile, ModelWithheld, TrainingFinished
+from contracts.events import DatasetReceiptIssued, ModelAliased, ModelFile, ModelWithheld, TrainingFinished
 from contracts.standard import StandardDataset, StandardScore
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
@@ -206,7 +206,8 @@ class Growth:
         await self._store.move_alias(conn, LATEST, model.version, AliasMoveKind.PUBLICATION, reason)
         await ended_with_model(self._store, conn, round_)
         score = examined.standing.score if examined.standing else None
-        await announce(conn, round_, model_published(model, examined.manifest, score))
+        aliased = ModelAliased(alias=LATEST, version=model.version, previous=model.parent_version, reason=reason)
+        await announce(conn, round_, model_published(model, examined.manifest, score), aliased)
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
 

@@ -81,7 +81,7 @@ class Inquiry:
         return self.with_group(replace(group, state=GroupState.RELEASED))
 
     def put_back(self, group: Group) -> "Inquiry":
-        """The group's round was cancelled for reasons of its own: it is trained again later."""
+        """The group's round ended for reasons that say nothing of the datasets: it is trained again later."""
         return self.with_group(replace(group, state=GroupState.PENDING, round_id=None))
 
     def published(self, group: Group) -> "Inquiry":

@@ -79,6 +79,27 @@ async def ended_without_model(
         await save(store, conn, step.inquiry.not_published(step.group))
 
 
+async def interrupted(store: ports.Rounds, conn: Connection, round_: Round, step: Step, reason: str) -> None:
+    """The step's round was given up for reasons that say nothing of its datasets: nobody is blamed.
+
+    The same group is tried again; growth is paused until an operator has looked, or it would fail the same way.
+    """
+    sentence = (
+        "A round that looks for what made an earlier one fail could not be trained, for reasons that are not in your "
+        f"dataset: it is tried again when they are mended. {reason}"
+    )
+    await store.set_new_datasets(conn, round_.round_id, DatasetState.RESERVED, sentence)
+    rule = "rerun" if step.inquiry.kind is InquiryKind.RERUN else "bisecting"
+    await release(conn, round_, step.members, "waits", rule, sentence)
+    await save(store, conn, step.inquiry.put_back(step.group))
+    await store.pause(
+        conn,
+        f"round {round_.round_id} of a {step.inquiry.kind} was given up for reasons that are not in its datasets "
+        f"({reason}); resume when they are mended",
+    )
+    log.warning("inquiry-interrupted", inquiry=str(step.inquiry.inquiry_id), round=str(round_.round_id), reason=reason)
+
+
 async def ended_with_model(store: ports.Rounds, conn: Connection, round_: Round) -> None:
     """The round's new datasets are published; an inquiry learns from it."""
     step = await step_of(store, conn, round_)

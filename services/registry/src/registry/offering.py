@@ -1,6 +1,6 @@
 """Use cases of operators: which version is offered under which name, and which no more."""
 
-from contracts.events import ModelRetired
+from contracts.events import ModelAliased, ModelRetired
 from kit.logs import get_logger
 from kit.outbox import emit
 from kit.queries import Connection
@@ -36,6 +36,7 @@ class Offering:
             await self._may_move(conn, alias)
             reason = reason or "an operator moved it"
             await self._store.move_alias(conn, alias, version, AliasMoveKind.MOVE, reason)
+            await emit(conn, ModelAliased(alias=alias, version=version, previous=previous, reason=reason))
             log.info("alias-moved", alias=alias, version=version, previous=previous)
         return previous
 
@@ -55,6 +56,7 @@ class Offering:
         previous = history[-1].version
         reason = reason or "an operator rolled it back"
         await self._store.move_alias(conn, alias, version, AliasMoveKind.ROLLBACK, reason)
+        await emit(conn, ModelAliased(alias=alias, version=version, previous=previous, reason=reason))
         log.info("alias-rolled-back", alias=alias, version=version, previous=previous)
         return previous, version
 

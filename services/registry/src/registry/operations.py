@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from contracts.base import DatasetRef
+from contracts.base import Credit, DatasetRef
 from contracts.events import ModelMarked, TrainingFailed
 from kit.logs import get_logger
 from kit.outbox import emit
@@ -140,6 +140,22 @@ class Operations:
             round_ = None
         log.info("dataset-withdrawn", dataset=str(ref), versions=trained)
         return Withdrawal(trained, descended, round_.round_id if round_ else None)
+
+    async def withdrawn_by_contributor(self, conn: Connection, ref: DatasetRef, reason: str) -> Withdrawal | None:
+        """As `withdraw`; a dataset that has not passed the metric is remembered, and never joins. None then."""
+        await self._store.lock_planning(conn)
+        await self._store.remember_withdrawal(conn, ref, reason)
+        if await self._store.dataset(conn, ref) is None:
+            log.info("withdrawal-remembered", dataset=str(ref))
+            return None
+        return await self.withdraw(conn, ref, reason)
+
+    async def made_public(self, conn: Connection, ref: DatasetRef, credit: Credit) -> None:
+        """Models to come name it and its authors. Published versions stay as they were told."""
+        await self._store.lock_planning(conn)
+        await self._store.remember_credit(conn, ref, credit)
+        await self._store.set_credit(conn, ref, credit)
+        log.info("dataset-made-public", dataset=str(ref))
 
     async def set_weight(self, conn: Connection, ref: DatasetRef, weight: float) -> None:
         """How often it is drawn in rounds to come, beside √frames of the others; 0: as them. Raises UnknownDataset."""

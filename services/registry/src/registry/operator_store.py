@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from contracts.base import DatasetRef
+from contracts.base import Credit, DatasetRef
 from kit.queries import Connection, Queries
 
 from registry.domain import DatasetState, Member
 from registry.inquiries import Inquiry
-from registry.rows import inquiry_of, member_of
+from registry.rows import inquiry_of, json_of, member_of
 
 
 class OperatorStore:
@@ -49,6 +49,38 @@ class OperatorStore:
 
     async def withdraw(self, conn: Connection, ref: DatasetRef, reason: str) -> None:
         await self._queries.execute(conn, "withdraw", dataset_id=ref.dataset_id, version=ref.version, reason=reason)
+
+    async def remember_withdrawal(self, conn: Connection, ref: DatasetRef, reason: str) -> None:
+        """Also of a dataset that is not known yet."""
+        await self._queries.execute(
+            conn, "remember_withdrawal", dataset_id=ref.dataset_id, version=ref.version, reason=reason
+        )
+
+    async def remember_credit(self, conn: Connection, ref: DatasetRef, credit: Credit) -> None:
+        """Also of a dataset that is not known yet."""
+        await self._queries.execute(
+            conn, "remember_credit", dataset_id=ref.dataset_id, version=ref.version, credit=json_of(credit)
+        )
+
+    async def contributors_words(self, conn: Connection, ref: DatasetRef) -> tuple[str | None, Credit | None]:
+        """Why it was withdrawn, and the credit under which it was made public; none: it was not."""
+        row = await self._queries.one(conn, "contributors_words", dataset_id=ref.dataset_id, version=ref.version)
+        if row is None:
+            return None, None
+        return row["withdrawn"], Credit.model_validate(row["credit"]) if row["credit"] else None
+
+    async def set_credit(self, conn: Connection, ref: DatasetRef, credit: Credit) -> None:
+        """What models to come say about the dataset. Nothing happens when it is not known."""
+        await self._queries.execute(
+            conn,
+            "set_credit",
+            dataset_id=ref.dataset_id,
+            version=ref.version,
+            title=credit.title,
+            authors=list(credit.authors),
+            licence=credit.licence,
+            private=credit.private,
+        )
 
     async def set_relative_weight(self, conn: Connection, ref: DatasetRef, weight: float | None) -> None:
         await self._queries.execute(

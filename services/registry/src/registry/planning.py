@@ -49,8 +49,9 @@ def plan_round(
 
     `most`: how many new datasets it takes; none: as the policy says.
 
-    Branches of withdrawn datasets are left out; a parent that has no others is none. New branches stand in the
-    order of their names, so that the order of arrival does not change the candidate.
+    Branches of withdrawn datasets are left out; a parent that has no others is none. So are those of older versions of
+    a dataset that is new in this round, unless nothing would be left to grow from. New branches stand in the order of
+    their names, so that the order of arrival does not change the candidate.
 
     `test_frames`: training frames of datasets that are in the standard dataset, named to be left out.
 
@@ -61,6 +62,7 @@ def plan_round(
     parent_version = parent_version if old else None
     first = parent_version is None
     batch = list(waiting)[: most or batch_size(first, policy)]
+    old = without_superseded(old, batch) or old
     names = branch_names(batch, taken, private_tag)
     old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
     left_out = test_frames or {}
@@ -84,6 +86,12 @@ def plan_round(
     )
 
 
+def without_superseded(old: Sequence[Branch], new: Sequence[Member]) -> list[Branch]:
+    """The branches of `old` of whose dataset no later version is among `new`."""
+    newest = {member.ref.dataset_id: member.ref.version for member in new}
+    return [one for one in old if one.member.ref.version >= newest.get(one.member.ref.dataset_id, 0)]
+
+
 def total_steps(first: bool, new: int, policy: GrowthPolicy) -> int:
     """The round's budget: what a round takes, more for every new dataset beyond the first, up to the limit."""
     if first:
@@ -97,15 +105,24 @@ def sampling_weights(
 ) -> tuple[list[float], list[float]]:
     """Probability of each branch: by its weight within a group; the new ones together take the policy's share.
 
+    It grows with what they bring: a dozen frames beside a large base need no half of all draws, and what they took
+    from the old ones would be forgotten.
+
     A dataset's weight is its training frames to the policy's power (√frames), unless an operator has set it.
     Without old branches the new ones take all.
     """
-    share = policy.new_datasets_share if old else 1.0
-    return _shared(old, 1 - share, policy), _shared(new, share, policy)
+    of_old, of_new = _weights(old, policy), _weights(new, policy)
+    natural = math.fsum(of_new) / math.fsum((*of_old, *of_new))
+    wanted = max(policy.new_datasets_boost * natural, policy.new_datasets_least_share)
+    share = min(wanted, policy.new_datasets_share) if old else 1.0
+    return _shared(of_old, 1 - share), _shared(of_new, share)
 
 
-def _shared(members: Sequence[Member], share: float, policy: GrowthPolicy) -> list[float]:
-    weights = [one.relative_weight or one.train_frames**policy.weight_exponent for one in members]
+def _weights(members: Sequence[Member], policy: GrowthPolicy) -> list[float]:
+    return [one.relative_weight or max(1, one.train_frames) ** policy.weight_exponent for one in members]
+
+
+def _shared(weights: Sequence[float], share: float) -> list[float]:
     total = math.fsum(weights)
     return [share * weight / total for weight in weights]
 

@@ -51,7 +51,13 @@ class GrowthPolicy(BaseModel):
         default=0.5, ge=0, le=1, description="a dataset is drawn by its training frames to this power, unless it is set"
     )
     new_datasets_share: float = Field(
-        default=0.5, gt=0, lt=1, description="part of all draws that the new datasets share; old ones have the rest"
+        default=0.5, gt=0, lt=1, description="part of all draws that the new datasets share at most"
+    )
+    new_datasets_least_share: float = Field(
+        default=0.2, gt=0, lt=1, description="and at least, however small they are beside the old ones"
+    )
+    new_datasets_boost: float = Field(
+        default=1.5, ge=1, description="in between: so many times the part that their weights alone would give them"
     )
     seed: int = Field(description="of random numbers: the same data on the same parent gives the same candidate")
     lease_ttl_seconds: float = Field(gt=0, description="a worker that is silent for longer loses its round")

@@ -24,11 +24,16 @@ select 1 as waits from rounds where state = 'waiting'
 select * from rounds where state in ('waiting', 'training') for update
 
 -- name: waiting_datasets
--- The waiting list in the order of arrival, with the seconds since the newest and the oldest arrival.
+-- The waiting list in the order of arrival, with the seconds since the newest and the oldest arrival. Of a dataset's
+-- versions only the newest that passed waits; an older one does again when that one fails or is withdrawn.
 select datasets.*, extract(epoch from now() - max(arrived_at) over ())::double precision as quiet_seconds,
        extract(epoch from now() - min(arrived_at) over ())::double precision as waited_seconds
 from datasets
-where state = 'waiting'
+where state = 'waiting' and not exists (
+    select from datasets newer
+    where newer.dataset_id = datasets.dataset_id and newer.version > datasets.version
+      and newer.state in ('waiting', 'reserved', 'training', 'published')
+)
 order by arrival
 
 -- name: insert_round
@@ -107,7 +112,7 @@ update rounds set step = %(step)s, reported_step = %(step)s where round_id = %(r
 -- The attempt ended without a candidate: the round waits for a worker.
 update rounds
 set state = 'waiting', worker = null, lease_expires_at = null, failures = %(failures)s, divergences = %(divergences)s,
-    reason = %(reason)s
+    outages = %(outages)s, reason = %(reason)s
 where round_id = %(round_id)s
 
 -- name: end_round
@@ -309,6 +314,25 @@ where arrival = any(%(arrivals)s) and state <> 'withdrawn'
 -- name: withdraw
 -- Take a dataset out of all rounds to come.
 update datasets set state = 'withdrawn', reason = %(reason)s
+where dataset_id = %(dataset_id)s and version = %(version)s
+
+-- name: remember_withdrawal
+-- The first reason stays.
+insert into contributors_words (dataset_id, version, withdrawn) values (%(dataset_id)s, %(version)s, %(reason)s)
+on conflict (dataset_id, version) do update
+set withdrawn = coalesce(contributors_words.withdrawn, excluded.withdrawn)
+
+-- name: remember_credit
+insert into contributors_words (dataset_id, version, credit) values (%(dataset_id)s, %(version)s, %(credit)s)
+on conflict (dataset_id, version) do update set credit = excluded.credit
+
+-- name: contributors_words
+-- What the contributor said of a dataset so far; no row: nothing.
+select withdrawn, credit from contributors_words where dataset_id = %(dataset_id)s and version = %(version)s
+
+-- name: set_credit
+-- What models to come say about a dataset.
+update datasets set title = %(title)s, authors = %(authors)s, licence = %(licence)s, private = %(private)s
 where dataset_id = %(dataset_id)s and version = %(version)s
 
 -- name: set_relative_weight

@@ -24,7 +24,9 @@ from registry import ports
 from registry.announcing import announce
 from registry.domain import (
     LATEST,
+    LEASE_LOST,
     NOT_FINITE,
+    OUTAGES,
     Beat,
     Branch,
     DatasetState,
@@ -43,7 +45,7 @@ from registry.domain import (
     settled,
     stale,
 )
-from registry.inquiry_steps import ended_without_model, next_step, planned
+from registry.inquiry_steps import ended_without_model, interrupted, next_step, planned, step_of
 from registry.planning import is_due, plan_round
 from registry.policy import GrowthPolicy
 from registry.presets import NOTHING, Presets
@@ -52,7 +54,6 @@ from registry.workers import SHORTEST_LIFE_SECONDS, Announcement, Demand, demand
 
 log = get_logger(__name__)
 
-LEASE_LOST = "lease-lost"
 HANDED_BACK = "handed-back"
 PAUSED = "paused"
 TEST_FRAMES = "test-frames"
@@ -119,9 +120,22 @@ class Rounds:
         traceparent: str | None,
         content_sha256: str | None = None,
     ) -> None:
-        """The dataset passed: it waits for a round. Known datasets stay as they are."""
-        if await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
-            log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
+        """The dataset passed: it waits for a round. Known datasets stay as they are.
+
+        What its contributor said of it meanwhile counts: withdrawn it does not wait, made public it has that credit.
+        """
+        # A withdrawal that comes at the same moment either finds the dataset or is found here.
+        await self._store.lock_planning(conn)
+        if not await self._store.add_dataset(conn, event, train_frames, traceparent, content_sha256):
+            return
+        withdrawn, credit = await self._store.contributors_words(conn, event.dataset)
+        if credit is not None:
+            await self._store.set_credit(conn, event.dataset, credit)
+        if withdrawn is not None:
+            await self._store.withdraw(conn, event.dataset, withdrawn)
+            log.info("dataset-withdrawn-before", dataset=str(event.dataset))
+            return
+        log.info("dataset-waits", dataset=str(event.dataset), train_frames=train_frames)
 
     async def plan_if_due(self, conn: Connection) -> RoundPlan | None:
         """Plan a round when none is open, growth is not paused, and an inquiry asks for one or enough datasets wait.
@@ -170,10 +184,15 @@ class Rounds:
         """A round of its own that ends before it begins: nothing of the dataset is left to train on."""
         plan = await self._plan(conn, parent, [member], {}, most=1)
         round_ = await known_round(self._store, conn, plan.round_id)
-        reason = (
-            f"None of the {member.train_frames} training frames can be trained on: all of them test the model. "
-            "Upload a version with other structures."
-        )
+        if member.train_frames == 0:
+            reason = (
+                "All of its frames test the model, and none is left to train on. Upload a version with more frames."
+            )
+        else:
+            reason = (
+                f"None of the {member.train_frames} training frames can be trained on: all of them test the model. "
+                "Upload a version with other structures."
+            )
         await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason)
         await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
         failed = TrainingFailed(round_id=plan.round_id, attempt=1, rule=TEST_FRAMES, reason=reason, will_retry=False)
@@ -377,13 +396,19 @@ class Rounds:
         # A worker that died after it had stored new work did not die of the round: counting starts again.
         advanced = await self._store.stored_checkpoint(conn, round_.round_id, round_.fence)
         failures = 1 if advanced else round_.failures + 1
+        outages = (0 if advanced else round_.outages) + (rule in OUTAGES)
         divergences = round_.divergences + (rule == NOT_FINITE)
-        will_retry = may_retry(failures, self._policy.max_attempts, retryable, divergences)
+        step = await step_of(self._store, conn, round_)
+        most, blames = self._policy.max_attempts, step is not None
+        will_retry = may_retry(failures, most, retryable, divergences, outages, blames=blames)
         if will_retry:
-            await self._store.offer_again(conn, round_, failures, reason, divergences)
+            await self._store.offer_again(conn, round_, failures, reason, divergences, outages)
         else:
             await self._store.end_round(conn, round_, RoundState.FAILED, reason=reason, failures=failures)
-            await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
+            if step is not None and rule in OUTAGES:
+                await interrupted(self._store, conn, round_, step, reason)
+            else:
+                await ended_without_model(self._store, conn, round_, DatasetState.FAILED, reason)
         event = TrainingFailed(
             round_id=round_.round_id, attempt=round_.fence, rule=rule, reason=reason, will_retry=will_retry
         )

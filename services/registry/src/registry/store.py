@@ -164,7 +164,13 @@ class Store(StandardStore, WorkerStore, ProofStore):
         await self._queries.execute(conn, "set_step", round_id=round_id, step=step)
 
     async def offer_again(
-        self, conn: Connection, round_: Round, failures: int, reason: str, divergences: int | None = None
+        self,
+        conn: Connection,
+        round_: Round,
+        failures: int,
+        reason: str,
+        divergences: int | None = None,
+        outages: int | None = None,
     ) -> None:
         """The round waits for a worker again."""
         await self._queries.execute(
@@ -173,6 +179,7 @@ class Store(StandardStore, WorkerStore, ProofStore):
             round_id=round_.round_id,
             failures=failures,
             divergences=round_.divergences if divergences is None else divergences,
+            outages=round_.outages if outages is None else outages,
             reason=reason,
         )
 

@@ -48,14 +48,16 @@ async def persistently(what: str, call: Callable[[], Awaitable[Result]]) -> Resu
 
 
 class Courier:
-    """Only the newest report and the newest checkpoint matter: what was not sent yet is replaced."""
+    """Looks at held-out frames are all delivered, in their order: they make up the curve. Of signs of life in between,
+    and of checkpoints, only the newest matters: what was not sent yet is replaced.
+    """
 
     def __init__(self, registry: Registry, storage: Storage, lease: Lease, pause_seconds: float) -> None:
         self._registry = registry
         self._storage = storage
         self._lease = lease
         self._pause_seconds = pause_seconds
-        self._report: Report | None = None
+        self._reports: list[Report] = []
         self._saved: tuple[Path, int] | None = None
         self._stored_key: str | None = None
         self._next_report = 0.0
@@ -64,7 +66,9 @@ class Courier:
         self._idle = asyncio.Event()
 
     def report(self, report: Report) -> None:
-        self._report = report
+        if self._reports and not self._reports[-1].branches:
+            self._reports.pop()
+        self._reports.append(report)
         self._wake()
 
     def saved(self, path: Path, step: int) -> None:
@@ -87,10 +91,10 @@ class Courier:
                 (path, step), self._saved = self._saved, None
                 await self._deliver_checkpoint(path, step)
                 continue
-            if self._report is None:
+            if not self._reports:
                 self._idle.set()
             elif self._hurry or clock() >= self._next_report:
-                report, self._report = self._report, None
+                report = self._reports.pop(0)
                 await persistently("report", partial(self._registry.report, self._lease, report))
                 self._next_report = clock() + self._pause_seconds
                 continue

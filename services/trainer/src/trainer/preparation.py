@@ -37,9 +37,11 @@ class Preparation:
             preset = load_preset(self._presets, lease.preset)
             manifests = {branch.name: await self._manifest(branch.manifest) for branch in lease.branches}
             branches = [await self._branch(branch, manifests[branch.name], folder) for branch in lease.branches]
+            software: dict[str, str] = {}
             if lease.parent_manifest is not None:
                 parent = ModelManifest.model_validate_json(await self._cache.read(lease.parent_manifest))
                 await self._cache.place(parent.checkpoint, folder / PARENT_FILE)
+                software = parent.versions
             if lease.resume_from is not None:
                 await self._cache.place(lease.resume_from.blob, folder / RESUME_FILE)
             work = Work(
@@ -48,6 +50,8 @@ class Preparation:
                 # Another attempt at the same steps draws other batches: what went wrong need not go wrong again.
                 seed=(lease.seed + lease.attempt - 1) % _LARGEST_SEED,
                 parent=PARENT_FILE if lease.parent_manifest else None,
+                parent_version=lease.parent_version,
+                parent_software=software,
                 resume_from=RESUME_FILE if lease.resume_from else None,
                 learning_rate_factor=lease.learning_rate_factor,
                 branches=tuple(branches),

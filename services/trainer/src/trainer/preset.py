@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.recipe import PresetNeeds
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Section = dict[str, Any]
 
@@ -37,6 +37,18 @@ class LearningRateTemplate(_Part):
     first_round: Section = Field(description="from random weights")
     growth: Section = Field(description="from the parent's weights: lower, or the old branches are shaken")
 
+    @field_validator("first_round", "growth")
+    @classmethod
+    def _fits_every_round(cls, section: Section) -> Section:
+        """The policy sets how many steps a round has, and deepmd refuses one that ends within its warm-up."""
+        if section.get("warmup_steps"):
+            raise ValueError(
+                "warmup_steps does not fit rounds of any length; write warmup_ratio, a part of the steps (0.05)"
+            )
+        if not 0 <= section.get("warmup_ratio", 0) < 1:
+            raise ValueError("warmup_ratio is a part of the round's steps: at least 0, less than 1")
+        return section
+
 
 class Preset(_Part):
     """A training recipe. `deploy/presets/*.json`."""
@@ -49,7 +61,10 @@ class Preset(_Part):
     learning_rate: LearningRateTemplate
     training: Section = Field(description="deepmd's training section without data, steps and probabilities")
     batch_size: str | int = Field(description="deepmd's batch rule, e.g. 'auto:32'")
-    evaluate_every: int = Field(ge=1, description="steps between looks at the held-out frames")
+    evaluate_every: int = Field(ge=1, description="steps between looks at the held-out frames at least")
+    evaluate_budget: float = Field(
+        default=0.02, gt=0, description="part of the training time that these looks may take; they become rarer"
+    )
     evaluate_frames: int = Field(ge=1, description="most held-out frames of a branch while training; all at the end")
     checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
     alignment_frames: int = Field(ge=1, description="most training frames that the energy shifts are fitted on")

@@ -55,6 +55,15 @@ def render(work: Work, train: Mapping[str, Path], case_dimension: int | None = N
     }
 
 
+def frames_at_once(batch_size: str | int, natoms: int) -> int:
+    """Frames of this size in one batch, by deepmd's rules: a number, 'auto:N' (N atoms at least), 'max:N' (at most)."""
+    if isinstance(batch_size, int):
+        return batch_size
+    rule, _, atoms = batch_size.partition(":")
+    most = int(atoms) if atoms.isdigit() else 32
+    return -(-most // natoms) if rule == "auto" else max(1, most // natoms)
+
+
 def contradictions(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:
     """Where `actual` differs from what `wanted` states; keys that `wanted` leaves open do not count.
 

@@ -50,6 +50,10 @@ class Work(_Message):
     total_steps: int = Field(ge=1)
     seed: int = Field(ge=0)
     parent: Path | None = Field(description="the parent's training checkpoint; none: the first model")
+    parent_version: str | None = None
+    parent_software: dict[str, str] = Field(
+        default_factory=dict, description="versions of the packages that trained the parent, as its manifest tells"
+    )
     resume_from: Path | None = Field(description="checkpoint of an earlier attempt")
     learning_rate_factor: float = Field(
         default=1, gt=0, le=1, description="multiplies the preset's; less than 1: an earlier attempt diverged"

@@ -50,11 +50,18 @@ def examples() -> Callable[..., list[Frame]]:
 def _parsed(root: Path, name: str) -> list[dict[str, Any]]:
     found = finding.find(finding.Tree(root), next(row for row in ROWS if row.name == name))
     calculations = [
-        {"number": number, "format": name, "files": list(one.files), "options": one.options, "multi": False}
+        {
+            "number": number,
+            "format": name,
+            "files": list(one.files),
+            "options": one.options,
+            "multi": False,
+            "theory": True,
+        }
         for number, one in enumerate(found)
     ]
     report = BytesIO()
-    reading.Parser({"tree": str(root), "theory_every": 1}, [report, BytesIO(), BytesIO()]).read(calculations)
+    reading.Parser({"tree": str(root)}, [report, BytesIO(), BytesIO()]).read(calculations)
     ends = [one for line in report.getvalue().splitlines() if "end" in (one := json.loads(line))]
     assert len(ends) == len(found)
     return ends

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from frames.frame import FloatArray, Frame
 from ingest.confined import readers
-from ingest.confined.judging import Raw
+from ingest.confined.judging import Raw, atomic_numbers, frame
 from outputs import GENERATORS, quantum_espresso
 
 DEMO = Path(__file__).parents[4] / "deploy/demo"
@@ -58,10 +58,11 @@ def random_frames(seed: int, count: int) -> list[Frame]:
     return made
 
 
-def ours(root: Path, name: str, files: list[str]) -> list[Raw]:
+def ours(root: Path, name: str, files: list[str]) -> list[Frame]:
+    """As they are kept: judged, and turned where dpdata turns."""
     raws = list(readers.frames(root, {"format": name, "files": files, "options": {}, "multi": False}))
     assert all(isinstance(raw, Raw) for raw in raws), raws
-    return [raw for raw in raws if isinstance(raw, Raw)]
+    return [frame(raw, atomic_numbers(raw.symbols), 0) for raw in raws if isinstance(raw, Raw)]
 
 
 def theirs(root: Path, name: str, files: list[str]) -> dpdata.LabeledSystem:
@@ -69,26 +70,26 @@ def theirs(root: Path, name: str, files: list[str]) -> dpdata.LabeledSystem:
     return dpdata.LabeledSystem(paths[0] if len(paths) == 1 else paths, fmt=name)
 
 
-def assert_same(raws: Sequence[Raw], system: dpdata.LabeledSystem, virial: float = 1.0) -> None:
+def assert_same(kept: Sequence[Frame], system: dpdata.LabeledSystem, virial: float = 1.0) -> None:
     data = system.data
-    assert len(raws) == len(data["coords"])
-    for index, raw in enumerate(raws):
-        found, expected = _sorted(raw.symbols, raw.coords), None
+    assert len(kept) == len(data["coords"])
+    for index, one in enumerate(kept):
+        found, expected = _sorted(one.symbols, one.coords), None
         symbols = [data["atom_names"][kind] for kind in data["atom_types"]]
         expected = _sorted(symbols, data["coords"][index])
-        assert [raw.symbols[one] for one in found] == [symbols[one] for one in expected]
-        assert abs(raw.energy - data["energies"][index]) < 1e-9
-        np.testing.assert_allclose(raw.forces[found], data["forces"][index][expected], rtol=SAME, atol=SAME)
-        shift = raw.coords[found] - data["coords"][index][expected]
-        if raw.cell is not None:
-            np.testing.assert_allclose(raw.cell, data["cells"][index], rtol=SAME, atol=SAME)
+        assert [one.symbols[atom] for atom in found] == [symbols[atom] for atom in expected]
+        assert abs(one.energy - data["energies"][index]) < 1e-9
+        np.testing.assert_allclose(one.forces[found], data["forces"][index][expected], rtol=SAME, atol=SAME)
+        shift = one.coords[found] - data["coords"][index][expected]
+        if one.cell is not None:
+            np.testing.assert_allclose(one.cell, data["cells"][index], rtol=SAME, atol=SAME)
             # dpdata moves the atoms of some formats into the cell.
-            fractional = shift @ np.linalg.inv(raw.cell)
-            shift = (fractional - np.round(fractional)) @ raw.cell
+            fractional = shift @ np.linalg.inv(one.cell)
+            shift = (fractional - np.round(fractional)) @ one.cell
         np.testing.assert_allclose(shift, 0, atol=1e-10)
-        if raw.virial is not None:
+        if one.virial is not None:
             close = SAME if virial == 1 else 1e-6
-            np.testing.assert_allclose(raw.virial, virial * data["virials"][index], rtol=close, atol=close)
+            np.testing.assert_allclose(one.virial, virial * data["virials"][index], rtol=close, atol=close)
 
 
 def _sorted(symbols: list[str], coords: FloatArray) -> list[int]:

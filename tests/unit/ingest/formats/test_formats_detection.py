@@ -32,7 +32,18 @@ def plant(root: Path, name: str, frames: list[Frame], folders: tuple[str, ...] =
 
 def told(root: Path, wanted: str = "detect") -> dict[str, Any]:
     """What the opening child answers, without unpacking anything."""
-    return opening.found(Tree(root), ROWS, wanted)
+    calculations: list[dict[str, Any]] = []
+    ends: list[str] = []
+
+    def tell(name: str, some: list[dict[str, Any]]) -> None:
+        assert not ends
+        calculations.extend(some)
+        if not some:
+            ends.append(name)
+
+    answer = opening.found(Tree(root), ROWS, wanted, tell)
+    assert ends == [answer["format"]]
+    return answer | {"calculations": calculations}
 
 
 @pytest.fixture

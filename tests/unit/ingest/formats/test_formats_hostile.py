@@ -291,10 +291,10 @@ def test_a_hostile_folder_costs_itself_alone(examples: Examples, tmp_path: Path)
     (tmp_path / "bad/set.001/force.npy").write_bytes(pickle.dumps(Dropper(trap)))
     report, spool = io.BytesIO(), io.BytesIO()
     calculations = [
-        {"number": number, "format": "deepmd/npy", "files": [name], "options": {}, "multi": True}
+        {"number": number, "format": "deepmd/npy", "files": [name], "options": {}, "multi": True, "theory": True}
         for number, name in enumerate(("bad", "好 的"))
     ]
-    Parser({"tree": str(tmp_path), "theory_every": 1}, [report, spool, io.BytesIO()]).read(calculations)
+    Parser({"tree": str(tmp_path)}, [report, spool, io.BytesIO()]).read(calculations)
     ends = [said for line in report.getvalue().splitlines() if "end" in (said := json.loads(line))]
     assert [(end["frames"], end["failed"]) for end in ends] == [(1, True), (2, False)]
     (entry,) = ends[0]["set_aside"]

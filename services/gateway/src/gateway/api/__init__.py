@@ -2,8 +2,8 @@
 
 from starlette.routing import BaseRoute
 
-from gateway.api import accounts, datasets, live, models
+from gateway.api import accounts, datasets, live, models, search
 
 
 def routes() -> list[BaseRoute]:
-    return [*accounts.routes(), *datasets.routes(), *models.routes(), *live.routes()]
+    return [*accounts.routes(), *datasets.routes(), *search.routes(), *models.routes(), *live.routes()]

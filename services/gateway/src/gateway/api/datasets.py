@@ -1,15 +1,21 @@
 """/api/v1/formats, policies, uploads (the list), datasets with their reports, receipts and reruns, queue; the keys."""
 
+from contracts.base import Frozen
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import download, json_response, list_response, read_object
+from gateway.answers import download, json_response, list_response, read_object, site_url, version_of
 from gateway.identity import reader, signed_in
+from gateway.licences import licence
 from gateway.policy import metric_policy
 from gateway.problems import invalid_field
+from gateway.regions import PROBE_PATH
 from gateway.service import Gateway
-from gateway.views import OpenUploadView
+from gateway.tus import ANY_ORIGIN
+from gateway.views import AgreementView, LicenceView, OpenUploadView, RegionView
+
+LANGUAGE = "accept-language"
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -39,6 +45,7 @@ async def open_uploads(request: Request) -> Response:
                 received=received,
                 created=upload.created,
                 expires=upload.expires,
+                region=upload.region,
             )
             for upload, received in found
         ],
@@ -48,7 +55,11 @@ async def open_uploads(request: Request) -> Response:
 async def publish(request: Request) -> Response:
     person = await signed_in(request)
     payload = await read_object(request)
-    view = await gateway_of(request).datasets.publish(person, payload, request.headers.get("idempotency-key"))
+    gateway = gateway_of(request)
+    dataset_id = await gateway.publishing.publish(
+        person, payload, request.headers.get("idempotency-key"), _language(request)
+    )
+    view = await gateway.datasets.get(person, dataset_id)
     return json_response(view, 201, {"location": f"/api/v1/datasets/{view.id}"})
 
 
@@ -62,22 +73,104 @@ async def page(request: Request) -> Response:
     return json_response(view)
 
 
+def _language(request: Request) -> str:
+    """In which a program says that the agreement was read: 'zh' for Accept-Language: zh…, else English."""
+    return "zh" if request.headers.get(LANGUAGE, "").lower().startswith("zh") else "en"
+
+
 async def one(request: Request) -> Response:
-    return json_response(
-        await gateway_of(request).datasets.get(await reader(request), request.path_params["dataset_id"])
+    found = await gateway_of(request).datasets.get(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
     )
+    return json_response(found)
+
+
+async def history(request: Request) -> Response:
+    """Its versions, what happened to it, the models that it trained."""
+    _, past = await gateway_of(request).datasets.past(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
+    return json_response(past)
+
+
+async def structures(request: Request) -> Response:
+    found = await gateway_of(request).datasets.contents(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
+    return json_response(found)
+
+
+async def citation(request: Request) -> Response:
+    """`?format=bibtex` or `cff`."""
+    shape = request.query_params.get("format", "bibtex")
+    if shape not in ("bibtex", "cff"):
+        raise invalid_field("format", "There is no such format of a citation.", "Ask for bibtex or cff.")
+    gateway = gateway_of(request)
+    cited = await gateway.datasets.cited(await reader(request), request.path_params["dataset_id"], version_of(request))
+    site = site_url(request)
+    text = cited.bibtex(site) if shape == "bibtex" else cited.cff(site)
+    return PlainTextResponse(text, media_type="application/x-bibtex" if shape == "bibtex" else "application/yaml")
+
+
+async def make_public(request: Request) -> Response:
+    """The latest version becomes public; fields that are absent stay as they are."""
+    person, dataset_id = await signed_in(request), request.path_params["dataset_id"]
+    gateway = gateway_of(request)
+    await gateway.publishing.make_public(person, dataset_id, await read_object(request), _language(request))
+    return json_response(await gateway.datasets.get(person, dataset_id))
+
+
+async def withdraw(request: Request) -> Response:
+    """Every version is taken back. `reason`: for operators."""
+    person, dataset_id = await signed_in(request), request.path_params["dataset_id"]
+    gateway = gateway_of(request)
+    payload = await read_object(request)
+    if unknown := sorted(set(payload) - {"reason"}):
+        raise invalid_field(unknown[0][:100], "There is no such field.", "The fields are: reason.")
+    await gateway.publishing.withdraw(person, dataset_id, payload.get("reason") or "")
+    return json_response(await gateway.datasets.get(person, dataset_id))
 
 
 async def archive(request: Request) -> Response:
+    """From the dataset's region, else from its mirror."""
     gateway = gateway_of(request)
-    found = await gateway.datasets.archive(await reader(request), request.path_params["dataset_id"])
-    return await download(request, gateway.blobs, found)
+    found = await gateway.datasets.archive(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
+    return await download(request, await gateway.regions.holding(found.blob, found.region), found)
+
+
+async def regions(request: Request) -> Response:
+    found: list[Frozen] = [
+        RegionView(id=one.id, title=one.title, probe_url=one.probe_url) for one in gateway_of(request).regions.all
+    ]
+    return list_response("regions", found)
+
+
+async def probe(_request: Request) -> Response:
+    """Nothing, from any page: how long it takes says how far away this region is."""
+    return Response(status_code=204, headers={"cache-control": "no-store"} | ANY_ORIGIN)
+
+
+async def licences(request: Request) -> Response:
+    found = []
+    for spdx in gateway_of(request).settings.licences:
+        known = licence(spdx)
+        found.append(LicenceView(id=known.id, name=known.name, short=known.short, text_url=known.text_url))
+    return list_response("licences", found)
+
+
+async def agreement(request: Request) -> Response:
+    """The text in force, which publishing asks to agree to."""
+    text = gateway_of(request).agreements.in_force(_language(request))
+    view = AgreementView(version=text.version, language=text.language, sha256=text.sha256, content=text.content)
+    return json_response(view, headers={"vary": "Accept-Language"})
 
 
 async def frames(request: Request) -> Response:
     gateway = gateway_of(request)
     dataset_id, name = request.path_params["dataset_id"], request.path_params["name"]
-    found = await gateway.datasets.frames(await reader(request), dataset_id, name)
+    found = await gateway.datasets.frames(await reader(request), dataset_id, name, version_of(request))
     return await download(request, gateway.blobs, found)
 
 
@@ -100,7 +193,7 @@ async def signing_keys(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     gateway = gateway_of(request)
     found = await gateway.datasets.picture(
-        await reader(request), request.path_params["dataset_id"], request.path_params["name"]
+        await reader(request), request.path_params["dataset_id"], request.path_params["name"], version_of(request)
     )
     return await download(request, gateway.blobs, found, inline=True)
 
@@ -108,13 +201,15 @@ async def picture(request: Request) -> Response:
 async def table(request: Request) -> Response:
     gateway = gateway_of(request)
     found = await gateway.datasets.table(
-        await reader(request), request.path_params["dataset_id"], request.path_params["name"]
+        await reader(request), request.path_params["dataset_id"], request.path_params["name"], version_of(request)
     )
     return await download(request, gateway.blobs, found)
 
 
 async def metric(request: Request) -> Response:
-    report = await gateway_of(request).datasets.metric_report(await reader(request), request.path_params["dataset_id"])
+    report = await gateway_of(request).datasets.metric_report(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
     return Response(report, headers={"cache-control": "private, no-cache"}, media_type="application/json")
 
 
@@ -140,10 +235,19 @@ def routes() -> list[BaseRoute]:
         Route("/api/v1/policy", policy, methods=["GET"]),
         Route("/api/v1/policy/growth", growth_policy, methods=["GET"]),
         Route("/.well-known/potluck-keys.json", signing_keys, methods=["GET"]),
+        Route("/api/v1/regions", regions, methods=["GET"]),
+        Route(PROBE_PATH, probe, methods=["GET"]),
+        Route("/api/v1/licences", licences, methods=["GET"]),
+        Route("/api/v1/agreement", agreement, methods=["GET"]),
         Route("/api/v1/uploads", open_uploads, methods=["GET"]),
         Route("/api/v1/datasets", page, methods=["GET"]),
         Route("/api/v1/datasets", publish, methods=["POST"]),
         Route(dataset, one, methods=["GET"]),
+        Route(f"{dataset}/history", history, methods=["GET"]),
+        Route(f"{dataset}/structures", structures, methods=["GET"]),
+        Route(f"{dataset}/citation", citation, methods=["GET"]),
+        Route(f"{dataset}/public", make_public, methods=["POST"]),
+        Route(f"{dataset}/withdrawal", withdraw, methods=["POST"]),
         Route(f"{dataset}/archive", archive, methods=["GET"]),
         Route(f"{dataset}/frames/{{name}}", frames, methods=["GET"]),
         Route(f"{dataset}/receipts", receipts, methods=["GET"]),

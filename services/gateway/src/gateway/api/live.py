@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from gateway.answers import version_of
 from gateway.api.datasets import gateway_of
 from gateway.feed import QUEUE_CHANGED, Message, Watcher, encode
 from gateway.identity import reader
@@ -40,7 +41,7 @@ class DatasetEvents:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         gateway = gateway_of(request)
-        view = await gateway.datasets.get(await reader(request), request.path_params["dataset_id"])
+        view = await gateway.datasets.get(await reader(request), request.path_params["dataset_id"], version_of(request))
         async with gateway.feed.watching(DatasetRef(dataset_id=view.id, version=view.version)) as watcher:
             # The watcher is registered already: between the beginning and what follows is no gap.
             await _stream(receive, send, watcher, partial(self._beginning, request), gateway.settings)
@@ -50,7 +51,7 @@ class DatasetEvents:
         gateway = gateway_of(request)
         who, dataset_id = await reader(request), request.path_params["dataset_id"]
         last = request.headers.get("last-event-id", "")
-        view, position = await gateway.datasets.snapshot(who, dataset_id)
+        view, position = await gateway.datasets.snapshot(who, dataset_id, version_of(request))
         if last.isdecimal() and last.isascii() and len(last) < 19:
             missed = await gateway.feed.missed(DatasetRef(dataset_id=view.id, version=view.version), int(last))
             if missed is not None:

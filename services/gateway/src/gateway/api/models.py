@@ -6,6 +6,9 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.answers import download, json_response, list_response
 from gateway.api.datasets import gateway_of
+from gateway.branches import choose
+from gateway.problems import not_found
+from gateway.search import read_criteria
 
 
 async def models(request: Request) -> Response:
@@ -22,6 +25,27 @@ async def file(request: Request) -> Response:
     return await download(request, gateway.blobs, found)
 
 
+async def branches(request: Request) -> Response:
+    """Which branch for which elements: `?element=Si&element=C`."""
+    gateway = gateway_of(request)
+    view = await gateway.models.get(request.path_params["version"])
+    manifest = await gateway.models.manifest(view)
+    if manifest is None:
+        raise not_found("list of branches", "It is there again in a moment, or the version has none.")
+    chosen = read_criteria(request.query_params.multi_items()).criteria.elements
+    return json_response(choose(manifest, chosen, view.withdrawn_branches))
+
+
+async def coverage(request: Request) -> Response:
+    """What the version knows of the periodic table, and which data would help it."""
+    gateway = gateway_of(request)
+    view = await gateway.models.get(request.path_params["version"])
+    found = await gateway.coverage.of(view.version)
+    if found is None:
+        raise not_found("model")
+    return json_response(found)
+
+
 async def standard(request: Request) -> Response:
     return json_response(await gateway_of(request).standards.history())
 
@@ -30,6 +54,8 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/api/v1/models", models, methods=["GET"]),
         Route("/api/v1/models/{version}", model, methods=["GET"]),
+        Route("/api/v1/models/{version}/branches", branches, methods=["GET"]),
+        Route("/api/v1/models/{version}/coverage", coverage, methods=["GET"]),
         Route("/api/v1/models/{version}/files/{name:path}", file, methods=["GET"]),
         Route("/api/v1/standard", standard, methods=["GET"]),
     ]

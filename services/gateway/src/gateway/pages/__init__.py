@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from gateway.pages import account, browse, sign_in, upload
+from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, sign_in, upload, versions
 from gateway.pages.assets import STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -13,7 +13,12 @@ def routes() -> list[BaseRoute]:
     """Every page, and the files under /static."""
     return [
         *browse.routes(),
+        *catalogue.routes(),
+        *versions.routes(),
+        *api_docs.routes(),
+        *operator.routes(),
         *sign_in.routes(),
+        *dataset.routes(),
         *account.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),

@@ -23,7 +23,8 @@ class Assets:
             raise FileNotFoundError(f"{manifest} is missing: run `make build`")
         content = json.loads(manifest.read_text())
         self._files: dict[str, dict[str, Any]] = content["files"]
-        self._icons: dict[str, str] = content["icons"]
+        # Made once: a list shows a hundred of them.
+        self._icons = {name: _svg(body) for name, body in content["icons"].items()}
 
     def url(self, name: str) -> str:
         return f"/static/{self._files[name]['file']}"
@@ -38,8 +39,12 @@ class Assets:
         return Markup("").join(tags)
 
     def icon(self, name: str) -> Markup:
-        body = Markup(self._icons[name])  # noqa: S704  from the icon package, chosen at build time
-        return Markup('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>').format(body)
+        return self._icons[name]
+
+
+def _svg(body: str) -> Markup:
+    """Of the icon package, chosen at build time."""
+    return Markup(f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{body}</svg>')  # noqa: S704
 
 
 class StaticAssets(StaticFiles):

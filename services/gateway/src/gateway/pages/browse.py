@@ -1,23 +1,17 @@
-"""Pages that everybody may read: home, datasets, models, the queue."""
-
-from uuid import UUID
+"""Pages that everybody may read: home, the queue."""
 
 from contracts.artifacts import GrowthPolicyInForce
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.identity import reader, signed_in
-from gateway.pages.curve import drawing
-from gateway.pages.progress import steps
+from gateway.identity import reader
 from gateway.pages.site import page, site
-from gateway.pages.words import path
-from gateway.problems import Problem, not_found
+from gateway.problems import Problem
+from gateway.search import Criteria
 from gateway.service import Gateway
-from gateway.views import ModelFileView, ModelView
 
 LATEST_ON_HOME = 4
-RECEIPTS_SHOWN = 5
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -33,71 +27,16 @@ def page_number(request: Request) -> int:
 
 async def home(request: Request) -> Response:
     gateway, person = gateway_of(request), await reader(request)
-    models = await gateway.models.all()
-    latest = await gateway.datasets.page(person)
+    model = await gateway.models.newest()
+    latest = await gateway.catalogue.page(person, Criteria())
     return site().render(
         request,
         "home.html",
         person,
-        model=models[0] if models else None,
+        model=model,
+        coverage=await gateway.coverage.of(model.version) if model else None,
         queue=await gateway.datasets.queue(person),
         latest=latest.datasets[:LATEST_ON_HOME],
-    )
-
-
-async def datasets(request: Request) -> Response:
-    person = await reader(request)
-    listing = await gateway_of(request).datasets.page(person, page=page_number(request))
-    return site().render(request, "datasets.html", person, listing=listing)
-
-
-async def dataset(request: Request) -> Response:
-    person = await reader(request)
-    try:
-        dataset_id = UUID(request.path_params["dataset_id"])
-    except ValueError:
-        raise not_found("dataset") from None
-    gateway = gateway_of(request)
-    view = await gateway.datasets.get(person, dataset_id)
-    receipts = await gateway.receipts.of(person, dataset_id)
-    return site().render(
-        request,
-        "dataset.html",
-        person,
-        dataset=view,
-        steps=steps(view),
-        drawing=drawing(view),
-        receipts=receipts[:RECEIPTS_SHOWN],
-    )
-
-
-async def rerun(request: Request) -> Response:
-    """The owner's "Run again": the page that comes back shows it running."""
-    person = await signed_in(request)
-    try:
-        dataset_id = UUID(request.path_params["dataset_id"])
-    except ValueError:
-        raise not_found("dataset") from None
-    await gateway_of(request).reruns.ask(person, dataset_id)
-    return RedirectResponse(f"/datasets/{dataset_id}#h-reruns", 303)
-
-
-async def models(request: Request) -> Response:
-    return site().render(request, "models.html", await reader(request), models=await gateway_of(request).models.all())
-
-
-async def model(request: Request) -> Response:
-    view = await gateway_of(request).models.get(request.path_params["version"])
-    checkpoint = next((file for file in view.files if file.kind == "checkpoint"), None)
-    return site().render(
-        request,
-        "model.html",
-        await reader(request),
-        model=view,
-        checkpoint=checkpoint,
-        install_snippet=install_snippet(view, checkpoint, _public_url(request)),
-        ase_snippet=ase_snippet(view),
-        policy=await growth_policy(gateway_of(request)),
     )
 
 
@@ -109,36 +48,6 @@ async def growth_policy(gateway: Gateway) -> GrowthPolicyInForce | None:
         return None
 
 
-def _example_branch(view: ModelView) -> str:
-    """The branch that this version brought: what a reader of its page came for."""
-    return next((one.branch for one in view.datasets if one.new), view.branches[0].branch)
-
-
-def _public_url(request: Request) -> str:
-    return (gateway_of(request).settings.public_url or str(request.base_url)).rstrip("/")
-
-
-def install_snippet(view: ModelView, checkpoint: ModelFileView | None, public_url: str) -> str:
-    """Shell commands: what to install, and the file that `ase_snippet` opens."""
-    lines = ["pip install 'deepmd-kit[torch]' ase"]
-    if checkpoint is not None:
-        lines.append(f"curl -fo dpa-{view.version}.pt {public_url}{path(checkpoint.url)}")
-    return "\n".join(lines)
-
-
-def ase_snippet(view: ModelView) -> str:
-    """Reads a structure file and prints energy (eV) and forces (eV/Å)."""
-    return (
-        "from ase.io import read\n"
-        "from deepmd.calculator import DP\n"
-        "\n"
-        'atoms = read("structure.cif")\n'
-        f'atoms.calc = DP(model="dpa-{view.version}.pt", head="{_example_branch(view)}")\n'
-        'print(atoms.get_potential_energy(), "eV")\n'
-        'print(atoms.get_forces(), "eV/Å")'
-    )
-
-
 async def queue(request: Request) -> Response:
     person = await reader(request)
     return site().render(request, "queue.html", person, queue=await gateway_of(request).datasets.queue(person))
@@ -147,10 +56,5 @@ async def queue(request: Request) -> Response:
 def routes() -> list[BaseRoute]:
     return [
         Route("/", page(home)),
-        Route("/datasets", page(datasets)),
-        Route("/datasets/{dataset_id}", page(dataset)),
-        Route("/datasets/{dataset_id}/metric/reruns", page(rerun), methods=["POST"]),
-        Route("/models", page(models)),
-        Route("/models/{version}", page(model)),
         Route("/queue", page(queue)),
     ]

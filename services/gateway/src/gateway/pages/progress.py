@@ -15,6 +15,8 @@ _ENDINGS: dict[str, tuple[Stage, StepState, StepState]] = {
     "not-sound": ("check", "stopped", "skipped"),
     "failed": ("train", "stopped", "skipped"),
     "withheld": ("train", "done", "stopped"),
+    "shared": ("submit", "done", "done"),
+    "withdrawn": ("submit", "done", "stopped"),
 }
 
 

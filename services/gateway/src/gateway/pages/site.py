@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import cache, partial, wraps
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -11,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.domain import Person
+from gateway.elements import PLACES
 from gateway.identity import reader
 from gateway.pages import words
 from gateway.pages.assets import Assets
 from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
+from gateway.pages.sentences import in_language
 from gateway.problems import Problem
 from gateway.views import DatasetView
 
@@ -39,11 +42,20 @@ def training_data(dataset: DatasetView) -> dict[str, object]:
 
 
 def _said(language: str, sentence: str) -> Markup:
-    """A sentence of a service in the reader's language where the catalogue has it, else marked as English."""
-    translated = translations(language).gettext(sentence)
-    if language == "en" or translated != sentence:
-        return escape(words.sentence(translated))
-    return Markup('<span lang="en">{}</span>').format(words.sentence(sentence))
+    """Sentences of a service in the reader's language where the catalogue has them, the others marked as English."""
+    english = Markup('<span lang="en">{}</span>')
+    pieces = in_language(language, sentence)
+    shown = [escape(words.sentence(text)) if known else english.format(words.sentence(text)) for text, known in pieces]
+    # Chinese sentences stand side by side, others with a space between them.
+    between = Markup("") if all(known for _, known in pieces) else Markup(" ")
+    return between.join(shown)
+
+
+class Given(dict[str, Any]):
+    """What a form has so far, for templates: none for what it lacks."""
+
+    def __missing__(self, key: str) -> None:
+        return None
 
 
 class Site:
@@ -75,6 +87,8 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            places=PLACES,
+            element_boxes=words.element_boxes,
             dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
         )
         return environment

@@ -7,13 +7,42 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import nh3
+from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+from gateway.elements import PLACES
+
+MATH_LENGTH = 2000
+
+
+def _math(text: str, options: Mapping[str, bool]) -> str:
+    """TeX as MathML, which browsers draw without script; what is no TeX stays as it was typed."""
+    shown = "block" if options["display_mode"] else "inline"
+    try:
+        return str(convert(text, display=shown)) if len(text) <= MATH_LENGTH else _as_typed(text)
+    except Exception:  # of a parser that meets whatever people write
+        return _as_typed(text)
+
+
+def _as_typed(text: str) -> str:
+    return str(Markup("<code>${}$</code>").format(text))
+
+
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable(["table", "strikethrough"])
+    .use(dollarmath_plugin, renderer=_math, allow_space=False, allow_digits=False, double_inline=True)
+)
+_MATH_TAGS = {
+    *("math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "mstyle", "mfrac", "msqrt", "mroot"),
+    *("msub", "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd"),
+}
 _ALLOWED_TAGS = {
     *("p", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "s", "code", "pre", "blockquote", "hr", "br", "a"),
     *("table", "thead", "tbody", "tr", "th", "td"),
+    *_MATH_TAGS,
 }
 
 
@@ -23,7 +52,7 @@ def markdown(text: str) -> Markup:
     html = nh3.clean(
         _MARKDOWN.render(text),
         tags=_ALLOWED_TAGS,
-        attributes={"a": {"href", "title"}},
+        attributes={"a": {"href", "title"}, "math": {"display"}, "mo": {"stretchy", "fence"}, "mi": {"mathvariant"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener ugc",
     )
@@ -158,6 +187,16 @@ def path(url: str) -> str:
     return urlsplit(url).path
 
 
+@lru_cache(256)
+def element_boxes(chosen: tuple[str, ...]) -> Markup:
+    """A check box for each element at its place on the periodic table: the same on every page that has one."""
+    cell = Markup('<label class="r{} c{}"><input type="checkbox" name="element" value="{}"{}>{}</label>')
+    return Markup("").join(
+        cell.format(row, column, symbol, " checked" if symbol in chosen else "", symbol)
+        for symbol, (row, column) in PLACES.items()
+    )
+
+
 PICTURES = ("parity-force.svg", "force-error.svg", "parity-energy.svg", "map.svg", "novelty.svg", "elements.svg")
 
 
@@ -200,5 +239,6 @@ FILTERS = {
     "quantities": quantities,
     "day": day,
     "moment": moment,
+    "timestamp": lambda stamp: stamp.ToDatetime(tzinfo=UTC),
     "path": path,
 }

@@ -5,6 +5,7 @@ import { announce, byId, digits, duration, waiting } from "./dom";
 import { type DatasetChange, follow, type Point, type QueuePlace, type Reading, type Training } from "./live";
 import { localiseTimes } from "./main";
 import { exchangeLive, refresher } from "./refresh";
+import { watchStructures } from "./structures";
 
 type Quantity = "force" | "energy";
 interface Embedded {
@@ -14,7 +15,7 @@ interface Embedded {
 }
 
 const UNIT: Record<Quantity, string> = { force: "meV/Å", energy: "meV/atom" };
-const FINAL = new Set(["published", "rejected", "not-passed"]);
+const FINAL = new Set(["published", "rejected", "not-passed", "shared", "withdrawn"]);
 const page = byId("dataset");
 const known: DatasetChange = {};
 let quantity: Quantity = "force";
@@ -148,6 +149,8 @@ function replaceLive(fresh: Document): void {
   const told = live().dataset.state;
   const next = exchangeLive(fresh);
   if (!next) return;
+  endStructures();
+  endStructures = watchStructures();
   localiseTimes(next);
   adoptTraining();
   if (next.dataset.state !== told) announce(next.dataset.says ?? "");
@@ -160,6 +163,7 @@ function ended(): boolean {
 }
 
 adoptTraining();
+let endStructures = watchStructures();
 const stream = ended()
   ? undefined
   : follow(page.dataset.events!, onChange, () => {

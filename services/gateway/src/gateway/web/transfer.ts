@@ -15,7 +15,11 @@ export class Transfer {
   private readonly pauseButton = byId<HTMLButtonElement>("upload-pause");
 
   /** `complain` shows a sentence at the field, or takes it away. */
-  constructor(private readonly words: DOMStringMap, private readonly complain: (message: string | null) => void) {
+  constructor(
+    private readonly words: DOMStringMap,
+    private readonly region: () => string,
+    private readonly complain: (message: string | null, signedOut?: boolean) => void,
+  ) {
     this.input.addEventListener("change", () => this.take(this.input.files?.[0]));
     this.pauseButton.addEventListener("click", () => void (this.state === "paused" ? this.resume() : this.pause()));
     byId("upload-cancel").addEventListener("click", () => void this.cancel());
@@ -27,7 +31,7 @@ export class Transfer {
 
   /** The id at the end of the upload's address. */
   get uploadId(): string | null {
-    return this.upload?.url?.split("/").pop() ?? null;
+    return this.upload?.url?.split("?")[0]!.split("/").pop() ?? null;
   }
 
   /** After publishing: the same file chosen again is a new upload. */
@@ -71,7 +75,7 @@ export class Transfer {
       endpoint: this.words.uploads!,
       chunkSize: 16 * 2 ** 20,
       retryDelays: [0, 1000, 3000, 5000, 10_000, 20_000],
-      metadata: { filename: file.name },
+      metadata: { filename: file.name, ...(this.region() ? { region: this.region() } : {}) },
       onProgress: (sent, total) => this.progress(sent, total),
       onError: (error) => this.failed(error),
       onSuccess: () => this.succeeded(),
@@ -84,6 +88,7 @@ export class Transfer {
 
   private resume(): void {
     this.seen = [];
+    this.complain(null);
     this.setState("running");
     this.upload?.start();
   }
@@ -120,9 +125,10 @@ export class Transfer {
 
   private failed(error: unknown): void {
     this.setState("paused");
-    const problem = problemOf(error);
+    const signedOut = statusOf(error) === 401;
+    const problem = signedOut ? this.words.tSignIn! : problemOf(error);
     this.line.textContent = problem ? `${this.percent()}` : this.words.tOffline!;
-    if (problem) this.complain(problem);
+    if (problem) this.complain(problem, signedOut);
   }
 
   private succeeded(): void {
@@ -150,6 +156,10 @@ export class Transfer {
 
 function newestFirst(uploads: PreviousUpload[]): PreviousUpload[] {
   return uploads.toSorted((a, b) => b.creationTime.localeCompare(a.creationTime));
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { originalResponse?: { getStatus(): number } | null }).originalResponse?.getStatus();
 }
 
 /** What the server said in words (RFC 9457), if it answered at all. */

@@ -1,6 +1,7 @@
 // The upload page: the file travels at once, resumable; the entry is published when the form and the upload are ready.
 import { Authors } from "./authors";
 import { byId, element, fill } from "./dom";
+import { chooseFastest } from "./regions";
 import { Transfer } from "./transfer";
 
 interface Problem {
@@ -15,11 +16,23 @@ const words = form.dataset;
 const dialog = byId<HTMLDialogElement>("agreement");
 const agree = byId<HTMLInputElement>("agree");
 const agreeButton = byId<HTMLButtonElement>("agree-publish");
-const authors = new Authors(byId("authors"), (name) => fill(words.tRemove, name));
-const transfer = new Transfer(words, (message) => (message ? showError("upload_id", message) : clearError("upload_id")));
+const authors = new Authors(byId("authors"), (name) => fill(words.tRemove, name), words.tOrcid!, (message) =>
+  message ? showError("authors", message) : clearError("authors"),
+);
+const region = document.getElementById("region") as HTMLSelectElement | null;
+const transfer = new Transfer(words, () => region?.value ?? "", (message, signedOut) => {
+  if (!message) return clearError("upload_id");
+  showError("upload_id", message);
+  if (signedOut) fieldOf("upload_id")?.querySelector(".error")?.append(" ", signInLink());
+});
 // One key for one entry: a repetition after a lost answer does not publish twice. A changed form is another entry.
 let key = newKey();
 const formats = [...byId<HTMLSelectElement>("format").options];
+
+/** The form stays as it is: signing in happens in another tab. */
+function signInLink(): HTMLElement {
+  return element("a", { class: "link", href: words.signIn!, target: "_blank" }, words.tSignInLink!);
+}
 
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -27,6 +40,10 @@ function newKey(): string {
 
 function value(id: string): string {
   return byId<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>(id).value.trim();
+}
+
+function checked(id: string): boolean {
+  return byId<HTMLInputElement>(id).checked;
 }
 
 function fieldOf(name: string): HTMLElement | null {
@@ -67,10 +84,10 @@ function showErrors(errors: [string, string][]): void {
 function missing(): [string, string][] {
   const errors: [string, string][] = [];
   if (!value("name")) errors.push(["name", words.tNeedName!]);
-  if (!authors.names().length) errors.push(["authors", words.tNeedAuthor!]);
+  if (!authors.all().length) errors.push(["authors", words.tNeedAuthor!]);
   if (transfer.state === "none") errors.push(["upload_id", words.tNeedFile!]);
   else if (transfer.state !== "done") errors.push(["upload_id", words.tNeedUpload!]);
-  if (!byId<HTMLInputElement>("dpa").checked) errors.push(["dpa", words.tNeedDpa!]);
+  if (!checked("private") && !value("description")) errors.push(["description", words.tNeedDescription!]);
   if (value("cutoff") && !(cutoff() > 0 && Number.isFinite(cutoff()))) errors.push(["level_of_theory.cutoff_ev", words.tNeedCutoff!]);
   return errors;
 }
@@ -86,10 +103,12 @@ function entry(): Record<string, unknown> {
   return {
     upload_id: transfer.uploadId,
     name: value("name"),
-    authors: authors.names(),
+    dataset_id: words.datasetId || null,
+    authors: authors.all(),
+    dpa: checked("dpa"),
     format: value("format"),
     licence: value("licence"),
-    private: byId<HTMLInputElement>("private").checked,
+    private: checked("private"),
     description: byId<HTMLTextAreaElement>("description").value,
     level_of_theory: Object.keys(given).length ? given : null,
     agreement: words.agreement,
@@ -101,7 +120,8 @@ async function publish(): Promise<void> {
   try {
     const response = await fetch(words.datasets!, {
       method: "POST",
-      headers: { "content-type": "application/json", "idempotency-key": key },
+      // The language in which the agreement was shown is kept with it.
+      headers: { "content-type": "application/json", "idempotency-key": key, "accept-language": document.documentElement.lang },
       body: JSON.stringify(entry()),
     });
     const answer = (await response.json()) as { id?: string } & Problem;
@@ -111,6 +131,11 @@ async function publish(): Promise<void> {
       return;
     }
     dialog.close();
+    if (response.status === 401) {
+      showError("", `${words.tNotPublished!} ${answer.remedy ?? ""}`);
+      byId("form-error").querySelector("strong")?.append(" ", signInLink());
+      return;
+    }
     const errors = answer.errors ?? [{ field: answer.field ?? "", detail: answer.detail ?? "", remedy: answer.remedy ?? "" }];
     showErrors(errors.map((one) => [one.field, `${one.detail} ${one.remedy}`.trim()]));
   } catch {
@@ -146,6 +171,35 @@ function searchFormats(): void {
   if (!found.length) byId("format-hint").textContent = words.tNoFormat!;
 }
 
+/** What hangs on the two boxes: the format, and what a public entry must say. */
+function explainBoxes(): void {
+  const dpa = checked("dpa");
+  byId("format-field").hidden = !dpa;
+  byId("shared-note").hidden = dpa;
+  const hidden = byId<HTMLInputElement>("private");
+  if (!dpa) hidden.checked = false; // what is neither shown nor trained on would be of use to nobody
+  hidden.disabled = !dpa;
+  byId("description-optional").hidden = !hidden.checked;
+}
+
+/** The server's own rendering, taken from a document: no markup is made of strings here. */
+function preview(): void {
+  const [box, button] = [byId("preview-box"), byId("preview-button")];
+  const open = box.hidden;
+  button.setAttribute("aria-expanded", String(open));
+  box.hidden = true;
+  if (!open) return;
+  const request = new XMLHttpRequest();
+  request.open("POST", words.preview!);
+  request.responseType = "document";
+  request.onload = () => {
+    const rendered = request.responseXML?.getElementById("previewed");
+    box.replaceChildren(rendered ? document.adoptNode(rendered) : words.tNotPublished!);
+    box.hidden = false;
+  };
+  request.send(new URLSearchParams({ description: byId<HTMLTextAreaElement>("description").value }));
+}
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   authors.confirm();
@@ -171,10 +225,18 @@ agreeButton.addEventListener("click", () => void publish());
 byId("agree-back").addEventListener("click", () => dialog.close());
 byId("format").addEventListener("change", explainFormat);
 byId("format-search").addEventListener("input", searchFormats);
-byId("dpa").addEventListener("change", (event) => {
-  byId("format-field").hidden = !(event.target as HTMLInputElement).checked;
+byId("dpa").addEventListener("change", explainBoxes);
+byId("private").addEventListener("change", explainBoxes);
+byId("preview-button").addEventListener("click", preview);
+byId("licence").addEventListener("change", (event) => {
+  byId("licence-short").textContent = (event.target as HTMLSelectElement).selectedOptions[0]!.dataset.short!;
 });
 byId<HTMLInputElement>("markdown").addEventListener("change", async (event) => {
   const file = (event.target as HTMLInputElement).files?.[0];
   if (file) byId<HTMLTextAreaElement>("description").value = await file.text();
 });
+// What only the form without script needs would be in the way of this one.
+authors.addLines(byId<HTMLTextAreaElement>("authors-plain").value);
+form.querySelectorAll(".plain-only").forEach((one) => one.remove());
+explainBoxes();
+if (region) void chooseFastest(region, words);

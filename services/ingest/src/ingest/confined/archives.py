@@ -76,18 +76,22 @@ class Extraction:
     _potcars: set[int] = field(default_factory=set)
     _closed: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
+    _packed: set[str] = field(default_factory=set)
+    _may_be_private: bool = False
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
         self._open(file, filename, self.root, shown="")
-        nested = sorted(path for path in _files(self.root) if path.lower().endswith(_SUFFIXES))
+        nested, self._packed = sorted(self._packed), set()
         for path in map(Path, nested):
             if kind := _kind(path):
                 self._nested(path, kind)
 
     def private(self) -> list[str]:
         """Files that must not be passed on, relative to the root: POTCARs, and archives that were not looked into."""
-        found = []
+        found: list[str] = []
+        if not self._may_be_private:
+            return found
         beyond = len(str(self.root)) + 1
         for folder, _, names in os.walk(str(self.root)):
             for name in names:
@@ -230,12 +234,14 @@ class Extraction:
 
     def _store(self, content: IO[bytes], target: str, shown: str) -> None:
         self._make_folder(target.rpartition("/")[0], shown)
+        self._note_name(target)
         file = self._created(target, shown)
         try:
             first = True
             while chunk := content.read(CHUNK):
                 if first and begins_like_potcar(chunk):
                     self._potcars.add(os.fstat(file).st_ino)
+                    self._may_be_private = True
                 first = False
                 self.written += len(chunk)
                 self._check_size(shown)
@@ -245,6 +251,15 @@ class Extraction:
             os.close(file)
         self.files += 1
         self.tell(self.files)
+
+    def _note_name(self, path: str) -> None:
+        """Most archives have no archive inside and nothing private, and need not be walked for it."""
+        name = path.rpartition("/")[2]
+        if name.lower().endswith(_SUFFIXES):
+            self._packed.add(path)
+            self._may_be_private = True
+        elif is_potcar(name) or name.lower().endswith(_NEVER_OPENED):
+            self._may_be_private = True
 
     def _created(self, target: str, shown: str) -> int:
         """A new file's descriptor; of two members with one name the last one counts."""
@@ -290,6 +305,7 @@ class Extraction:
             if source.is_file() and not link.exists():
                 self._make_folder(str(link.parent), shown + name)
                 os.link(source, link)
+                self._note_name(str(link))
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."
                 self._note(shown + name, "link-to-nothing", f"a link to {to}, which is not in the archive", remedy)

@@ -21,7 +21,7 @@ from ingest.confined import spool
 from ingest.confined.marks import HELD_OUT, KEPT, KNOWN
 
 _BINS = 40
-_PREVIEWS = 4
+_PREVIEWS = 24
 _PREVIEW_ATOMS = 400
 _COMPOSITIONS_LISTED = 200
 _FORCES_AT_ONCE = 1 << 16
@@ -78,14 +78,21 @@ class _Statistics:
         self._virials = 0
         self._converged = 0
         self._energy = array("d")
-        self._previews: dict[str, dict[str, Any]] = {}
+        self._element_atoms = np.zeros(len(SYMBOLS) + 1, dtype=np.int64)
+        self._element_frames = np.zeros(len(SYMBOLS) + 1, dtype=np.int64)
+        self._previews: list[dict[str, Any]] = []
+        self._preview_every = 1
         self._force = max(largest_force, 1e-3)
         self._force_counts = np.zeros(_BINS, dtype=np.int64)
         self._forces: list[FloatArray] = []
         self._force_numbers = 0
 
     def take(self, frame: Frame) -> None:
+        self._take_preview(frame, len(self._energy))
         self._atoms += frame.natoms
+        counts = np.bincount(frame.numbers, minlength=len(SYMBOLS) + 1)
+        self._element_atoms += counts
+        self._element_frames += counts > 0
         name = self._formula(frame)
         self._compositions[name] += 1
         self._virials += frame.virial is not None
@@ -98,12 +105,24 @@ class _Statistics:
         if (name, frame.cell is None) not in self._alike:
             self._alike.add((name, frame.cell is None))
             self._take_elements(frame)
-        if name not in self._previews and len(self._previews) < _PREVIEWS and frame.natoms <= _PREVIEW_ATOMS:
-            self._previews[name] = {
+
+    def _take_preview(self, frame: Frame, place: int) -> None:
+        """Frames that are spread evenly over the dataset, whose size is not known before its end."""
+        if place % self._preview_every or frame.natoms > _PREVIEW_ATOMS:
+            return
+        if len(self._previews) == _PREVIEWS:
+            self._preview_every *= 2
+            self._previews = [one for one in self._previews if one["frame"] % self._preview_every == 0]
+            if place % self._preview_every:
+                return
+        self._previews.append(
+            {
                 "symbols": frame.symbols,
                 "positions": np.round(frame.coords, 4).tolist(),
                 "cell": None if frame.cell is None else np.round(frame.cell, 4).tolist(),
+                "frame": place,
             }
+        )
 
     def _formula(self, frame: Frame) -> str:
         """As of the last frame where this one has the same atoms, as most have."""
@@ -145,7 +164,12 @@ class _Statistics:
             "unknown_frames": frames - self._converged,
             "energy_per_atom_ev": _histogram(np.array(self._energy)),
             "force_component_ev_per_angstrom": {"edges": edges.tolist(), "counts": self._force_counts.tolist()},
-            "preview": list(self._previews.values()),
+            "preview": self._previews,
+            "element_counts": [
+                {"symbol": SYMBOLS[number - 1], "atoms": int(self._element_atoms[number]), "frames": int(holding)}
+                for number, holding in enumerate(self._element_frames)
+                if holding
+            ],
         }
 
 

@@ -39,27 +39,35 @@ def paths(root: Path, calculation: dict[str, Any]) -> list[Path]:
 
 def frames(root: Path, calculation: dict[str, Any]) -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises whatever a parser raises."""
-    name, files = calculation["format"], paths(root, calculation)
-    _refuse(name, files)
-    own = _OWN.get(name)
-    if own is None:
-        yield from _by_dpdata(root, calculation, files)
+    name = calculation["format"]
+    if name in _BY_NAME:
+        yield from _own(root, calculation, _BY_NAME[name]([f"{root}/{file}" for file in calculation["files"]]))
         return
-    read = own(files)
+    files = paths(root, calculation)
+    _refuse(name, files)
+    if name in _OWN:
+        yield from _own(root, calculation, _OWN[name](files))
+    else:
+        yield from _by_dpdata(root, calculation, files)
+
+
+def _own(root: Path, calculation: dict[str, Any], read: Iterator[Raw | Unfit]) -> Iterator[Raw | Unfit]:
+    """What a reader of our own gives, or the reason why it gives nothing."""
+    name = calculation["format"]
     try:
         first = next(read, None)
     except Unfit:
-        _in_bytes_of_ascii(_texts(name, files))
+        _in_bytes_of_ascii(_texts(name, paths(root, calculation)))
         raise
     except (LookupError, ValueError, AssertionError, RuntimeError):
-        _in_bytes_of_ascii(_texts(name, files))
+        _in_bytes_of_ascii(_texts(name, paths(root, calculation)))
         # What our reader does not understand from the start, dpdata may.
         if name not in _DPDATA_TOO:
             raise
-        yield from _by_dpdata(root, calculation, files)
+        yield from _by_dpdata(root, calculation, paths(root, calculation))
         return
     if first is None:
-        _in_bytes_of_ascii(_texts(name, files))
+        _in_bytes_of_ascii(_texts(name, paths(root, calculation)))
     else:
         yield from chain((first,), read)
 
@@ -159,12 +167,13 @@ _OWN: dict[str, Callable[[Sequence[Path]], Iterator[Raw | Unfit]]] = {
     "psi4/out": molecules.psi4,
     "pwmat/movement": pwmat.frames,
     "qe/cp/traj": cp.frames,
-    "qe/pw/scf": pw.frames,
     "siesta/aimd_output": siesta.frames,
     "siesta/output": siesta.frames,
     "vasp/outcar": outcar.frames,
     "vasp/xml": vasprun.frames,
 }
+# Of small files there may be hundreds of thousands: to make a Path takes as long as to open and read one.
+_BY_NAME: dict[str, Callable[[Sequence[str]], Iterator[Raw | Unfit]]] = {"qe/pw/scf": pw.frames}
 # Where dpdata reads right, if more slowly.
 _DPDATA_TOO = frozenset({"qe/pw/scf", "vasp/outcar", "vasp/xml"})
 # What dpdata leaves out of, or adds to, what the files say: (files, texts, frames) → frames.

@@ -15,10 +15,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_FIRST_BYTES = frozenset(mark[0] for mark, _ in _MARKS)
 
 
 def marked(start: bytes) -> str | None:
     """The encoding that a byte order mark announces."""
+    if not start or start[0] not in _FIRST_BYTES:
+        return None
     return next((name for mark, name in _MARKS if start.startswith(mark)), None)
 
 

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from metric.domain.novelty import Closeness
 
+_AS_FAMILIAR = 0.1
+"""Branches that know so little less of a dataset's elements than the best one are as good: 3 frames of 60 with another
+element do not make a branch near that predicts the other 57 badly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -63,6 +67,7 @@ class BranchJudgement:
     aligned           float64 [F], eV: predicted energies on the dataset's own level of theory
     distance          eV/Å, force RMSE on the frames all of whose elements the model knows: nobody predicts the others,
                       and a few of them must not decide which branch is near. Without any it is that of all frames.
+    familiarity       0..1, the part of a frame's elements that the branch itself has seen, mean over the frames
     """
 
     coverage: BranchCoverage
@@ -70,6 +75,7 @@ class BranchJudgement:
     covered: NDArray[np.bool_]
     aligned: FloatArray
     distance: float
+    familiarity: float
     prediction: Prediction
 
 
@@ -107,13 +113,26 @@ def judge_branch(
         covered=covered,
         aligned=energies + alignment.residual,
         distance=_distance(prediction.forces, reference, known),
+        familiarity=_familiarity(frames, branch.elements),
         prediction=prediction,
     )
 
 
 def nearest(judged: Sequence[BranchJudgement]) -> BranchJudgement:
-    """The branch of smallest force RMSE on known elements; of equals the first by name. Raises ValueError for none."""
-    return min(judged, key=lambda one: (one.distance, one.coverage.branch))
+    """Of the branches that know the dataset's elements best, the one of smallest force RMSE; of equals the first by
+    name. Raises ValueError for none.
+
+    Forces of elements that a branch has never met are chance: a branch of water may be less wrong about SiC than one
+    of silicon, and is not nearer to it for that.
+    """
+    best = max(one.familiarity for one in judged)
+    familiar = [one for one in judged if one.familiarity >= best - _AS_FAMILIAR]
+    return min(familiar, key=lambda one: (one.distance, one.coverage.branch))
+
+
+def _familiarity(frames: Sequence[Frame], elements: AbstractSet[str]) -> float:
+    held = [set(frame.symbols) for frame in frames]
+    return float(np.mean([len(one & elements) / len(one) for one in held]))
 
 
 def _distance(predicted: Sequence[FloatArray], reference: Sequence[FloatArray], known: NDArray[np.bool_]) -> float:

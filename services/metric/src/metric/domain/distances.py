@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from frames.frame import FloatArray, Frame
@@ -10,6 +11,8 @@ from metric.domain.radii import COVALENT_RADII
 
 _PAIRS_AT_ONCE = 1 << 20
 _FLAT = 1e-3
+# Columns and rows of a cross product.
+_NEXT, _NEXT_BUT_ONE = [1, 2, 0], [2, 0, 1]
 
 
 class FlatCell(ValueError):
@@ -37,12 +40,13 @@ def closest_pair(frame: Frame, within_ratio: float) -> ClosestPair | None:
     Raises FlatCell.
     """
     radii = COVALENT_RADII[frame.numbers - 1]
-    images = np.zeros((1, 3))
+    images, home = _translations((0, 0, 0))
     coords = frame.coords
     wrapped = None
     if frame.cell is not None:
-        images = _images(frame.cell, 2 * within_ratio * float(radii.max()))
-        wrapped = coords @ np.linalg.inv(frame.cell)
+        lattice = _lattice(frame.cell.tobytes(), 2 * within_ratio * float(radii.max()))
+        images, home = lattice.images, lattice.home
+        wrapped = coords @ lattice.inverse
     best: ClosestPair | None = None
     rows = max(1, _PAIRS_AT_ONCE // (frame.natoms * len(images)))
     for start in range(0, frame.natoms, rows):
@@ -53,28 +57,49 @@ def closest_pair(frame: Frame, within_ratio: float) -> ClosestPair | None:
             fraction = wrapped[None, :, :] - wrapped[block, None, :]
             fraction -= np.rint(fraction)
             separation = (fraction[:, :, None, :] + images) @ frame.cell
-        found = _closest(np.linalg.norm(separation, axis=-1), radii, start, _home(images))
+        found = _closest(np.linalg.norm(separation, axis=-1), radii, start, home)
         if found is not None and found.ratio < within_ratio and (best is None or found.ratio < best.ratio):
             best = found
     return best
 
 
-def _images(cell: FloatArray, cutoff: float) -> FloatArray:
-    """Lattice translations [M, 3] that can bring two atoms within `cutoff` Å.
+@dataclass(frozen=True, slots=True)
+class _Lattice:
+    """images: lattice translations [M, 3] that can bring two atoms within reach; `home`: the row of none at all.
+
+    Arrays are shared: not to be changed.
+    """
+
+    inverse: FloatArray
+    images: FloatArray
+    home: int
+
+
+# Most trajectories keep their cell, or come back to it.
+@lru_cache(maxsize=1024)
+def _lattice(cell: bytes, cutoff: float) -> _Lattice:
+    """Of a float64 [3, 3] cell, for distances up to `cutoff` Å. Raises FlatCell.
 
     Separations are wrapped to fractions in [−½, ½] first: an image |m| away along an axis is at least
     (|m| − ½) heights of the cell off, so m runs to ⌊cutoff/height + ½⌋.
     """
-    volume = abs(float(np.linalg.det(cell)))
-    areas = np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
+    vectors = np.frombuffer(cell, dtype=np.float64).reshape(3, 3)
+    volume = abs(float(np.linalg.det(vectors)))
+    second, third = vectors[_NEXT], vectors[_NEXT_BUT_ONE]
+    normals = second[:, _NEXT] * third[:, _NEXT_BUT_ONE] - second[:, _NEXT_BUT_ONE] * third[:, _NEXT]
+    areas = np.linalg.norm(normals, axis=1)
     if volume < _FLAT or not areas.all():
         raise FlatCell(volume)
-    reach = np.floor(cutoff * areas / volume + 0.5).astype(int)
-    return np.array(list(itertools.product(*(range(-m, m + 1) for m in reach))), dtype=np.float64)
+    along_a, along_b, along_c = (int(one) for one in np.floor(cutoff * areas / volume + 0.5))
+    inverse = np.asarray(np.linalg.inv(vectors), dtype=np.float64)
+    return _Lattice(inverse, *_translations((along_a, along_b, along_c)))
 
 
-def _home(images: FloatArray) -> int:
-    return int(np.flatnonzero(~images.any(axis=1))[0])
+@lru_cache(maxsize=64)
+def _translations(reach: tuple[int, int, int]) -> tuple[FloatArray, int]:
+    """All of at most so many cells along each axis, [M, 3], and the row of none at all."""
+    images = np.array(list(itertools.product(*(range(-m, m + 1) for m in reach))), dtype=np.float64)
+    return images, len(images) // 2
 
 
 def _closest(distances: FloatArray, radii: FloatArray, start: int, home: int) -> ClosestPair | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from contracts.base import RuleResult
 from frames.align import align_energies
-from frames.frame import FloatArray, Frame, element_counts
+from frames.frame import ATOMIC_NUMBERS, FloatArray, Frame, element_counts
 
 from metric.domain.coverage import Prediction
 from metric.domain.limits import Limits
-from metric.domain.words import significant
+from metric.domain.words import listed, significant
 
 PLAUSIBLE_LABELS = "plausible-labels"
 
@@ -59,6 +59,10 @@ class Candidate:
     held_out_force_rmse_mev_per_angstrom: float
     prediction: Prediction
 
+    def knows(self, frame: Frame) -> bool:
+        """Whether it has met every element of the frame."""
+        return self.elements >= set(frame.symbols)
+
 
 def agreement(
     branch: str, reported: FloatArray, predicted: FloatArray, fewest: int = _FEWEST_COMPONENTS
@@ -102,11 +106,28 @@ def judge_labels(
     if diagnosis is None and _strength(best) >= limits.partly_known_correlation:
         told, diagnosis = best, _sign_or_unit(best, limits, consistent)
     numbers = {"slope": told.slope, "correlation": told.correlation, "force_components": float(told.components)}
-    sentence = diagnosis or (
-        f"Reported against predicted forces (branch {told.branch}): slope {told.slope:.2f}, "
-        f"correlation {told.correlation:.2f}; nothing says a wrong sign or unit."
-    )
+    sentence = diagnosis or _nothing_said(told, _unmet(frames, candidates, told) if told is best else [])
     return told, RuleResult(rule=PLAUSIBLE_LABELS, passed=diagnosis is None, sentence=sentence, numbers=numbers)
+
+
+def _unmet(frames: Sequence[Frame], candidates: Sequence[Candidate], told: Agreement) -> list[str]:
+    """Elements beside which the branch was asked, and which it has never met; by atomic number."""
+    candidate = next(one for one in candidates if one.name == told.branch)
+    held = {symbol for frame in frames for symbol in frame.symbols}
+    return sorted(held - candidate.elements, key=ATOMIC_NUMBERS.__getitem__)
+
+
+def _nothing_said(told: Agreement, unmet: Sequence[str]) -> str:
+    measured = (
+        f"Reported against predicted forces (branch {told.branch}): slope {told.slope:.2f}, "
+        f"correlation {told.correlation:.2f}"
+    )
+    if unmet:
+        return (
+            f"{measured}, on the elements that it knows. It has never met {listed(unmet)}, and what it makes of forces "
+            f"beside such atoms may be of any sign and size: this says nothing of sign or unit."
+        )
+    return f"{measured}; nothing says a wrong sign or unit."
 
 
 def _strength(found: Agreement) -> float:
@@ -114,7 +135,7 @@ def _strength(found: Agreement) -> float:
 
 
 def _known(frames: Sequence[Frame], candidate: Candidate) -> list[int]:
-    return [index for index, frame in enumerate(frames) if candidate.elements >= set(frame.symbols)]
+    return [index for index, frame in enumerate(frames) if candidate.knows(frame)]
 
 
 def _familiar(frames: Sequence[Frame], candidate: Candidate) -> Agreement | None:

@@ -96,8 +96,11 @@ def record(frames: Iterable[tuple[Split, int, Frame, Measures]]) -> Records:
     sources: dict[str, int] = {}
     formulas: dict[str, int] = {}
     counts: list[FloatArray] = []
+    last, composition = b"", ""
     for split, index, frame, measures in frames:
-        composition = formula(frame.numbers)
+        # Most frames have the atoms of the one before.
+        if (numbers := frame.numbers.tobytes()) != last:
+            last, composition = numbers, formula(frame.numbers)
         if composition not in formulas:
             formulas[composition] = len(formulas)
             counts.append(np.bincount(frame.numbers - 1, minlength=len(SYMBOLS)).astype(np.float64))

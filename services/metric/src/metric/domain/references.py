@@ -95,7 +95,7 @@ def _believed(
     if forces is None or forces.correlation < _BELIEVED_CORRELATION or not low < forces.slope < high:
         return None
     candidate = next(one for one in candidates if one.name == forces.branch)
-    known = [number for number, frame in enumerate(frames) if candidate.elements >= set(frame.symbols)]
+    known = [number for number, frame in enumerate(frames) if candidate.knows(frame)]
     return (candidate, known) if known else None
 
 

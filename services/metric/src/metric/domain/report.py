@@ -75,12 +75,12 @@ def judge(
     limits: Limits,
     seed: int,
     pairs: frozenset[str] = frozenset(),
-    known_trained: bool = False,
+    trained: Sequence[bool] = (),
 ) -> Judgement:
     """`sampled` and `frames` are the predicted frames in the same order; `predictions` one a branch of `model`.
 
-    `pairs` are those of the dataset as ingest told them; empty: those of its compositions. `known_trained`: every
-    dataset that holds its known frames trained the model.
+    `pairs` are those of the dataset as ingest told them; empty: those of its compositions. `trained`: of
+    each sampled frame whether a dataset that trained the model holds it; empty: of none.
 
     Frames that failed a check are held against the model for their labels only: they are neither
     covered nor useful.
@@ -92,10 +92,10 @@ def judge(
     branches: tuple[BranchJudgement, ...] = ()
     candidates = _candidates(model, predictions) if model is not None and frames else []
     labels = judge_all(survey.records.rows["closest_ratio"], frames, candidates, limits)
-    trained = np.array([known_trained and frame.known for frame in kept], dtype=np.bool_)
+    held = np.array([trained[position] for position in keep] if trained else [False] * len(keep), dtype=np.bool_)
     if model is not None and kept:
         branches = tuple(
-            judge_branch(branch, kept, _subset(prediction, keep), known, trained)
+            judge_branch(branch, kept, _subset(prediction, keep), known, held)
             for branch, prediction in zip(model.branches, predictions, strict=True)
         )
     near = nearest(branches) if branches else None
@@ -108,7 +108,7 @@ def judge(
         new_elements=new_elements,
         with_new_elements=sum(not set(frame.symbols) <= known for frame in kept) if model is not None else 0,
         distrusted=bool(labels.against),
-        trained=int(trained.sum()),
+        trained=int(held.sum()),
     )
     sound_result, new_result = sound(survey, labels.against, limits), new(facts, coverage, limits)
     judged = [sampled[position] for position in keep]

@@ -146,7 +146,12 @@ def _verdict(survey: Survey, judged: Judged) -> list[tuple[Column, Fill]]:
             lambda at: [None if one < 0 else bool(one) for one in judged.covered[at]],
         ),
         (
-            Column("nearest_branch", "text", "", "the branch of smallest force RMSE on the dataset"),
+            Column(
+                "nearest_branch",
+                "text",
+                "",
+                "of those that know the dataset's elements best, the one of smallest force RMSE",
+            ),
             lambda at: [judged.nearest_branch if one else None for one in held[at]],
         ),
         (

@@ -96,26 +96,40 @@ def new(judged: Judged, coverage: float, limits: Limits) -> RuleResult:
         "force_rmse_mev_per_angstrom": near.force_rmse_mev_per_angstrom,
         "threshold_ev_per_angstrom": near.threshold_ev_per_angstrom,
     }
-    covered = int(judged.nearest.covered.sum())
-    known = (
-        f"DPA {judged.model_version}, branch {near.branch}, predicts {covered:,} of "
-        f"{counted(judged.frames_judged, 'frame')} ({percent(coverage)}) as well as the data it was trained on "
-        f"(no force off by more than {significant(near.threshold_ev_per_angstrom)} eV/Å)"
-    )
-    if judged.trained:
-        known += f" or was trained on them: datasets that trained it hold {judged.trained:,} of these frames"
+    known = _known(judged, coverage)
     passed = coverage < limits.new_below_coverage
     bound = percent(limits.new_below_coverage)
     if passed:
-        be = "is" if len(judged.new_elements) == 1 else "are"
-        elements = f" {listed(judged.new_elements)} {be} new to it." if judged.new_elements else ""
-        sentence = f"The model can learn from this: {known}; below {bound} counts as new.{elements}"
+        sentence = f"The model can learn from this: {known}; below {bound} counts as new."
     else:
         sentence = (
             f"The model knows this already: {known}; from {bound} on, data counts as covered. What would pass: "
             f"{_would_pass(judged, near.threshold_ev_per_angstrom)}."
         )
     return RuleResult(rule="new", passed=passed, sentence=sentence, numbers=numbers)
+
+
+def _known(judged: Judged, coverage: float) -> str:
+    """How much of it the nearest branch covers, and by which of the three reasons a frame is or is not."""
+    if judged.nearest is None:
+        raise ValueError("without a branch nothing is covered")
+    near = judged.nearest.coverage
+    covered, frames = int(judged.nearest.covered.sum()), judged.frames_judged
+    branch = f"DPA {judged.model_version}, branch {near.branch}"
+    off = f"no force off by more than {significant(near.threshold_ev_per_angstrom)} eV/Å"
+    part = f"{covered:,} of {counted(frames, 'frame')} ({percent(coverage)})"
+    if not judged.with_new_elements and not judged.trained:
+        return f"{branch}, predicts {part} as well as the data it was trained on ({off})"
+    facts, rule = [], f"a frame is covered when it has {off}"
+    if judged.with_new_elements:
+        be = "is" if len(judged.new_elements) == 1 else "are"
+        rule += " and no element that is new to the model"
+        held = "all" if judged.with_new_elements == frames else f"{judged.with_new_elements:,}"
+        facts.append(f"{held} of these hold {listed(judged.new_elements)}, which {be} new")
+    if judged.trained:
+        rule += ", or when it is in a dataset that trained the model"
+        facts.append(f"datasets that trained it hold {judged.trained:,} of these frames")
+    return f"{branch}, covers {part}: {rule}; {', and '.join(facts)}"
 
 
 def _would_pass(judged: Judged, threshold: float) -> str:
@@ -127,13 +141,12 @@ def _would_pass(judged: Judged, threshold: float) -> str:
     )
     if not uncovered:
         return others
-    hold = (
-        f", {judged.with_new_elements:,} of them with {listed(judged.new_elements)}" if judged.with_new_elements else ""
-    )
-    return (
-        f"more like the {counted(uncovered, 'frame')} here that it does not know (a force off by more than "
-        f"{significant(threshold)} eV/Å{hold}), or {others}"
-    )
+    why = f"a force off by more than {significant(threshold)} eV/Å"
+    if judged.with_new_elements:
+        named = listed(judged.new_elements)
+        some = f"{judged.with_new_elements:,} of them with {named}; in the others {why}"
+        why = f"with {named}, new to the model" if judged.with_new_elements == uncovered else some
+    return f"more like the {counted(uncovered, 'frame')} here that it does not know ({why}), or {others}"
 
 
 def outcome(sound_result: RuleResult, new_result: RuleResult) -> Outcome:

@@ -17,7 +17,9 @@ _LEGEND_AT = 452.0
 _NAMED = 4
 
 _MATRIX_SIDE, _MATRIX_TOP, _MATRIX_CENTRE = 316.0, 84.0, 330.0
-_LARGEST_CELL, _LABEL_WIDTH = 40.0, 15.0
+_LARGEST_CELL, _LABEL_WIDTH = 150.0, 15.0
+# In a cell of this size there is room for the name of the pair.
+_NAMES_FROM, _NAMED_SIZE = 44.0, 0.24
 
 
 def draw_elements(elements: Sequence[str], new: AbstractSet[str], model_version: str | None) -> bytes:
@@ -45,7 +47,10 @@ def draw_elements(elements: Sequence[str], new: AbstractSet[str], model_version:
 def draw_pairs(
     elements: Sequence[str], pairs: AbstractSet[str], new: AbstractSet[str], model_version: str | None
 ) -> bytes:
-    """A triangle of all pairs of the dataset's elements, by atomic number: together in a frame or not, new or not."""
+    """A triangle of all pairs of the dataset's elements, by atomic number: together in a frame or not, new or not.
+
+    It takes the whole sheet, whether of one element or of forty; few pairs are large, with their names in them.
+    """
     title = "Element pairs of this dataset"
     remark = _remark("pair", len(pairs), [one for one in _sorted(pairs) if one in new], model_version)
     sheet = Sheet(WIDTH, HEIGHT, title, f"{remark}. Pairs of elements that occur together in a frame.")
@@ -68,6 +73,10 @@ def draw_pairs(
                 _cell(sheet, box, pair in new, min(3.0, cell / 8))
             else:
                 sheet.rect(*box, "field", min(3.0, cell / 8))
+            if cell >= _NAMES_FROM:
+                role = "faint" if pair not in pairs else "on-new" if pair in new else "on-known"
+                middle = left + (column + 0.5) * cell, y + cell / 2 + 0.35 * _NAMED_SIZE * cell
+                sheet.text(*middle, f"{second}–{first}", role, _NAMED_SIZE * cell, "middle", 600)
     _legend(sheet, model_version, _LEGEND_AT, _LEFT, absent="not together in a frame")
     return sheet.render()
 

@@ -36,9 +36,8 @@ def _judged(report: MetricReport) -> dict[str, bytes]:
     if near is None or report.model_version is None or report.max_force_error_histogram is None:
         return {}
     drawn = {f"parity-{one.quantity}.svg": parity.draw(one, report.model_version, near.branch) for one in report.parity}
-    covered = sum(one.covered is True for one in report.verdicts)
     drawn["force-error.svg"] = distribution.draw_force_errors(
-        report.max_force_error_histogram, near, report.model_version, covered
+        report.max_force_error_histogram, near, report.model_version, report.verdicts
     )
     return drawn
 

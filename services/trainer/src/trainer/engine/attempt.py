@@ -22,8 +22,9 @@ from frames.store import write
 
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
+from trainer.engine.capacity import check, reach
 from trainer.engine.frames import BranchFrames, load, spaced
-from trainer.engine.growth import Grown, described, grow
+from trainer.engine.growth import Grown, check_software, described, grow
 from trainer.engine.ranks import Alone, Ranks
 from trainer.engine.session import Session, Stop, build
 from trainer.engine.watch import LossWatch
@@ -70,7 +71,10 @@ class Attempt:
             self._session(self._ranks.share(), {}).run()
             return
         standard = [bytes.fromhex(one) for one in work.standard_frames]
-        frames = load(work.branches, work.preset.alignment_frames, standard)
+        check_software(work)
+        cutoff = reach(work.preset.model.shared_dict)
+        frames = load(work.branches, work.preset.alignment_frames, standard, cutoff)
+        check({name: one.largest for name, one in frames.items()}, work.preset.batch_size)
         self._stop_if_told()
         grown = grow(work, work.parent, frames) if work.parent else None
         self._stop_if_told()

@@ -11,6 +11,7 @@ from frames.hashing import frame_hashes
 from frames.store import NotADataset, iterate, write
 
 from trainer.child import AttemptFailed
+from trainer.engine.capacity import Largest, largest
 from trainer.work import WorkBranch
 
 Read = TypeVar("Read")
@@ -24,6 +25,7 @@ class BranchFrames:
     hashes    of the held-out frames
     seen      indices of held-out frames that were among the training frames of any branch of this round
     left_out  how many training frames were left out because they are test frames
+    largest   the frame, of all of them, with the most pairs
     """
 
     name: str
@@ -33,6 +35,7 @@ class BranchFrames:
     hashes: tuple[bytes, ...]
     seen: tuple[int, ...]
     left_out: int
+    largest: Largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,18 @@ class _HeldOut:
     every: frozenset[bytes]
 
 
-def load(branches: Sequence[WorkBranch], sample: int, standard: Collection[bytes]) -> dict[str, BranchFrames]:
+def load(
+    branches: Sequence[WorkBranch], sample: int, standard: Collection[bytes], cutoff: float
+) -> dict[str, BranchFrames]:
     """Read the branches without the frames that the metric failed, and without test frames in training.
 
     A test frame is one of the standard dataset or one that any branch holds out: it is found by the hash of the bytes
-    that are read here, whatever was promised before. Raises AttemptFailed ('data-unreadable').
+    that are read here, whatever was promised before. `cutoff` is the descriptor's, Å.
+    Raises AttemptFailed ('data-unreadable').
     """
     held_out = {branch.name: _readable(branch, _held_out) for branch in branches}
     tests = frozenset(standard).union(*(one.every for one in held_out.values()))
-    kept = {branch.name: _readable(branch, lambda one: _kept_train(one, tests, sample)) for branch in branches}
+    kept = {branch.name: _readable(branch, lambda one: _kept_train(one, tests, sample, cutoff)) for branch in branches}
     seen = frozenset[bytes]().union(*(one.found for one in kept.values()))
     return {
         name: BranchFrames(
@@ -63,6 +69,7 @@ def load(branches: Sequence[WorkBranch], sample: int, standard: Collection[bytes
             hashes=one.hashes,
             seen=tuple(index for index, hashed in enumerate(one.hashes) if hashed in seen),
             left_out=kept[name].left_out,
+            largest=max(kept[name].largest, largest(one.frames, cutoff), key=lambda frame: frame.pairs),
         )
         for name, one in held_out.items()
     }
@@ -89,6 +96,7 @@ class _Kept:
     sample: list[Frame]
     found: frozenset[bytes]
     left_out: int
+    largest: Largest
 
 
 def _readable(branch: WorkBranch, read: Callable[[WorkBranch], Read]) -> Read:
@@ -99,12 +107,13 @@ def _readable(branch: WorkBranch, read: Callable[[WorkBranch], Read]) -> Read:
         raise AttemptFailed("data-unreadable", reason, retryable=False) from error
 
 
-def _kept_train(branch: WorkBranch, tests: Collection[bytes], sample: int) -> _Kept:
+def _kept_train(branch: WorkBranch, tests: Collection[bytes], sample: int, cutoff: float) -> _Kept:
     failed, told = set(branch.left_out_train), set(branch.test_frames)
-    count = 0
+    count, most = 0, Largest(0, 0)
     found, left_out = set[bytes](), set[int]()
-    for place, (name, _) in enumerate(hashed(branch.train)):
+    for place, (name, frame) in enumerate(hashed(branch.train)):
         count += 1
+        most = max(most, largest([frame], cutoff), key=lambda one: one.pairs)
         if name in tests:
             found.add(name)
         if name in tests or place in told:
@@ -116,7 +125,7 @@ def _kept_train(branch: WorkBranch, tests: Collection[bytes], sample: int) -> _K
             raise ValueError(f"none of its training frames is left: {without}")
         folder = branch.train.with_name(f"kept-{branch.train.name}")
         count = write(folder, (frame for place, frame in enumerate(iterate(branch.train)) if place not in dropped))
-    return _Kept(folder, _spaced_iterate(folder, count, sample), frozenset(found), len(left_out))
+    return _Kept(folder, _spaced_iterate(folder, count, sample), frozenset(found), len(left_out), most)
 
 
 def _held_out(branch: WorkBranch) -> _HeldOut:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from trainer.engine.frames import BranchFrames
 from trainer.work import Work, WorkBranch
 
 GROWN_FILE = "grown.pt"
+DEEPMD = "deepmd-kit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ def grow(work: Work, parent: Path, frames: dict[str, BranchFrames]) -> Grown:
         case_dimension=case_dimension(checkpoint),
         zero_shot={branch.name: before[branch.name] for branch in new},
         parent_held_out={name: before[name] for name in old},
+    )
+
+
+def check_software(work: Work) -> None:
+    """What one version of deepmd-kit wrote another may read in its own way. The registry asks the same before a lease.
+
+    A preset that pins a version does so on purpose. Raises AttemptFailed ('software-mismatch').
+    """
+    pinned, trained, here = work.preset.needs.deepmd, work.parent_software.get(DEEPMD), version(DEEPMD)
+    if (pinned or trained) in (None, here):
+        return
+    model = f"model {work.parent_version}" if work.parent_version else "the parent model"
+    asked = f"preset {work.preset.name} asks for" if pinned else f"{model} was trained with"
+    raise AttemptFailed(
+        "software-mismatch",
+        f"{asked} {DEEPMD} {pinned or trained}, and this worker has {here}: install that version here, or pin another "
+        "in the preset's needs",
+        retryable=True,
     )
 
 

@@ -19,12 +19,15 @@ from frames.frame import Frame
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, spaced
+from trainer.engine.pace import Pace
 from trainer.engine.ranks import Alone, Ranks, without_gpus
 from trainer.engine.watch import LossWatch
 from trainer.preset import Preset
 from trainer.work import Progress, Saved
 
 CHECKPOINT_FOLDER = Path("checkpoints")
+# A sign of life between two looks at held-out frames: how far, how fast.
+PULSE_SECONDS = 2.0
 KEPT_CHECKPOINTS = 3
 
 
@@ -97,9 +100,10 @@ class Session:
         self._save_due = False
         self._watch = watch
         self._seen_frames = 0
-        self._clock = time.monotonic()
+        self._clock = self._told = time.monotonic()
         self._clock_step = self._step
         self._clock_frames = 0
+        self._pace = Pace(trainer.num_steps, preset.evaluate_every, preset.evaluate_budget, self._step, self._clock)
         # deepmd has no hook between steps; this is the first thing that each of its steps calls.
         self._next_batch = trainer._next_training_batch  # noqa: SLF001
         trainer._next_training_batch = self._before_step  # noqa: SLF001
@@ -141,8 +145,7 @@ class Session:
             return
         self._watch.check()
         if self._step > self._trainer.start_step:
-            if self._step % self._preset.evaluate_every == 0:
-                self._report()
+            self._tell()
             self._save_due |= self._step % self._preset.checkpoint_every == 0
             if self._save_due and self._watch.calm:
                 self._save()
@@ -152,9 +155,23 @@ class Session:
             self._seen_frames += int(kwargs["coord"].shape[0])
             self._watch.add(self._step, kwargs["task_key"], output[1], kwargs["label"])
 
+    def _tell(self) -> None:
+        """A look at the held-out frames when one is due, a sign of life when it is time for one."""
+        now = time.monotonic()
+        if self._pace.due(self._step, now):
+            self._report()
+            self._pace.looked(self._step, now, time.monotonic())
+        elif now - self._told >= PULSE_SECONDS:
+            self._progress(())
+
     def _report(self) -> None:
         self._watch.check(wait=True)
-        elapsed = max(time.monotonic() - self._clock, 1e-6)
+        self._progress(tuple(self._errors()))
+
+    def _progress(self, branches: tuple[BranchError, ...]) -> None:
+        """Time spent on held-out frames is part of what a step costs."""
+        self._told = time.monotonic()
+        elapsed = max(self._told - self._clock, 1e-6)
         done = max(self._step - self._clock_step, 1)
         rate = (self._seen_frames - self._clock_frames) * self._ranks.size / elapsed
         remaining = self._trainer.num_steps - self._step
@@ -162,13 +179,12 @@ class Session:
             Progress(
                 step=self._step,
                 learning_rate=float(self._trainer.lr_schedule.value(self._step)),
-                branches=tuple(self._errors()),
+                branches=branches,
                 frames_per_second=rate,
                 eta_seconds=remaining * elapsed / done,
             )
         )
-        # Time spent on evaluation belongs to the next interval: it is part of what a step costs.
-        self._clock, self._clock_step, self._clock_frames = time.monotonic(), self._step, self._seen_frames
+        self._clock, self._clock_step, self._clock_frames = self._told, self._step, self._seen_frames
 
     def _errors(self) -> list[BranchError]:
         try:

@@ -13,7 +13,7 @@ from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.parsers import pw_input
-from ingest.confined.parsers.lattice import lower_triangular, volume
+from ingest.confined.parsers.lattice import volume
 from ingest.confined.parsers.tables import number, numbers, take
 from ingest.confined.parsers.units import BOHR, GPA, HARTREE, HARTREE_PER_BOHR
 
@@ -47,7 +47,7 @@ def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
                 continue
             virial = None if stress is None else stress * (GPA * volume(cell))
             energy = energies[step] * HARTREE
-            yield lower_triangular(Raw(symbols, coords * BOHR, cell, energy, force * HARTREE_PER_BOHR, virial))
+            yield Raw(symbols, coords * BOHR, cell, energy, force * HARTREE_PER_BOHR, virial, turn=True)
 
 
 def _energies(path: Path) -> dict[str, float]:

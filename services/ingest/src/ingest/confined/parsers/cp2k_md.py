@@ -16,15 +16,18 @@ from frames.frame import FloatArray
 
 from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, too_many_atoms
 from ingest.confined.parsers import cp2k
+from ingest.confined.parsers.tables import whole
 from ingest.confined.parsers.units import BOHR, HARTREE, HARTREE_PER_BOHR
 from ingest.confined.periodicity import settled
 from ingest.confined.programs.cp2k import log
+from ingest.confined.programs.spec import holds
 
 _TITLE = re.compile(r"i =\s*(\d+).*?E =\s*(-?\d+\.\d+)")
 _STEP = re.compile(r"\s*(?:MD\| Step number\s+|STEP NUMBER\s+=\s+)(\d+)")
 _LENGTHS = re.compile(r" MD\| Cell lengths \[bohr\]\s+(\S+)\s+(\S+)\s+(\S+)")
 _ANGLES = re.compile(r" MD\| Cell angles \[deg\]\s+(\S+)\s+(\S+)\s+(\S+)")
 _ENSEMBLE = re.compile(r"(?i) (?:MD_PAR|MD)\| Ensemble type\s+(\w+)")
+_FINISH = "Let the calculation finish, or leave the rest out."
 _CELL_FILE = "Print the cell with the trajectory: &MOTION / &PRINT / &CELL, and add the file *.cell."
 
 
@@ -57,21 +60,25 @@ def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     forces, cells, energies = _only(folder, "*-frc-*.xyz"), _only(folder, "*.cell"), _only(folder, "*.ener")
     potential = _columns(energies, slice(4, 5)) if energies else {}
     boxes = _columns(cells, slice(2, 11)) if cells else {}
-    with log(folder)[0].open(encoding="utf-8", errors="replace") as output:
-        lines = iter(output)
+    output = log(folder)[0]
+    with output.open(encoding="utf-8", errors="replace") as file:
+        lines = whole(file)
         header = _header(lines)
         if cells is None and header.ensemble.startswith("NPT"):
             _aligned(header)
         said = _Said(_steps(lines, len(header.symbols), forces is None))
-        pushed = _blocks(forces) if forces else None
+        pushed = _Forces(forces) if forces else None
         for number, title_energy, rows in _blocks(positions):
             step = said.of(number)
-            wanted = _of(pushed, number) if pushed is not None else step.forces
+            wanted = pushed.of(number) if pushed is not None else step.forces
             energy = float(potential[number][0]) if number in potential else title_energy
             try:
                 yield _frame(header, rows, wanted, energy * HARTREE, _cell(header, step, boxes.get(number)), step)
             except Unfit as unfit:
                 yield unfit
+        if said.breaks_off and not holds(str(output), b"PROGRAM ENDED"):
+            reason = f"{output.name} breaks off: of later steps neither convergence nor virial is known"
+            raise Unfit("truncated", reason, _FINISH)
 
 
 def _only(folder: Path, pattern: str) -> Path | None:
@@ -86,7 +93,7 @@ def _columns(path: Path, columns: slice) -> dict[int, FloatArray]:
     """Columns of a table by the step number in its first."""
     found: dict[int, FloatArray] = {}
     with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
+        for line in whole(file):
             words = line.split()
             if words and words[0].isdigit() and len(words) >= columns.stop:
                 found[int(words[0])] = np.array([float(word) for word in words[columns]])
@@ -150,18 +157,32 @@ def _steps(lines: Iterator[str], natoms: int, with_forces: bool) -> Iterator[_St
 
 
 class _Said:
-    """Steps of the output by number, asked for in ascending order."""
+    """Steps of the output by number, asked for in ascending order.
+
+    breaks_off  it ends within a step, or before one that was asked for
+    """
 
     def __init__(self, steps: Iterator[_Step]) -> None:
         self._steps = steps
-        self._next = next(steps, None)
+        self.breaks_off = False
+        self._next = self._following()
+
+    def _following(self) -> _Step | None:
+        try:
+            return next(self._steps, None)
+        except Unfit as unfit:
+            if unfit.rule != "truncated":
+                raise
+            self.breaks_off = True
+            return None
 
     def of(self, number: int) -> _Step:
         """Nothing is known of a step that the output does not number."""
         while self._next is not None and self._next.number is not None and self._next.number < number:
-            self._next = next(self._steps, None)
+            self._next = self._following()
         if self._next is not None and self._next.number == number:
             return self._next
+        self.breaks_off |= self._next is None or self._next.number is None
         return _Step()
 
 
@@ -170,28 +191,42 @@ def _blocks(path: Path) -> Iterator[tuple[int, float, FloatArray]]:
     with path.open(encoding="utf-8", errors="replace") as file:
         count = 0
         while line := file.readline():
+            if not line.endswith("\n"):
+                raise Unfit("truncated", f"{path.name} breaks off within frame {count}", _FINISH)
+            if not line.strip().isdigit():
+                reason = f"{path.name}: frame {count} begins with {line.strip()[:20]!r} instead of a number of atoms"
+                raise Unfit("unreadable", reason, "Check this place in the file.")
             natoms = int(line)
             if natoms > MOST_ATOMS:
                 raise too_many_atoms(natoms)
-            yield _block(file, natoms, count)
+            yield _block(file, natoms, count, path.name)
             count += 1
 
 
-def _block(file: IO[str], natoms: int, count: int) -> tuple[int, float, FloatArray]:
+def _block(file: IO[str], natoms: int, count: int, name: str) -> tuple[int, float, FloatArray]:
     title = _TITLE.search(file.readline())
-    words = [word for row in islice(file, natoms) for word in row.split()[1:4]]
+    words = [word for row in whole(islice(file, natoms)) for word in row.split()[1:4]]
     if len(words) != 3 * natoms:
-        raise Unfit("truncated", "the trajectory breaks off within a frame", "Let the calculation finish.")
-    rows = np.array(words, dtype=np.float64).reshape(-1, 3)
+        raise Unfit("truncated", f"{name} breaks off within frame {count}", _FINISH)
+    try:
+        rows = np.array(words, dtype=np.float64).reshape(-1, 3)
+    except ValueError as error:
+        raise Unfit("not-a-number", f"{name}, frame {count}: {error}", "Check this place in the file.") from None
     return (int(title[1]), float(title[2]), rows) if title else (count, float("nan"), rows)
 
 
-def _of(blocks: Iterator[tuple[int, float, FloatArray]], number: int) -> FloatArray | None:
-    """The forces of that step, if they are the next; those of steps without positions are passed over."""
-    for step, _, rows in blocks:
-        if step >= number:
-            return rows * HARTREE_PER_BOHR if step == number else None
-    return None
+class _Forces:
+    """Forces of steps by number, asked for in ascending order; those of steps without positions are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self._name, self._blocks = path.name, _blocks(path)
+
+    def of(self, number: int) -> FloatArray | None:
+        """Nothing where the file skips the step. Raises Unfit where it ends before."""
+        for step, _, rows in self._blocks:
+            if step >= number:
+                return rows * HARTREE_PER_BOHR if step == number else None
+        raise Unfit("truncated", f"{self._name} ends before the forces of step {number}", _FINISH)
 
 
 def _cell(header: _Header, step: _Step, written: FloatArray | None) -> FloatArray | None:

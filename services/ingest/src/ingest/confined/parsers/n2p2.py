@@ -18,13 +18,14 @@ _DAMAGED = "Check this structure: between begin and end stand lattice, atom, ene
 def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """Structures in order. Raises Unfit where the file breaks off."""
     block: list[list[str]] | None = None
+    outside: list[str] = []
     with files[0].open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
             words = line.split()
             if not words:
                 continue
             if words[0] == "begin":
-                block = []
+                block, outside = [], []
             elif words[0] == "end" and block is not None:
                 try:
                     yield _structure(block)
@@ -33,7 +34,9 @@ def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
                 block = None
             elif block is not None:
                 block.append(words)
-    if block is not None:
+            else:
+                outside = words
+    if block is not None or "begin".startswith(" ".join(outside) or "-"):
         raise Unfit("truncated", "the file ends within a structure", _DAMAGED)
 
 

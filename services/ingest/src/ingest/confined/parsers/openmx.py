@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
-from ingest.confined.parsers.lattice import lower_triangular
 from ingest.confined.parsers.tables import number, numbers, take
 from ingest.confined.parsers.units import HARTREE, HARTREE_PER_BOHR
 
@@ -43,14 +42,13 @@ def _frame(said: list[str], rows: list[list[str]]) -> Raw:
         raise Unfit("incomplete", "this step lacks energy, cell or forces", _CHECK)
     at = said.index("Cell_Vectors=") + 1
     cell = numbers([said[at : at + 3], said[at + 3 : at + 6], said[at + 6 : at + 9]], 0, "Cell_Vectors")
-    return lower_triangular(
-        Raw(
-            symbols=[row[0] for row in rows],
-            coords=numbers(rows, 1, "positions"),
-            cell=cell,
-            energy=number(said[said.index("Energy=") + 1], "Energy") * HARTREE,
-            forces=numbers(rows, 4, "forces") * HARTREE_PER_BOHR,
-            virial=None,
-            converged=converged,
-        )
+    return Raw(
+        symbols=[row[0] for row in rows],
+        coords=numbers(rows, 1, "positions"),
+        cell=cell,
+        energy=number(said[said.index("Energy=") + 1], "Energy") * HARTREE,
+        forces=numbers(rows, 4, "forces") * HARTREE_PER_BOHR,
+        virial=None,
+        converged=converged,
+        turn=True,
     )

@@ -15,7 +15,7 @@ from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.parsers import columns
-from ingest.confined.parsers.lattice import lower_triangular, volume
+from ingest.confined.parsers.lattice import volume
 
 _CHUNK = 1 << 22
 _LARGEST_STEP = 1 << 27
@@ -120,16 +120,15 @@ def _frame(block: bytes, table: FloatArray | None, symbols: list[str], nelm: int
         reason = f"incomplete labels: {len(coords)} of {len(symbols)} rows of forces"
         return Unfit("incomplete", reason if cell is not None else "this step has no cell", _REPEAT)
     virial = None if stress is None else stress * (_KBAR * volume(cell))
-    return lower_triangular(
-        Raw(
-            symbols=symbols,
-            coords=coords,
-            cell=cell,
-            energy=float(energy[1]),
-            forces=forces,
-            virial=virial,
-            converged=converged,
-        )
+    return Raw(
+        symbols=symbols,
+        coords=coords,
+        cell=cell,
+        energy=float(energy[1]),
+        forces=forces,
+        virial=virial,
+        converged=converged,
+        turn=True,
     )
 
 

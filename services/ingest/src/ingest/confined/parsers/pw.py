@@ -5,9 +5,9 @@ wrong for relaxations and molecular dynamics. Here every ionic step is a frame o
 about a quarter of dpdata's cost, with the same numbers.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.parsers import pw_input
-from ingest.confined.parsers.lattice import lower_triangular, volume
+from ingest.confined.parsers.lattice import volume
 from ingest.confined.parsers.pw_input import PwInput
 from ingest.confined.parsers.units import BOHR, KBAR, RYDBERG
 
@@ -36,15 +36,13 @@ _COMPLETE = "Let the calculation finish, or leave it out."
 _OTHER_INPUT = "Put the input that this output was computed with next to it, under a similar name."
 
 
-def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
+def frames(files: Sequence[str | Path]) -> Iterator[Raw | Unfit]:
     """Frames of (input, output), in order. Raises Unfit."""
     if len(files) < 2:
         remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
         raise Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    with files[0].open("rb", buffering=0) as file:
-        given = pw_input.parse(file.read().decode("latin-1"))
-    with files[1].open("rb", buffering=0) as file:
-        yield from _Run(given).frames(file)
+    given = pw_input.parse("".join(_chunks(files[0])))
+    yield from _Run(given).frames(_chunks(files[1]))
 
 
 class _Run:
@@ -56,8 +54,8 @@ class _Run:
         self._cell, self._coords = given.cell, given.coords
         self._pending: list[str] = []
 
-    def frames(self, file: RawIOBase) -> Iterator[Raw | Unfit]:
-        steps = _steps(file)
+    def frames(self, output: Iterator[str]) -> Iterator[Raw | Unfit]:
+        steps = _steps(output)
         self._compare(next(steps, ""))
         for text in steps:
             frame = self._frame(text)
@@ -76,24 +74,23 @@ class _Run:
         energy = _energy(text, at)
         if energy is None:
             return Unfit("no-energy", "the output has forces but no total energy before them", _UNCONVERGED)
-        numbers = _forces(text, at, len(self._symbols))
-        if len(numbers) != 3 * len(self._symbols):
-            return Unfit("truncated", "the output breaks off within the forces", _COMPLETE)
         try:
-            forces = np.array([float(number) for number in numbers]).reshape(-1, 3) * (RYDBERG / BOHR)
+            numbers = _forces(text, at, len(self._symbols))
         except ValueError as error:
             return Unfit("not-a-number", f"forces: {error}", "Check this place in the output.")
+        if len(numbers) != 3 * len(self._symbols):
+            return Unfit("truncated", "the output breaks off within the forces", _COMPLETE)
+        forces = np.array(numbers).reshape(-1, 3) * (RYDBERG / BOHR)
         virial = _stress(text, at)
-        return lower_triangular(
-            Raw(
-                symbols=self._symbols,
-                coords=self._coords,
-                cell=self._cell,
-                energy=RYDBERG * energy,
-                forces=forces,
-                virial=None if virial is None else virial * KBAR * volume(self._cell),
-                converged=True if "convergence has been achieved" in text else None,
-            )
+        return Raw(
+            symbols=self._symbols,
+            coords=self._coords,
+            cell=self._cell,
+            energy=RYDBERG * energy,
+            forces=forces,
+            virial=None if virial is None else virial * KBAR * volume(self._cell),
+            converged=True if "convergence has been achieved" in text else None,
+            turn=True,
         )
 
     def _compare(self, header: str) -> None:
@@ -106,7 +103,7 @@ class _Run:
         if len(labels) != len(self._symbols):
             reason = f"{len(self._symbols)} atoms in the input, {len(labels)} in the output"
         # An output's labels may be cut to three characters.
-        elif [label[:3].lower() for label in labels] != [label[:3].lower() for label in self._symbols]:
+        elif labels != self._symbols and _short(labels) != _short(self._symbols):
             reason = "the elements of input and output differ"
         elif not _close(places, np.concatenate([self._cell, self._coords]) / alat):
             alike = _close(places[:3], self._cell / alat)
@@ -137,42 +134,78 @@ class _Run:
         self._coords = self._given.cartesian(values, positions[1].lower(), self._cell)
 
 
-def _steps(file: RawIOBase) -> Iterator[str]:
+def _chunks(path: str | Path) -> Iterator[str]:
+    """A file, in pieces that grow. Numbers and labels are ASCII; whatever else there is must not stop the reading."""
+    # Without a file object, which takes as long as reading a small file.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, chunk = _FIRST_CHUNK, os.read(descriptor, _FIRST_CHUNK)
+        yield chunk.decode("latin-1")
+        # A file gives less than it is asked for at its end alone.
+        while len(chunk) == size:
+            size = min(2 * size, _LARGEST_CHUNK)
+            chunk = os.read(descriptor, size)
+            yield chunk.decode("latin-1")
+    finally:
+        os.close(descriptor)
+
+
+def _steps(output: Iterator[str]) -> Iterator[str]:
     """The header, then the text of each ionic step; holds one of them at a time. Raises Unfit."""
-    text, size = "", _FIRST_CHUNK
-    while chunk := file.read(size):
-        size = min(2 * size, _LARGEST_CHUNK)
-        # Numbers and labels are ASCII; whatever else there is must not stop the reading.
-        text += chunk.decode("latin-1")
-        *whole, text = text.split(_STEP)
+    text = ""
+    for chunk in output:
+        *whole, text = (text + chunk).split(_STEP)
         yield from whole
         if len(text) > _LARGEST_STEP:
             raise Unfit("unreadable", f"one ionic step takes more than {_LARGEST_STEP >> 20} MiB", "Print less.")
     yield text
 
 
+def _short(labels: list[str]) -> list[str]:
+    return [label[:3].lower() for label in labels]
+
+
 def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | None:
     """alat (Å), labels, and axes and sites in alat, [3 + n, 3], as the output repeats them; None where it does not."""
     alat, axes = header.find("celldm(1)="), header.find("crystal axes:")
-    sites = header.find("positions (alat units)")
+    sites = header.find("positions (alat units)", axes)
     if min(alat, axes, sites) < 0:
         return None
-    rows = header[sites : header.find("\n\n", sites)].split("\n")[1:]
     vectors = header[axes : axes + _AXES_BYTES].split("\n", 4)[1:4]
+    table = header[header.find("\n", sites) : header.find("\n\n", sites)]
     try:
-        return (
-            float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR,
-            [row.split(None, 2)[1] for row in rows],
-            _bracketed(vectors + rows),
-        )
+        length = float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR
+        if (found := _sites(table)) is not None:
+            labels, places = found
+        else:
+            rows = table.split("\n")[1:]
+            labels, places = [row.split(None, 2)[1] for row in rows], _bracketed(rows)
+        return length, labels, np.array(_bracketed(vectors) + places).reshape(-1, 3)
     except (ValueError, IndexError):
         return None
 
 
-def _bracketed(rows: list[str]) -> FloatArray:
-    """[n, 3] of rows such as 'a(1) = (  1.0  0.0  0.0 )'. Raises ValueError."""
+def _sites(table: str) -> tuple[list[str], list[float]] | None:
+    """Labels and numbers of rows such as '1  Si  tau(   1) = (   0.1  0.2  0.3  )'; None where one is otherwise."""
+    words = table.replace("(", " ").replace(")", " ").split()
+    count, odd = divmod(len(words), 8)
+    if odd or words[2::8] != ["tau"] * count or words[4::8] != ["="] * count:
+        return None
+    return words[1::8], _columns(words, 5, 8)
+
+
+def _columns(words: list[str], first: int, every: int) -> list[float]:
+    """The three words from `first` on of each row of so many. Raises ValueError."""
+    numbers = [0.0] * (3 * (len(words) // every))
+    for place in range(3):
+        numbers[place::3] = map(float, words[first + place :: every])
+    return numbers
+
+
+def _bracketed(rows: list[str]) -> list[float]:
+    """The numbers of rows such as 'a(1) = (  1.0  0.0  0.0 )'. Raises ValueError."""
     brackets = [row[row.rfind("(") + 1 : row.rfind(")")] for row in rows]
-    return np.array([float(number) for number in " ".join(brackets).split()]).reshape(-1, 3)
+    return [float(number) for number in " ".join(brackets).split()]
 
 
 def _close(one: FloatArray, other: FloatArray) -> bool:
@@ -189,10 +222,16 @@ def _energy(text: str, before: int) -> float | None:
         return None
 
 
-def _forces(text: str, at: int, natoms: int) -> list[str]:
-    """Three numbers an atom, Ry/bohr, as printed."""
+def _forces(text: str, at: int, natoms: int) -> list[float]:
+    """Three numbers an atom, Ry/bohr, as far as there are. Raises ValueError."""
     start = max(at, text.find("atom", text.find("\n", at)))
-    return [number for row in text[start:].split("\n", natoms)[:natoms] for number in row.split("=", 1)[-1].split()[:3]]
+    rows = text[start:].split("\n", natoms)[:natoms]
+    # 'atom    1 type  1   force =    -0.03    0.09   -0.06'
+    words = " ".join(rows).split()
+    if len(words) == 9 * natoms and words[5::9] == ["="] * natoms:
+        return _columns(words, 6, 9)
+    # Numbers may touch, and interrupted writing may run into the next record.
+    return [float(number) for row in rows for number in row.split("=", 1)[-1].split()[:3]]
 
 
 def _stress(text: str, at: int) -> FloatArray | None:

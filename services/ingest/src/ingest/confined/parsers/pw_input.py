@@ -5,8 +5,9 @@ simple cubic are refused or misread there. Reference: https://www.quantum-espres
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from frames.frame import FloatArray
@@ -15,13 +16,15 @@ from ingest.confined.judging import Unfit
 from ingest.confined.parsers.bravais import bravais
 from ingest.confined.parsers.units import BOHR
 
-_CARDS = frozenset(
-    """ATOMIC_SPECIES ATOMIC_POSITIONS K_POINTS ADDITIONAL_K_POINTS CELL_PARAMETERS REF_CELL_PARAMETERS CONSTRAINTS
-    OCCUPATIONS ATOMIC_VELOCITIES ATOMIC_FORCES SOLVENTS HUBBARD AUTOPILOT""".split()  # noqa: SIM905 - a list of words
+# A card begins a line; `OCCUPATIONS = …` is an assignment of &system. Searched from line end to line end, which is
+# several times as fast as looking at line after line.
+_CARD = re.compile(
+    r"""\n[^\S\n]*+(?=[ACHKORS])(
+        ATOMIC_(?:SPECIES|POSITIONS|VELOCITIES|FORCES) | (?:ADDITIONAL_)?K_POINTS | (?:REF_)?CELL_PARAMETERS
+        | CONSTRAINTS | OCCUPATIONS | SOLVENTS | HUBBARD | AUTOPILOT
+    )(?![A-Za-z_])[ \t]*+[({]?+[ \t]*+(\w*+)(?![^\S\n]*+=)""",
+    re.IGNORECASE | re.VERBOSE,
 )
-_CARD = re.compile(r"\s*([A-Za-z_]+)[ \t]*[({]?[ \t]*(\w*)")
-_CARD_START = min(map(len, _CARDS))
-_CARD_STARTS = frozenset(card[:_CARD_START] for card in _CARDS)
 _COMMENT = re.compile(r"""('[^'\n]*'|"[^"\n]*")|!.*""")
 _SYSTEM = re.compile(r"""(?i)&system\b((?:[^'"/&]++|'[^'\n]*'|"[^"\n]*")*+)""")
 _ASSIGNED = re.compile(r"""(\w+(?:\s*\([\d\s,]+\))?)\s*=\s*('[^'\n]*'|"[^"\n]*"|[^\s,'"=]+)""")
@@ -29,19 +32,23 @@ _FRACTION = re.compile(r"([-+]?\d+(?:\.\d*)?)/(\d+(?:\.\d*)?)")
 _SIMPLER = "Write plain numbers and the units angstrom, bohr, alat or crystal in the input, or use another format."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
-    """A card's option in lower case, and the words of its rows, without comments and blank lines."""
+    """A card's option in lower case, and the text below it."""
 
     option: str
-    rows: list[list[str]]
+    text: str
+
+    def rows(self) -> list[list[str]]:
+        """The words of its rows, without comments and blank lines."""
+        return [words for line in self.text.split("\n") if (words := line.split()) and words[0][0] not in "!#"]
 
 
 @dataclass(frozen=True)
 class PwInput:
     """system: of the namelist &system, key in lower case → value as written, without quotes; cards by name."""
 
-    system: dict[str, str]
+    system: Mapping[str, str]
     cards: dict[str, Card]
 
     def whole(self, key: str, default: int | None = None) -> int:
@@ -71,7 +78,9 @@ class PwInput:
         lattice = self.whole("ibrav")
         if lattice == 0:
             card = self._card("CELL_PARAMETERS")
-            vectors = _table(card.rows[:3], slice(0, 3), 3, "CELL_PARAMETERS")
+            vectors = _table(card.rows()[:3], 0, "CELL_PARAMETERS")
+            if card.option == "angstrom":
+                return vectors
             # Without a unit and a lattice parameter, pw.x takes bohr, and warns.
             return vectors * _unit(card.option, self.alat or (BOHR if card.option == "" else None))
         if self.alat is None:
@@ -99,29 +108,31 @@ class PwInput:
     @cached_property
     def symbols(self) -> list[str]:
         """A label for each atom, e.g. 'Fe1'. Raises Unfit."""
-        return [row[0] for row in self._positions().rows]
+        return [row[0] for row in self._positions]
 
     @cached_property
     def coords(self) -> FloatArray:
         """Å [n, 3]. Raises Unfit."""
-        card = self._positions()
-        values = _table(card.rows, slice(1, 4), 3, "ATOMIC_POSITIONS")
-        return self.cartesian(values, card.option, self.cell)
+        values = _table(self._positions, 1, "ATOMIC_POSITIONS")
+        return self.cartesian(values, self._card("ATOMIC_POSITIONS").option, self.cell)
 
     def cartesian(self, values: FloatArray, unit: str, cell: FloatArray) -> FloatArray:
         """Positions of that unit in Å. Raises Unfit."""
+        if unit == "angstrom":
+            return values
         if unit == "crystal":
             return values @ cell
         # Without celldm(1) and A, pw.x calls the length of the first vector alat.
         return values * _unit(unit, self.alat or float(np.linalg.norm(self.cell[0])))
 
-    def _positions(self) -> Card:
-        card = self._card("ATOMIC_POSITIONS")
+    @cached_property
+    def _positions(self) -> list[list[str]]:
+        rows = self._card("ATOMIC_POSITIONS").rows()
         natoms = self.whole("nat")
-        if len(card.rows) < natoms:
-            reason = f"ATOMIC_POSITIONS has {len(card.rows)} rows where nat = {natoms}"
+        if len(rows) < natoms:
+            reason = f"ATOMIC_POSITIONS has {len(rows)} rows where nat = {natoms}"
             raise Unfit("input-unreadable", reason, "Add the whole input.")
-        return Card(card.option, card.rows[:natoms])
+        return rows[:natoms]
 
     def _card(self, name: str) -> Card:
         card = self.cards.get(name)
@@ -132,31 +143,23 @@ class PwInput:
 
 def parse(text: str) -> PwInput:
     """&system and cards; what is no input at all has neither."""
-    head: list[str] = []
-    rows: list[list[str]] | None = None
+    text = "\n" + text
+    found = list(_CARD.finditer(text))
+    starts = [match.start() for match in found] + [len(text)]
     cards: dict[str, Card] = {}
-    for line in text.split("\n"):
-        start = line.lstrip()
-        if not start:
-            continue
-        if start[:_CARD_START].upper() in _CARD_STARTS and (card := _card(line)) is not None:
-            rows = cards.setdefault(card[0], Card(card[1], [])).rows
-        elif rows is None:
-            head.append(line)
-        elif start[0] not in "!#":
-            rows.append(start.split())
-    return PwInput(_system("\n".join(head)), cards)
+    for match, end in zip(found, starts[1:], strict=True):
+        name = match[1].upper()
+        # What stands behind the option is a comment.
+        line_end = text.find("\n", match.end(), end)
+        below = text[line_end:end] if line_end >= 0 else ""
+        known = cards.get(name)
+        cards[name] = Card(match[2].lower(), below) if known is None else Card(known.option, known.text + below)
+    return PwInput(_system(text[: starts[0]]), cards)
 
 
-def _card(line: str) -> tuple[str, str] | None:
-    """Name and option of 'ATOMIC_POSITIONS {angstrom}', in whatever brackets and spaces."""
-    found = _CARD.match(line)
-    if found is None or found[1].upper() not in _CARDS or line[found.end() :].lstrip().startswith("="):
-        return None
-    return found[1].upper(), found[2].lower()
-
-
-def _system(text: str) -> dict[str, str]:
+@lru_cache(maxsize=64)
+def _system(text: str) -> Mapping[str, str]:
+    """Kept for the next input: those of one campaign have the same namelists."""
     if "!" in text:
         text = _COMMENT.sub(lambda match: match[1] or "", text)
     found = _SYSTEM.search(text)
@@ -187,12 +190,13 @@ def real(text: str) -> float:
         raise Unfit("input-unreadable", f"{text[:40]!r} is not a plain number", _SIMPLER) from None
 
 
-def _table(rows: list[list[str]], columns: slice, count: int, what: str) -> FloatArray:
-    values = [row[columns] for row in rows]
-    if not values or any(len(row) < count for row in values):
-        raise Unfit("input-unreadable", f"a row of {what} has fewer than {count} numbers", "Add the whole input.")
+def _table(rows: list[list[str]], first: int, what: str) -> FloatArray:
+    """Three columns from `first` on, [n, 3]. Raises Unfit."""
+    values = [value for row in rows for value in row[first : first + 3]]
+    if not values or len(values) < 3 * len(rows):
+        raise Unfit("input-unreadable", f"a row of {what} has fewer than 3 numbers", "Add the whole input.")
     try:
-        flat = [float(value) for row in values for value in row]
+        flat = [float(value) for value in values]
     except ValueError:
-        flat = [real(value) for row in values for value in row]
-    return np.array(flat).reshape(-1, count)
+        flat = [real(value) for value in values]
+    return np.array(flat).reshape(-1, 3)

@@ -11,7 +11,6 @@ from pathlib import Path
 from frames.frame import SYMBOLS, FloatArray
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
-from ingest.confined.parsers.lattice import lower_triangular
 from ingest.confined.parsers.tables import number, numbers, take
 
 _HEAD = re.compile(
@@ -67,9 +66,7 @@ def _frame(head: re.Match[str], lines: Iterator[str], limit: int) -> Raw:
         raise Unfit("unconverged", reason, SELF_CONSISTENT)
     if cell is None or places is None:
         raise Unfit("incomplete", "this step lacks its lattice or positions", _CHECK)
-    return lower_triangular(
-        Raw(_symbols(elements), places @ cell, cell, number(head[4], "Ep"), forces, virial, converged=None)
-    )
+    return Raw(_symbols(elements), places @ cell, cell, number(head[4], "Ep"), forces, virial, turn=True)
 
 
 def _symbols(elements: list[str]) -> list[str]:

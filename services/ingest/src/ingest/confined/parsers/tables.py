@@ -1,6 +1,6 @@
 """Rows of numbers in an output that is read line by line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -9,9 +9,14 @@ from frames.frame import FloatArray
 from ingest.confined.judging import Unfit
 
 
+def whole(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that have their end: what a program wrote last before it was stopped may be half a number."""
+    return (line for line in lines if line.endswith("\n"))
+
+
 def take(lines: Iterator[str], count: int, what: str) -> list[list[str]]:
-    """The words of the next lines. Raises Unfit where the file ends before them."""
-    rows = [line.split() for line in islice(lines, count)]
+    """The words of the next lines. Raises Unfit where the file ends before them, or within the last of them."""
+    rows = [line.split() for line in whole(islice(lines, count))]
     if len(rows) < count:
         reason = f"the output breaks off within {what}: {len(rows)} of {count} rows"
         raise Unfit("truncated", reason, "Let the calculation finish, or leave it out.")

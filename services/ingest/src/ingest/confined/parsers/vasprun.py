@@ -9,7 +9,7 @@ import numpy as np
 from frames.frame import FloatArray
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
-from ingest.confined.parsers.lattice import lower_triangular, volume
+from ingest.confined.parsers.lattice import volume
 
 # kbar Å³ → eV with the constant that dpdata uses for VASP, CODATA 2014: 8e-9 from that of 2018.
 _KBAR = 1e3 / 1.602176621e6
@@ -59,16 +59,15 @@ def _frame(calculation: Element, symbols: list[str], scf_steps: int, nelm: int) 
         energy = calculation.findtext("energy/i[@name='e_fr_energy']")
         if cell is None or places is None:
             return Unfit("incomplete", "this step has no structure", _COMPLETE)
-        return lower_triangular(
-            Raw(
-                symbols=symbols,
-                coords=places @ cell,
-                cell=cell,
-                energy=None if energy is None else float(energy),
-                forces=forces,
-                virial=None if stress is None else stress * (_KBAR * volume(cell)),
-                converged=True if scf_steps and nelm else None,
-            )
+        return Raw(
+            symbols=symbols,
+            coords=places @ cell,
+            cell=cell,
+            energy=None if energy is None else float(energy),
+            forces=forces,
+            virial=None if stress is None else stress * (_KBAR * volume(cell)),
+            converged=True if scf_steps and nelm else None,
+            turn=True,
         )
     except ValueError as error:
         return Unfit("not-a-number", f"{error}", "Check this step in the file.")

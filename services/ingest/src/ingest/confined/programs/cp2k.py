@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ingest.confined.programs.spec import (
@@ -30,6 +31,10 @@ _SIGNS = Signs(
     forces=rb"ATOMIC FORCES|Atomic forces",
     remedy="Set &FORCE_EVAL / &PRINT / &FORCES ON.",
 )
+
+
+# Forces of dynamics are in a file of their own.
+_SIGNS_OF_MD = replace(_SIGNS, forces=rb"")
 
 
 def log(folder: Path) -> list[Path]:
@@ -84,7 +89,7 @@ FORMATS = (
         find=_md_folders,
         texts=log,
         theory=_theory,
-        signs=_SIGNS,
+        signs=_SIGNS_OF_MD,
     ),
     FormatSpec(
         name="cp2kdata/e_f",

@@ -140,14 +140,19 @@ class FormatSpec:
 
 def head(path: str | Path) -> bytes:
     """The first 64 KiB; of text that is marked as UTF-16 or so, in UTF-8."""
+    return looked_at(path)[0]
+
+
+def looked_at(path: str | Path) -> tuple[bytes, int]:
+    """The head of a file, and its bytes."""
     # Half the time of a file object: there may be a million files.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        start = os.read(descriptor, HEAD_BYTES)
+        start, size = os.read(descriptor, HEAD_BYTES), os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
     encoding = marked(start)
-    return start.decode(encoding, "replace").encode() if encoding else start
+    return start.decode(encoding, "replace").encode() if encoding else start, size
 
 
 def holds(path: str, word: bytes) -> bool:

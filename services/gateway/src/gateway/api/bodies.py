@@ -1,0 +1,54 @@
+"""What requests carry, as the API's description shows it. The use cases check every field and say what is wrong."""
+
+from uuid import UUID
+
+from contracts.base import Frozen, LevelOfTheory
+from pydantic import Field
+
+
+class NewAccount(Frozen):
+    email: str = Field(max_length=254)
+    name: str = Field(min_length=1, max_length=100, description="as it should be credited")
+    password: str = Field(min_length=8, max_length=1000)
+
+
+class NewSession(Frozen):
+    email: str
+    password: str
+
+
+class NewToken(Frozen):
+    email: str
+    password: str
+    name: str = Field(min_length=1, max_length=100, description="what will use it, e.g. 'laptop'")
+
+
+class NewDataset(Frozen):
+    upload_id: UUID = Field(description="of an upload of yours that is complete")
+    name: str = Field(min_length=1, max_length=200)
+    authors: tuple[str, ...] = Field(min_length=1, description="in the order of credit")
+    format: str = Field(description="of /api/v1/formats, or 'detect'")
+    licence: str = Field(description="SPDX identifier")
+    private: bool = False
+    description: str = Field(default="", description="Markdown")
+    level_of_theory: LevelOfTheory | None = None
+    agreement: bool = Field(description="true: the contributor agreement in force was read and agreed to")
+    sha256: str | None = Field(default=None, description="of the archive; refused when another one arrived")
+
+
+class ProblemDetails(Frozen):
+    """An answer that is an error (RFC 9457, application/problem+json): what happened, where, and what to do."""
+
+    type: str = Field(description="urn:potluck:problem:<rule>: stable, for programs")
+    title: str
+    status: int
+    detail: str = Field(description="what happened, in words")
+    field: str | None = Field(default=None, description="which field of the request is wrong")
+    remedy: str | None = Field(default=None, description="what to do")
+    errors: "tuple[FieldProblem, ...]" = Field(default=(), description="every wrong field, when several are")
+
+
+class FieldProblem(Frozen):
+    field: str
+    detail: str
+    remedy: str

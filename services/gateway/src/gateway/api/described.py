@@ -1,0 +1,150 @@
+"""What each operation of the API takes and gives: the part of its description that no route can tell."""
+
+from dataclasses import dataclass
+
+from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
+from contracts.base import Frozen
+
+from gateway import views
+from gateway.api.bodies import NewAccount, NewDataset, NewSession, NewToken
+from gateway.branches import Choice
+from gateway.catalogue import CatalogueView
+from gateway.coverage import CoverageView
+from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
+from gateway.standard import StandardView
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Of the query or a header. `repeated`: may be given several times."""
+
+    name: str
+    about: str
+    values: tuple[str, ...] = ()
+    repeated: bool = False
+    header: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """`answer`: the JSON object; with `listed`, an object whose member of that name is a list of them; else `media`."""
+
+    summary: str
+    answer: type[Frozen] | None = None
+    listed: str | None = None
+    media: str | None = None
+    status: int = 200
+    body: type[Frozen] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    signed_in: bool = False
+    errors: tuple[int, ...] = ()
+
+
+KEY = Parameter("Idempotency-Key", "a request that is repeated with the same key is done once", header=True)
+RANGE = Parameter("Range", "a part of the file, e.g. 'bytes=0-1023'", header=True)
+ELEMENT = Parameter("element", "symbol; all of them occur", repeated=True)
+LAST = Parameter("Last-Event-ID", "go on after this event", header=True)
+OCTETS = "application/octet-stream"
+STREAM = "text/event-stream"
+SEARCHED = (
+    Parameter("q", "words, authors, elements (Si), formulas (SiC)"),
+    ELEMENT,
+    Parameter("functional", "e.g. PBE"),
+    Parameter("licence", "SPDX identifier"),
+    Parameter("stage", "where they stand", STAGES),
+    Parameter("coverage", "to the model", COVERAGES),
+    Parameter("frames", "digits of the number of frames: 3 is 100 to 999", FRAMES),
+    Parameter("sort", "order", SORTS),
+    Parameter("from", "where a page begins: `earlier` or `later` of another page"),
+)
+PAGED = (Parameter("page", "from 1"), Parameter("mine", "1: your own datasets", ("0", "1")))
+_DATASET = "/api/v1/datasets/{dataset_id}"
+_MODEL = "/api/v1/models/{version}"
+
+OPERATIONS: dict[tuple[str, str], Described] = {
+    ("POST", "/api/v1/accounts"): Described(
+        "Sign up", views.PersonView, status=201, body=NewAccount, errors=(409, 422)
+    ),
+    ("POST", "/api/v1/sessions"): Described(
+        "Sign in: a cookie", views.PersonView, status=201, body=NewSession, errors=(401, 403, 422, 429)
+    ),
+    ("DELETE", "/api/v1/sessions/current"): Described("Sign out", status=204),
+    ("POST", "/api/v1/tokens"): Described(
+        "An API token for a program; shown once", views.NewTokenView, status=201, body=NewToken, errors=(401, 422, 429)
+    ),
+    ("GET", "/api/v1/tokens"): Described("Your API tokens", views.TokenView, listed="tokens", signed_in=True),
+    ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
+    ("GET", "/api/v1/me"): Described("Who you are", views.PersonView, signed_in=True),
+    ("GET", "/api/v1/formats"): Described("Formats that can be uploaded", FormatCatalog, errors=(503,)),
+    ("GET", "/api/v1/policy"): Described("What datasets are judged by", MetricPolicy, errors=(503,)),
+    ("GET", "/api/v1/uploads"): Described(
+        "Uploads that you may resume or publish", views.OpenUploadView, listed="uploads", signed_in=True
+    ),
+    ("POST", "/api/v1/uploads"): Described(
+        "Begin an upload (tus 1.0)",
+        status=201,
+        signed_in=True,
+        parameters=(
+            Parameter("Upload-Length", "bytes", header=True),
+            Parameter("Upload-Metadata", "'filename <base64>'", header=True),
+        ),
+        errors=(413, 422, 429),
+    ),
+    ("OPTIONS", "/api/v1/uploads"): Described("What this tus server can do", status=204),
+    ("HEAD", "/api/v1/uploads/{upload_id}"): Described(
+        "How many bytes have arrived: Upload-Offset", signed_in=True, errors=(404,)
+    ),
+    ("PATCH", "/api/v1/uploads/{upload_id}"): Described(
+        "Send the next bytes (application/offset+octet-stream)",
+        status=204,
+        signed_in=True,
+        parameters=(
+            Parameter("Upload-Offset", "where they belong", header=True),
+            Parameter("Upload-Checksum", "'sha256 <base64>' of this piece", header=True),
+        ),
+        errors=(404, 409, 460),
+    ),
+    ("DELETE", "/api/v1/uploads/{upload_id}"): Described(
+        "Give an upload up", status=204, signed_in=True, errors=(404,)
+    ),
+    ("GET", "/api/v1/datasets"): Described("Datasets, newest first", views.DatasetPage, parameters=PAGED),
+    ("POST", "/api/v1/datasets"): Described(
+        "Publish an upload as a dataset",
+        views.DatasetView,
+        status=201,
+        body=NewDataset,
+        parameters=(KEY,),
+        signed_in=True,
+        errors=(409, 410, 422),
+    ),
+    ("GET", "/api/v1/search"): Described(
+        "Datasets by words, formulas, elements and filters", CatalogueView, parameters=SEARCHED, errors=(422,)
+    ),
+    ("GET", _DATASET): Described("A dataset", views.DatasetView, errors=(404,)),
+    ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
+    ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
+    ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
+    ("GET", f"{_DATASET}/metric/reruns"): Described("Repetitions of the check", views.RerunView, listed="reruns"),
+    ("POST", f"{_DATASET}/metric/reruns"): Described(
+        "Repeat the check", views.RerunView, status=201, parameters=(KEY,), signed_in=True, errors=(403, 409, 429)
+    ),
+    ("GET", f"{_DATASET}/events"): Described(
+        "What happens to it, live: `snapshot`, then `update`", media=STREAM, parameters=(LAST,), errors=(404,)
+    ),
+    ("GET", "/api/v1/queue"): Described("What is checked, waits and trains", views.QueueView),
+    ("GET", "/api/v1/queue/events"): Described("Says `changed` whenever a line did", media=STREAM),
+    ("GET", "/api/v1/models"): Described("Versions of the model, newest first", views.ModelView, listed="models"),
+    ("GET", _MODEL): Described("A version, by number or alias", views.ModelView, errors=(404,)),
+    ("GET", f"{_MODEL}/branches"): Described(
+        "Which branch for which elements", Choice, parameters=(ELEMENT,), errors=(404,)
+    ),
+    ("GET", f"{_MODEL}/coverage"): Described(
+        "What it knows of the periodic table, and which data would help it", CoverageView, errors=(404,)
+    ),
+    ("GET", f"{_MODEL}/files/{{name}}"): Described(
+        "A file of a version", media=OCTETS, parameters=(RANGE,), errors=(404, 416)
+    ),
+    ("GET", "/api/v1/standard"): Described("Every version on the standard dataset", StandardView),
+    ("GET", "/api/v1/openapi.json"): Described("This description", media="application/json"),
+}

@@ -1,0 +1,187 @@
+"""Use case of the list of datasets: search, filters, sorting, pages by place."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Literal
+from uuid import UUID
+
+from contracts.base import Frozen
+from kit.db import Database
+from kit.queries import Row
+
+from gateway import views
+from gateway.catalogue_store import Slice, SortColumn
+from gateway.domain import Person
+from gateway.problems import Problem, invalid_field
+from gateway.search import Criteria, Sort
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+
+COUNTED = 1000
+FUNCTIONALS = 40
+FACETS_SECONDS = 60.0
+_COLUMNS: dict[Sort, tuple[SortColumn, bool]] = {
+    "newest": ("created", False),
+    "oldest": ("created", True),
+    "name": ("name", True),
+    "frames": ("frames", False),
+    "size": ("size", False),
+}
+
+
+class DatasetBrief(Frozen):
+    """One dataset in a list."""
+
+    id: UUID
+    version: int
+    url: str
+    name: str
+    authors: tuple[str, ...]
+    licence: str
+    private: bool
+    created: datetime
+    size: int
+    frames: int
+    elements: tuple[str, ...]
+    new_elements: tuple[str, ...]
+    functional: str | None
+    stage: views.Stage
+    state: views.State
+    verdict: views.Verdict | None
+    held_up: bool
+    model: str | None
+    yours: bool
+
+
+class CatalogueView(Frozen):
+    """A page of the list. `found`: exact up to 1,000, beyond that `more_found` is true."""
+
+    datasets: tuple[DatasetBrief, ...]
+    found: int
+    more_found: bool
+    earlier: str | None
+    later: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: beyond this key and dataset, towards the end or the beginning of the list."""
+
+    key: str
+    dataset_id: UUID
+    way: Literal["later", "earlier"]
+
+    def text(self) -> str:
+        packed = json.dumps([self.key, str(self.dataset_id), self.way[0]], ensure_ascii=False)
+        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str) -> "Place":
+        """Raises Problem."""
+        try:
+            key, dataset_id, way = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            if not isinstance(key, str) or "\x00" in key:
+                raise ValueError
+            return cls(key, UUID(dataset_id), "earlier" if way == "e" else "later")
+        except (ValueError, TypeError, AttributeError, binascii.Error):
+            raise _no_such_page() from None
+
+
+class Catalogue:
+    """What a reader may see of all datasets. A reader of None is a stranger."""
+
+    def __init__(self, database: Database, store: Store, settings: GatewaySettings) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._functionals: tuple[float, list[str]] = (0.0, [])
+
+    async def page(self, reader: Person | None, criteria: Criteria, place: str | None = None) -> CatalogueView:
+        """422 for a place that is none of this list."""
+        column, ascending = _COLUMNS[criteria.sort]
+        at = Place.read(place) if place else None
+        backwards = at is not None and at.way == "earlier"
+        part = Slice(
+            column=column,
+            ascending=ascending != backwards,
+            beyond=(_of_kind(column, at.key), at.dataset_id) if at else None,
+            tsquery=criteria.tsquery(),
+        )
+        size = self._settings.page_size
+        reader_id = reader.id if reader else None
+        async with self._database.transaction() as connection:
+            rows = await self._store.catalogue.page(connection, reader_id, part, size + 1)
+            found = await self._store.catalogue.count(connection, reader_id, part.tsquery, COUNTED + 1)
+        more, rows = len(rows) > size, rows[:size]
+        if backwards:
+            rows.reverse()
+        return CatalogueView(
+            datasets=tuple(_brief(row, reader_id) for row in rows),
+            found=min(found, COUNTED),
+            more_found=found > COUNTED,
+            earlier=_place(rows[0], "earlier") if rows and (more if backwards else at is not None) else None,
+            later=_place(rows[-1], "later") if rows and (more or backwards) else None,
+        )
+
+    async def functionals(self) -> list[str]:
+        """Those that public datasets have, the most frequent first; known for a minute."""
+        known_until, found = self._functionals
+        if monotonic() > known_until:
+            # Who comes meanwhile gets what was known: counting takes a while.
+            self._functionals = (monotonic() + FACETS_SECONDS, found)
+            async with self._database.transaction() as connection:
+                found = await self._store.catalogue.functionals(connection, FUNCTIONALS)
+            self._functionals = (monotonic() + FACETS_SECONDS, found)
+        return found
+
+
+def _place(row: Row, way: Literal["later", "earlier"]) -> str:
+    key = row["key"]
+    return Place(key.isoformat() if hasattr(key, "isoformat") else str(key), row["dataset_id"], way).text()
+
+
+def _of_kind(column: SortColumn, key: str) -> str:
+    """The key again when it can be one of this column. Raises Problem: a place of a list that was sorted otherwise."""
+    try:
+        match column:
+            case "created":
+                datetime.fromisoformat(key)
+            case "frames" | "size":
+                if not -1 < int(key) < 1 << 31 + 31 * (column == "size"):
+                    raise ValueError(key)
+    except ValueError:
+        raise _no_such_page() from None
+    return key
+
+
+def _no_such_page() -> Problem:
+    return invalid_field("from", "There is no such page.", "Begin with the first page, and follow its links.")
+
+
+def _brief(row: Row, reader_id: UUID | None) -> DatasetBrief:
+    # Our own rows: checking them again would cost more than the query.
+    return DatasetBrief.model_construct(
+        id=row["dataset_id"],
+        version=row["version"],
+        url=f"/datasets/{row['dataset_id']}",
+        name=row["name"],
+        authors=tuple(row["authors"]),
+        licence=row["licence"],
+        private=row["private"],
+        created=row["created"],
+        size=row["size"],
+        frames=row["frames"],
+        elements=tuple(row["elements"]),
+        new_elements=tuple(row["new_elements"]),
+        functional=row["functional"],
+        stage=row["stage"],
+        state=row["state"],
+        verdict=row["verdict"],
+        held_up=row["held_up"],
+        model=row["model"],
+        yours=reader_id is not None and row["owner_id"] == reader_id,
+    )

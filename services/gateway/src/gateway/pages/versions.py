@@ -1,0 +1,107 @@
+"""Pages of the model: its versions, one version, and the home of the project."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.branches import choose
+from gateway.elements import KNOWN, NUMBERS
+from gateway.identity import reader
+from gateway.pages.browse import gateway_of, growth_policy
+from gateway.pages.history_chart import Value, history_chart
+from gateway.pages.site import page, site
+from gateway.pages.snippets import bibtex, snippets
+from gateway.standard import StandardView
+
+TIME_LINE = 12
+CHOSEN_AT_MOST = 20
+DATASETS_SHOWN = 8
+SCORES_SHOWN = 100
+BRANCHES_SHOWN = 40
+
+
+async def models(request: Request) -> Response:
+    history = await gateway_of(request).models.history(request.query_params.get("before"))
+    return site().render(request, "models.html", await reader(request), history=history, datasets_shown=DATASETS_SHOWN)
+
+
+async def model(request: Request) -> Response:
+    gateway = gateway_of(request)
+    view = await gateway.models.get(request.path_params["version"])
+    manifest = await gateway.models.manifest(view)
+    chosen = chosen_elements(request)
+    choice = choose(manifest, chosen, view.withdrawn_branches) if manifest else None
+    best = choice.best if choice else None
+    public_url = (gateway.settings.public_url or str(request.base_url)).rstrip("/")
+    return site().render(
+        request,
+        "model.html",
+        await reader(request),
+        model=view,
+        checkpoint=next((file for file in view.files if file.kind == "checkpoint"), None),
+        choice=choice,
+        chosen=chosen,
+        branches_shown=BRANCHES_SHOWN,
+        citation=bibtex(view, f"{public_url}/models/{view.version}"),
+        policy=await growth_policy(gateway),
+        snippets=snippets(view, public_url, best.name if best else None, best.elements if best else ()),
+    )
+
+
+def chosen_elements(request: Request) -> tuple[str, ...]:
+    """`?element=Si&element=C`, by atomic number; what is no element is left out."""
+    found = {symbol for symbol in request.query_params.getlist("element") if symbol in KNOWN}
+    return tuple(sorted(found, key=NUMBERS.__getitem__))[:CHOSEN_AT_MOST]
+
+
+async def dpa(request: Request) -> Response:
+    gateway = gateway_of(request)
+    history = await gateway.models.history(request.query_params.get("before"))
+    first_page = "before" not in request.query_params
+    newest = await gateway.models.newest()
+    return site().render(
+        request,
+        "dpa.html",
+        await reader(request),
+        history=history,
+        newest=newest,
+        time_line=history.models[:TIME_LINE][::-1] if first_page else (),
+        datasets_shown=DATASETS_SHOWN,
+    )
+
+
+async def statistics(request: Request) -> Response:
+    gateway = gateway_of(request)
+    standard = await gateway.standards.history()
+    newest = await gateway.models.newest()
+    coverage = await gateway.coverage.of(newest.version) if newest else None
+    return site().render(
+        request,
+        "dpa_statistics.html",
+        await reader(request),
+        standard=standard,
+        charts=charts(standard),
+        shown=SCORES_SHOWN,
+        coverage=coverage,
+    )
+
+
+def charts(standard: StandardView) -> list[tuple[str, str, object]]:
+    """(quantity, unit, drawing) of energy and force, of versions that were scored."""
+    scored = [(one.version, one.score, one.current) for one in standard.versions if one.score is not None]
+    energy = [Value(version, score.energy_rmse_mev_per_atom, current) for version, score, current in scored]
+    force = [Value(version, score.force_rmse_mev_per_angstrom, current) for version, score, current in scored]
+    drawn = [
+        ("energy", "meV/atom", history_chart(energy, "meV/atom")),
+        ("force", "meV/Å", history_chart(force, "meV/Å")),
+    ]
+    return [(quantity, unit, drawing) for quantity, unit, drawing in drawn if drawing is not None]
+
+
+def routes() -> list[BaseRoute]:
+    return [
+        Route("/models", page(models)),
+        Route("/models/{version}", page(model)),
+        Route("/dpa", page(dpa)),
+        Route("/dpa/statistics", page(statistics)),
+    ]

@@ -1,0 +1,57 @@
+"""Two regions: measured by the page, uploaded to across origins, downloaded from, and mirrored."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+SignIn = Callable[[httpx.Client], None]
+
+
+@pytest.fixture(scope="module")
+def platform(two_regions: tuple[Any, Path]) -> Any:
+    """In place of the site of one region."""
+    return two_regions[0]
+
+
+def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
+    page: Page, two_regions: tuple[Any, Path], sign_in: SignIn, tmp_path: Path
+) -> None:
+    platform, east = two_regions
+    client = platform.client()
+    sign_in(client)
+    page.goto("/upload")
+    region = page.get_by_label("Link address")
+    expect(region).to_have_attribute("data-measured", "yes")
+    expect(region.locator("option").first).to_have_text(re.compile(r"West · \d+ ms away"))
+    expect(region.locator("option", has_text="the fastest")).to_have_count(1)
+    region.select_option("east")
+    page.get_by_label("Data Name").fill("Eastern silicon")
+    page.get_by_label("Author").fill("Mei Lin")
+    page.get_by_label("Author").press("Enter")
+    page.get_by_label("Description").fill("From far away.")
+    page.get_by_label("Upload to the DPA dataset").uncheck()
+    file = tmp_path / "data.zip"
+    file.write_bytes(b"eastern archive")
+    page.locator("#file").set_input_files(file)
+    expect(page.locator("#upload-state")).to_contain_text("uploaded and verified")
+    (stored,) = (path for path in east.rglob("archive"))
+    assert stored.read_bytes() == b"eastern archive"
+
+    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("dialog").get_by_label("I have read this and agree").check()
+    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    page.wait_for_url(re.compile("/datasets/"))
+    expect(page.get_by_role("region", name="Details")).to_contain_text("East")
+    near = page.get_by_role("link", name="Download").get_attribute("href")
+    assert near is not None
+    assert not near.startswith("/")
+    assert httpx.get(near).content == b"eastern archive"
+    # The region loses it: its mirror gives it out.
+    stored.unlink()
+    mirror = page.get_by_role("link", name="mirror").get_attribute("href")
+    assert httpx.get(f"{platform.url}{mirror}").content == b"eastern archive"

@@ -1,0 +1,101 @@
+"""What a version's page says to copy, run as it stands there against a real model."""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference_model
+from ase import Atoms
+from ase.io import write
+from contracts.base import BranchError
+from dpa.environment import environment
+from gateway.pages.snippets import Snippets, snippets
+from gateway.views import ModelFileView, ModelView
+
+VERSION, BRANCH = "1.0", "silicon"
+
+
+@pytest.fixture(scope="module")
+def shown() -> Snippets:
+    error = BranchError(branch=BRANCH, energy_rmse_mev_per_atom=1, force_rmse_mev_per_angstrom=1)
+    file = ModelFileView(
+        name="model.pt", kind="checkpoint", branch=None, size=1, sha256="0" * 64, url="/files/model.pt"
+    )
+    model = ModelView(
+        version=VERSION,
+        parent=None,
+        published=datetime.now(UTC),
+        preset="laptop",
+        datasets=(),
+        contributors=(),
+        files=(file,),
+        branches=(error,),
+        rules=(),
+        checks=(),
+        standard_score=0.2,
+        wall_seconds=1,
+        aliases=(),
+    )
+    return snippets(model, "http://127.0.0.1:8000")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As a reader has it after "Install and download": the model, and a structure of their own."""
+    made = tmp_path_factory.mktemp("reader")
+    shutil.copy(reference_model.RELEASE, made / f"dpa-{VERSION}.pt")
+    frame = reference_model.held_out_frames(BRANCH)[0]
+    write(made / "structure.cif", Atoms(frame.symbols, positions=frame.coords, cell=frame.cell, pbc=True))
+    return made
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment(), capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+def deepmd_system(folder: Path) -> None:
+    """Four held-out frames of one composition, in deepmd's own folder format."""
+    frames = [one for one in reference_model.held_out_frames(BRANCH) if one.cell is not None]
+    frames = [one for one in frames if one.natoms == frames[0].natoms][:4]
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type_map.raw").write_text("Si\n")
+    (folder / "type.raw").write_text("0\n" * frames[0].natoms)
+    arrays = {
+        "coord": [one.coords.ravel() for one in frames],
+        "box": [one.cell.ravel() for one in frames if one.cell is not None],
+        "energy": [one.energy for one in frames],
+        "force": [one.forces.ravel() for one in frames],
+    }
+    for name, values in arrays.items():
+        np.save(folder / "set.000" / f"{name}.npy", np.array(values))
+
+
+def test_ase_and_deepmd_say_the_same_energy(shown: Snippets, folder: Path) -> None:
+    by_ase = run([sys.executable, "-c", shown.ase], folder).stdout
+    by_deepmd = run([sys.executable, "-c", shown.deepmd], folder).stdout
+    assert by_ase.rstrip().endswith("eV/Å")
+    energy = float(by_ase.split(" eV")[0].split()[-1])
+    assert float(by_deepmd.partition("[[")[2].partition("]]")[0]) == pytest.approx(energy, abs=1e-4)
+
+
+def test_dp_test_tells_the_error_on_a_system(shown: Snippets, folder: Path) -> None:
+    deepmd_system(folder / "path/to/deepmd/system")
+    command, *arguments = shown.test.split()
+    said = run([str(Path(sys.executable).with_name(command)), *arguments], folder)
+    assert "Force  RMSE" in said.stdout + said.stderr
+
+
+def test_what_is_installed_and_fetched_has_the_names_that_the_code_opens(shown: Snippets) -> None:
+    assert "deepmd-kit[torch]" in shown.install
+    assert f"curl -fo dpa-{VERSION}.pt http://127.0.0.1:8000/files/model.pt" in shown.install
+    for code in (shown.ase, shown.deepmd, shown.test):
+        assert f"dpa-{VERSION}.pt" in code

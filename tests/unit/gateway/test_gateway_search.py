@@ -1,0 +1,66 @@
+"""What people look for becomes one tsquery; whatever they type is text."""
+
+import pytest
+from gateway.elements import PLACES, SYMBOLS
+from gateway.search import Criteria, read_criteria, reduced_formula
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("SiC", "C1Si1"),
+        ("Si4C4", "C1Si1"),
+        ("C4Si4", "C1Si1"),
+        ("H2O", "H2O1"),
+        ("OH2", "H2O1"),
+        ("Si", "Si1"),
+        ("Si0", None),
+        ("water", None),
+        ("Xx2", None),
+        ("Si-C", None),
+        ("", None),
+    ],
+)
+def test_a_formula_is_known_whatever_its_order_and_cell(text: str, formula: str | None) -> None:
+    assert reduced_formula(text) == formula
+
+
+@pytest.mark.parametrize(
+    ("criteria", "tsquery"),
+    [
+        (Criteria(), None),
+        (Criteria(text="perovskite"), "'perovskite':*"),
+        (Criteria(text="ab 2000"), "'ab' & '2000':*"),
+        (Criteria(text="Si"), "('si' | 'element:Si')"),
+        (Criteria(text="SiC,"), "('sic':* | 'formula:C1Si1')"),
+        (Criteria(text="碳化硅"), "('碳' <-> '化' <-> '硅')"),
+        (Criteria(text="qe/pw"), "'qe' & 'pw'"),
+        (Criteria(elements=("C", "Si"), stage="train"), "'element:C' & 'element:Si' & 'stage:train'"),
+        (Criteria(functional="PBE", coverage="new"), "'functional:pbe' & 'verdict:passed'"),
+        (Criteria(licence="x' | '"), "'licence:x'' | '''"),
+        (Criteria(text="!!! ()"), None),
+    ],
+)
+def test_criteria_become_a_tsquery(criteria: Criteria, tsquery: str | None) -> None:
+    assert criteria.tsquery() == tsquery
+
+
+def test_what_is_not_understood_is_left_out_and_named() -> None:
+    asked = read_criteria(
+        [("q", "  a\x00b "), ("element", "si"), ("element", "Zz"), ("sort", "best"), ("stage", "train"), ("page", "3")]
+    )
+    assert asked.criteria == Criteria(text="ab", elements=("Si",), stage="train")
+    assert asked.ignored == ("element", "sort")
+
+
+def test_every_element_has_its_place_on_the_table() -> None:
+    assert len(SYMBOLS) == len(set(PLACES.values())) == 118
+    assert {symbol: PLACES[symbol] for symbol in ("H", "He", "Zn", "La", "Lu", "Hf", "Og")} == {
+        "H": (1, 1),
+        "He": (1, 18),
+        "Zn": (4, 12),
+        "La": (8, 3),
+        "Lu": (6, 3),
+        "Hf": (6, 4),
+        "Og": (7, 18),
+    }
