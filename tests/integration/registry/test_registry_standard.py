@@ -11,7 +11,14 @@ import pytest
 import pytest_asyncio
 from contracts.artifacts import PublishedManifest
 from contracts.base import DatasetRef
-from contracts.events import ModelPublished, ModelRescored, StandardReleased, TrainingFailed, TrainingQueued
+from contracts.events import (
+    DatasetReceiptIssued,
+    ModelPublished,
+    ModelRescored,
+    StandardReleased,
+    TrainingFailed,
+    TrainingQueued,
+)
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1 import scoring_pb2 as pb
 from contracts.operator.v1 import operator_pb2 as operator
@@ -372,3 +379,11 @@ async def test_the_rule_looks_at_the_standard_frames(bench: Bench) -> None:
     assert not rule.passed
     assert rule.numbers["frames_compared"] == 2 * CHOSEN
     assert len(await standards(bench)) == 1, "a withheld candidate changes nothing"
+    receipt = next(event for event in reversed(await bench.events()) if isinstance(event, DatasetReceiptIssued))
+    change = receipt.signed.receipt.standard
+    assert change is not None
+    assert (change.standard, change.before, change.after) == (
+        1,
+        rule.numbers["score_parent"],
+        rule.numbers["score_candidate"],
+    )
