@@ -24,7 +24,7 @@ import psycopg
 from contracts.artifacts import ModelManifest
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.envelope import Attributes, to_headers
-from contracts.events import DatasetMetricPassed
+from contracts.events import BY_TYPE, DatasetMetricPassed
 from contracts.topology import EVENT_STREAM
 from crystals import crystals
 from kit.blobs import Blobs
@@ -51,7 +51,7 @@ POLICY: dict[str, object] = {
     "standard_max_worsening": 1000,
     "remembered_max_rise": 1000,
 }
-WORKERS = 3
+WORKERS = 4
 ZOMBIES = 0.25
 """Part of the workers that are stopped and come back."""
 REGISTRY = 0.1
@@ -126,7 +126,7 @@ class Battle:
         train, held_out = crystals("Si", "C", 2, 2 * number), crystals("Si", "C", 1, 2 * number + 1)
         stored = await stored_branch(self.blobs, self.folder, name, train, held_out, weight=1)
         manifest = stored.dataset_manifest
-        ref = DatasetRef(dataset_id=stored.dataset_id, version=1)  # type: ignore[arg-type]
+        ref = DatasetRef(dataset_id=stored.dataset_id, version=1)
         credit = Credit(title=name, authors=("chaos",), licence="CC-BY-4.0", private=False)
         event = metric_passed(ref, BlobRef(key=manifest.key, sha256=manifest.sha256, size=manifest.size), credit)
         report = stored.metric_report
@@ -141,7 +141,7 @@ class Battle:
         """One process after another, most of them those that hold the lease."""
         chance = random.Random(self.seed)
         while await self._given_out() < self.leases:
-            await asyncio.sleep(chance.uniform(0.1, 1.2))
+            await asyncio.sleep(chance.uniform(0.1, 1.0))
             name = "registry" if chance.random() < REGISTRY else await self._holder()
             process = self.processes.get(name or "")
             if name is None or process is None or process.returncode is not None:
@@ -234,8 +234,6 @@ async def tell(metric: JetStreamContext, event: DatasetMetricPassed) -> None:
 
 async def told(events: JetStreamContext) -> list[tuple[str, str, int | None]]:
     """Every event of a round in the stream: what, of which round, and of which attempt."""
-    from contracts.events import BY_TYPE
-
     state = (await events.stream_info(EVENT_STREAM)).state
     found = []
     for sequence in range(1, state.last_seq + 1):

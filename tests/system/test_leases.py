@@ -9,7 +9,7 @@ from battlefield import battle
 from lease_chaos import check
 from onemachine.nats import NatsServer
 
-LEASES = 16
+LEASES = 10
 
 
 @pytest.mark.timeout(240)

@@ -2,13 +2,16 @@
 
 import runpy
 
-import trainer.launchers.local
-import trainer.round
-import trainer.scoring
+from trainer import round as of_a_round
+from trainer import scoring
+from trainer.launchers import local
 
-trainer.launchers.local.ENGINE = "light.engine"  # type: ignore[misc]
-trainer.round.VERIFY = "light.verify"  # type: ignore[misc]
-trainer.scoring.SCORE = "light.score"  # type: ignore[misc]
+for module, name, program in (
+    (local, "ENGINE", "light.engine"),
+    (of_a_round, "VERIFY", "light.verify"),
+    (scoring, "SCORE", "light.score"),
+):
+    setattr(module, name, program)
 
 if __name__ == "__main__":
     runpy.run_module("trainer", run_name="__main__", alter_sys=True)
