@@ -96,9 +96,8 @@ def test_ten_rounds_in_a_row(tmp_path: Path) -> None:
     print(f"\n{growing.shares([*stream.founders(), *stream.ten()])} (frames for training + held out)")
     for one in told:
         errors = ", ".join(f"{name} {value:.0f}" for name, value in one["force"].items())
-        print(
-            f"  {one['version'] or 'withheld':8} + {one['added']}, {one['steps']} steps, {one['seconds']:.0f} s: {errors}"
-        )
+        cost = f"{one['steps']} steps, {one['seconds']:.0f} s"
+        print(f"  {one['version'] or 'withheld':8} + {one['added']}, {cost}: {errors}")
         print(f"           score of the first two branches {one['score_first']:.4f}, of all {one['score_all']:.4f}")
     withheld = [one["added"] for one in told if not one["version"]]
     print(f"  withheld: {', '.join(withheld) or 'none'}")

@@ -1,4 +1,4 @@
-"""One growth of the reference model by a new dataset: `python tests/support/ways_to_grow.py <way> <data> <seed> <steps>`.
+"""The reference model grows by a dataset: `python tests/support/ways_to_grow.py <way> <dataset> <seed> <steps>`.
 
     branch   a branch of its own, copied from the nearest with its own case vector and fitted bias, as a round does it
     copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
