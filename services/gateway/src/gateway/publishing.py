@@ -178,9 +178,13 @@ class Publishing:
         if region.apart:
             ref = BlobRef(key=key, sha256=sha256, size=upload.size)
             if not await self._blobs.exists(key):
-                copy = path.with_suffix(".copy")
-                await region.store.get_file(ref, copy)
-                await self._blobs.adopt_file(key, copy, sha256)
+                # Of this request alone: the same one may be sent twice at once.
+                copy = path.with_name(f"{path.name}-{uuid4().hex}.copy")
+                try:
+                    await region.store.get_file(ref, copy)
+                    await self._blobs.adopt_file(key, copy, sha256)
+                finally:
+                    copy.unlink(missing_ok=True)
             return ref
         for _ in range(2):
             with suppress(FileNotFoundError):
