@@ -100,7 +100,7 @@ class Versions:
 
     async def all(self, c: Connection) -> list[str]:
         """Newest first."""
-        return [row["version"] for row in await self._q.all(c, "versions")]
+        return [row["version"] for row in await self._q.all(c, "model_versions")]
 
     async def newest(self, c: Connection) -> str | None:
         row = await self._q.one(c, "newest_version")

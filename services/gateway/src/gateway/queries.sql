@@ -539,7 +539,7 @@ select dataset_id, version from round_datasets where round_id = %(round_id)s ord
 -- name: insert_model
 insert into models (version, published, event) values (%(version)s, %(published)s, %(event)s) on conflict do nothing;
 
--- name: versions
+-- name: model_versions
 -- Newest first: versions are compared as numbers.
 select version from models order by string_to_array(version, '.')::int[] desc;
 
