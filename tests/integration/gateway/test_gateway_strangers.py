@@ -131,7 +131,7 @@ async def test_no_route_tells_a_stranger_or_another_account(
         for who in ({}, cookie):
             accept = "application/json" if path.startswith("/api/") else "text/html"
             status, body = await asked(site.http, method, path, who | {"accept": accept})
-            assert status < 500 or "-not-ready" in body, (method, path, body)  # no other service has said anything
+            assert status < 500 or "Not quite ready" in body, (method, path, body)  # no other service has said anything
             for secret in SECRETS:
                 assert secret not in body, (method, path, who, secret)
             if "{dataset_id" in template:

@@ -27,3 +27,9 @@ async def test_a_query_that_is_not_there_is_named() -> None:
 def test_two_queries_may_not_share_a_name() -> None:
     with pytest.raises(ValueError, match="share a name"):
         Queries(TEXT + "\n-- name: one_row\nselect 3", "test/queries.sql")
+
+
+@pytest.mark.parametrize("service", ["gateway", "ingest", "metric", "registry"])
+def test_every_service_can_read_its_queries(service: str) -> None:
+    """Two that came to share a name would stop the service at its start."""
+    Queries.load(service)

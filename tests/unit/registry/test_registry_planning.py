@@ -87,9 +87,11 @@ def test_a_small_dataset_beside_a_large_base_leaves_the_draws_to_replay() -> Non
 
 def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
     generous = policy(growth_round_steps=90, steps_per_further_dataset=30, growth_round_max_steps=140)
-    assert [total_steps(False, new, generous) for new in (1, 2, 3)] == [90, 120, 140]
-    assert total_steps(True, 3, generous) == 100
-    assert total_steps(False, 3, policy(growth_round_steps=90, growth_round_max_steps=10)) == 90
+    assert [total_steps(2, new, generous) for new in (1, 2, 3)] == [90, 120, 140]
+    assert total_steps(0, 3, generous) == 100
+    assert total_steps(2, 3, policy(growth_round_steps=90, growth_round_max_steps=10)) == 90
+    replayed = policy(growth_round_steps=90, steps_per_old_branch=5, growth_round_max_steps=140)
+    assert [total_steps(old, 1, replayed) for old in (1, 2, 20)] == [95, 100, 140]
 
 
 @given(FRAMES, FRAMES.filter(bool))

@@ -19,7 +19,7 @@ LEASE_LOST = "lease-lost"
 OUTAGES = frozenset(
     {
         LEASE_LOST,
-        *("disk-full", "device-failed", "software-mismatch"),
+        *("disk-full", "device-failed", "software-mismatch", "job-lost", "cluster-away"),
         *("preset-unknown", "preset-mismatch", "parent-unusable"),
     }
 )

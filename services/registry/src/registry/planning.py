@@ -79,7 +79,7 @@ def plan_round(
         round_id=round_id,
         parent_version=parent_version,
         preset=policy.preset,
-        total_steps=total_steps(first, len(batch), policy),
+        total_steps=total_steps(len(old), len(batch), policy),
         seed=seed_of(policy.seed, parent_version),
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
@@ -92,11 +92,12 @@ def without_superseded(old: Sequence[Branch], new: Sequence[Member]) -> list[Bra
     return [one for one in old if one.member.ref.version >= newest.get(one.member.ref.dataset_id, 0)]
 
 
-def total_steps(first: bool, new: int, policy: GrowthPolicy) -> int:
-    """The round's budget: what a round takes, more for every new dataset beyond the first, up to the limit."""
-    if first:
+def total_steps(old: int, new: int, policy: GrowthPolicy) -> int:
+    """The round's budget: what a round takes, more for every old branch and every further dataset, up to the limit."""
+    if old == 0:
         return policy.first_round_steps
-    steps = policy.growth_round_steps + (new - 1) * policy.steps_per_further_dataset
+    further = (new - 1) * policy.steps_per_further_dataset + old * policy.steps_per_old_branch
+    steps = policy.growth_round_steps + further
     return max(policy.growth_round_steps, min(steps, policy.growth_round_max_steps))
 
 

@@ -44,6 +44,9 @@ class GrowthPolicy(BaseModel):
     steps_per_further_dataset: int = Field(
         default=0, ge=0, description="steps on top for each new dataset of a later round beyond its first"
     )
+    steps_per_old_branch: int = Field(
+        default=0, ge=0, description="steps on top for each old branch of a later round: what is known is replayed"
+    )
     growth_round_max_steps: int = Field(
         default=1_000_000, ge=1, description="what those on top may lead to; never less than growth_round_steps"
     )

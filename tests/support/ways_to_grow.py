@@ -1,0 +1,146 @@
+"""The reference model grows by a dataset: `python tests/support/ways_to_grow.py <way> <dataset> <seed> <steps>`.
+
+    branch   a branch of its own, copied from the nearest with its own case vector and fitted bias, as a round does it
+    copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
+    random   deepmd's `--finetune` with a new head
+
+The same data, weights of the draws, learning rate, steps and seeds. Prints held-out force RMSE by step (meV/Å) as JSON.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dpa.environment import environment
+
+os.environ.update(environment())
+
+import reference_model  # torch reads the environment at import
+import stream
+from deepmd.pt.entrypoints.main import get_trainer
+from deepmd.pt.utils.dataloader import setup_seed
+from deepmd.pt.utils.finetune import get_finetune_rules
+from deepmd.pt.utils.multi_task import preprocess_shared_params
+from deepmd.utils.argcheck import normalize
+from deepmd.utils.compat import update_deepmd_input
+from frames.store import write
+from growing import PRESETS, Contribution
+from registry.planning import sampling_weights
+from registry.policy import GrowthPolicy
+from registry_examples import member
+from trainer.engine.accuracy import measure
+from trainer.engine.frames import BranchFrames, load
+from trainer.engine.growth import grow
+from trainer.engine.session import Session, build
+from trainer.engine.watch import LossWatch
+from trainer.preset import load_preset
+from trainer.recipe import render
+from trainer.work import Message, Progress, Work, WorkBranch
+
+LOOK_EVERY = 25
+NEAREST = "silicon"
+OLD = tuple(reference_model.BRANCHES)
+POLICY = GrowthPolicy.load(PRESETS.parent / "policy" / "growth.json")
+
+
+def main(way: str, dataset: str, seed: int, steps: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        work = work_in(Path(name), dataset, seed, steps)
+        frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
+        trainer, start = WAYS[way](work, frames)
+        heard: list[Message] = []
+        session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False)
+        curves = {name: [[0, start(session, name, frames)]] for name in frames}
+        session.run()
+        for message in heard:
+            if isinstance(message, Progress):
+                for error in message.branches:
+                    curves[error.branch].append([message.step, round(error.force_rmse_mev_per_angstrom, 1)])
+        print(json.dumps(curves), flush=True)
+
+
+def work_in(folder: Path, dataset: str, seed: int, steps: int) -> Work:
+    """Two old branches and a new one, drawn as the platform's policy says."""
+    parts = {name: (reference_model.training_frames(name), reference_model.held_out_frames(name)) for name in OLD}
+    parts[dataset] = contribution(dataset).parts  # type: ignore[assignment]
+    members = {name: member(name, len(train)) for name, (train, _) in parts.items()}
+    old, new = sampling_weights([members[name] for name in OLD], [members[dataset]], POLICY)
+    branches = []
+    for (name, (train, held_out)), weight in zip(parts.items(), (*old, *new), strict=True):
+        write(folder / f"{name}.train.lmdb", train)
+        write(folder / f"{name}.held-out.lmdb", held_out)
+        branches.append(
+            WorkBranch(
+                name=name,
+                train=Path(f"{name}.train.lmdb"),
+                held_out=Path(f"{name}.held-out.lmdb"),
+                has_virial=True,
+                elements=tuple(sorted({symbol for frame in train for symbol in frame.symbols})),
+                is_new=name == dataset,
+                nearest=NEAREST,
+                weight=weight,
+            )
+        )
+    preset = load_preset(PRESETS, "laptop").model_copy(update={"evaluate_every": LOOK_EVERY, "evaluate_budget": 100.0})
+    return Work(
+        preset=preset,
+        total_steps=steps,
+        seed=seed,
+        parent=reference_model.RELEASE,
+        resume_from=None,
+        branches=tuple(branches),
+    )
+
+
+def contribution(title: str) -> Contribution:
+    return next(one for one in stream.ten() if one.title == title)
+
+
+Start = Callable[[Session, str, dict[str, BranchFrames]], float]
+
+
+def as_a_branch(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
+    grown = grow(work, reference_model.RELEASE, frames)
+    before = grown.parent_held_out | grown.zero_shot
+    recipe = render(work, {name: one.train for name, one in frames.items()}, grown.case_dimension)
+    return build(recipe, work.seed, init=grown.checkpoint), lambda _session, name, _frames: round(
+        before[name].error.force_rmse_mev_per_angstrom, 1
+    )
+
+
+def by_finetune(head: str | None) -> Callable[[Work, dict[str, BranchFrames]], tuple[Any, Start]]:
+    def built(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
+        recipe = render(work, {name: one.train for name, one in frames.items()})
+        for branch in work.branches:
+            if branch.is_new and head is not None:
+                recipe["model"]["model_dict"][branch.name]["finetune_head"] = head
+            elif not branch.is_new:
+                recipe["model"]["model_dict"][branch.name]["finetune_head"] = branch.name
+        # As `dp --pt train --finetune` does it, with the seeds of a round.
+        setup_seed([0, work.seed])
+        recipe["model"], links = preprocess_shared_params(recipe["model"])
+        parent = str(reference_model.RELEASE)
+        recipe["model"], rules = get_finetune_rules(parent, recipe["model"], change_model_params=False)
+        config = normalize(update_deepmd_input(recipe, warning=False), multi_task=True)
+        for position, data in enumerate(config["training"]["data_dict"].values()):
+            data["seed"] = work.seed + position
+        trainer = get_trainer(config, finetune_model=parent, finetune_links=rules, shared_links=links)
+        return trainer, measured
+
+    return built
+
+
+def measured(session: Session, name: str, frames: dict[str, BranchFrames]) -> float:
+    held_out = frames[name].held_out
+    return round(measure(name, session.predict(name, held_out), held_out).error.force_rmse_mev_per_angstrom, 1)
+
+
+WAYS = {"branch": as_a_branch, "copy": by_finetune(NEAREST), "random": by_finetune(None)}
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
