@@ -7,7 +7,7 @@ import grpc
 import pytest
 from contracts.artifacts import FrameErrors, HeldOutFrames, ModelManifest, PublishedManifest
 from contracts.base import BlobRef
-from contracts.events import ModelPublished, ModelWithheld, TrainingFinished
+from contracts.events import ModelAliased, ModelPublished, ModelWithheld, TrainingFinished
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.registry.v1 import registry_pb2 as registry
 from registry.domain import Decision, StaleFence
@@ -49,7 +49,9 @@ async def test_the_first_model_and_its_growth(bench: Bench) -> None:
     answer = await bench.submit(lease, await bench.candidate(lease, better(lease.spec.branches)))
     assert (answer.published, answer.version) == (True, "1.1")
 
-    finished, published = (await bench.events())[-2:]
+    finished, published, aliased = (await bench.events())[-3:]
+    assert isinstance(aliased, ModelAliased)
+    assert (aliased.version, aliased.previous) == ("1.1", "1.0")
     assert isinstance(finished, TrainingFinished)
     assert {error.dataset for error in finished.branches} >= {si, sic}
     assert isinstance(published, ModelPublished)
@@ -311,6 +313,6 @@ async def test_intervals_are_stored_with_the_rules_and_can_be_asked_for(bench: B
         # E = ½ (20/100 + 400/1000)
         assert asked["standard"].numbers["score_candidate_low"] == pytest.approx(0.3)
         assert "likely" in asked["standard"].sentence
-    published = (await bench.events())[-1]
+    published = (await bench.events())[-2]
     assert isinstance(published, ModelPublished)
     assert published.rules[0].numbers["sic.force_rmse_rise_percent_high"] == pytest.approx(-50)
