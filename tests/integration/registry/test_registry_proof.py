@@ -45,7 +45,7 @@ async def test_a_publication_leaves_a_receipt_for_every_dataset_and_signs_the_ma
         assert document["receipt"]["content_sha256"] == "c" * 64
         verify(bench.signer, document["signature"]["value"], canonical(document["receipt"]))
     # They are told before the end that the page waits for.
-    assert (await bench.kinds())[-2:] == ["TrainingFinished", "ModelPublished"]
+    assert (await bench.kinds())[-3:] == ["TrainingFinished", "ModelPublished", "ModelAliased"]
 
     files = {file.name: file.blob for file in (await published(bench)).files}
     manifest = await bench.blobs.get_bytes(files["manifest.json"].key)
