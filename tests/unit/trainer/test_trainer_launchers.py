@@ -72,12 +72,12 @@ def test_the_local_launcher_uses_one_gpu_at_most() -> None:
 
 
 def test_torchrun_on_one_node_and_on_several() -> None:
-    alone = engines("python", Torchrun(4), "/work/r-1", "r-1")
+    alone = engines("python", Torchrun(4), "/cluster/r-1", "r-1")
     assert alone[:3] == ["python", "-m", "torch.distributed.run"]
     assert {"--standalone", "--nproc-per-node=4", "--nnodes=1", "--max-restarts=0"} <= set(alone)
-    assert alone[-4:] == ["-m", "trainer.engine", "--folder", "/work/r-1"]
+    assert alone[-4:] == ["-m", "trainer.engine", "--folder", "/cluster/r-1"]
     several = Torchrun(4, 2, ("srun", "--ntasks-per-node=1"), "node-1:29400")
-    command = engines("python", several, "/work/r-1", "r-1")
+    command = engines("python", several, "/cluster/r-1", "r-1")
     assert command[:3] == ["srun", "--ntasks-per-node=1", "python"]
     assert {"--nnodes=2", "--rdzv-backend=c10d", "--rdzv-endpoint=node-1:29400", "--rdzv-id=r-1"} <= set(command)
     assert several.processes == 8
