@@ -28,6 +28,7 @@ from contracts.events import BY_TYPE, DatasetMetricPassed
 from contracts.topology import EVENT_STREAM
 from crystals import crystals
 from kit.blobs import Blobs
+from light.engine import SAVE_EVERY
 from nats.js import JetStreamContext
 from psycopg.rows import dict_row
 from registry_examples import metric_passed
@@ -56,6 +57,11 @@ ZOMBIES = 0.25
 """Part of the workers that are stopped and come back."""
 REGISTRY = 0.1
 """Part of the blows that hit the registry."""
+
+HELD = """
+select fence, coalesce((select max(step) from checkpoints where checkpoints.round_id = rounds.round_id), 0) as step
+from rounds where state = 'training' limit 1
+"""
 
 
 @dataclass
@@ -141,7 +147,7 @@ class Battle:
         """One process after another, most of them those that hold the lease."""
         chance = random.Random(self.seed)
         while await self._given_out() < self.leases:
-            await asyncio.sleep(chance.uniform(0.1, 1.0))
+            await self._moment(chance)
             name = "registry" if chance.random() < REGISTRY else await self._holder()
             process = self.processes.get(name or "")
             if name is None or process is None or process.returncode is not None:
@@ -154,6 +160,20 @@ class Battle:
                 else:
                     process.kill()
                     self.struck["registry" if name == "registry" else "worker"] += 1
+
+    async def _moment(self, chance: random.Random) -> None:
+        """Somewhere in the life of the lease that is held now: at once, after so much work, or around its submission.
+
+        By what was reached and not by the clock, so that rounds end on slow machines too.
+        """
+        before = await self._row(HELD)
+        if before is None:
+            await asyncio.sleep(0.05)
+            return
+        wanted = before["step"] + chance.choice((0, SAVE_EVERY, 2 * SAVE_EVERY, STEPS))
+        while (now := await self._row(HELD)) and now["fence"] == before["fence"] and now["step"] < min(wanted, STEPS):
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(chance.uniform(0, 0.5))
 
     async def _holder(self) -> str | None:
         row = await self._row("select worker from rounds where state = 'training'")
