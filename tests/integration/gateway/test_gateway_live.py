@@ -428,7 +428,7 @@ async def test_streams_survive_a_broken_database_connection(site: Site, mei: Mem
         async with site.base.database.transaction() as connection:
             await connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where usename = current_user and pid <> pg_backend_pid()"
+                " where datname = current_database() and usename = current_user and pid <> pg_backend_pid()"
             )
         await handled(site, outside, validated(dataset))
         (event,) = await take(events, 1)

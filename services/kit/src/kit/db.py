@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -20,14 +20,22 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def opened(cls, dsn: str, name: str, max_size: int) -> AsyncIterator["Database"]:
-        # A SIGKILL of one backend makes PostgreSQL drop every session: a pool must check what it hands out.
+        async def checked(connection: Connection) -> None:
+            try:
+                await AsyncConnectionPool.check_connection(connection)
+            except OperationalError:
+                # A restart, or the SIGKILL of one backend, ends every session: whoever meets the first broken one
+                # throws all out. By itself the pool offers the next broken one after 1, 2, 4, 8 s.
+                await pool.check()
+                raise
+
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             min_size=1,
             max_size=max_size,
             open=False,
             timeout=15,
-            check=AsyncConnectionPool.check_connection,
+            check=checked,
             connection_class=AsyncConnection[Row],
             kwargs={"row_factory": dict_row, "application_name": name},
         )
