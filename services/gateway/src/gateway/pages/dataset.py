@@ -22,7 +22,6 @@ from gateway.past_views import DatasetPast
 from gateway.problems import FieldError, Problem, not_found
 from gateway.views import DatasetView
 
-ACTIVITY_SHOWN = 12
 RECEIPTS_SHOWN = 5
 
 
