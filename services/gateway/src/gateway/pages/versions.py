@@ -10,7 +10,7 @@ from gateway.identity import reader
 from gateway.pages.browse import gateway_of, growth_policy
 from gateway.pages.history_chart import Value, history_chart
 from gateway.pages.site import page, site
-from gateway.pages.snippets import bibtex, snippets
+from gateway.pages.snippets import bibtex, example_branch, snippets
 from gateway.standard import StandardView
 
 TIME_LINE = 12
@@ -31,7 +31,8 @@ async def model(request: Request) -> Response:
     manifest = await gateway.models.manifest(view)
     chosen = chosen_elements(request)
     choice = choose(manifest, chosen, view.withdrawn_branches) if manifest else None
-    best = choice.best if choice else None
+    branch = (choice.best.name if choice and choice.best else None) or example_branch(view)
+    elements = next((one.elements for one in choice.branches if one.name == branch), ()) if choice else ()
     public_url = (gateway.settings.public_url or str(request.base_url)).rstrip("/")
     return site().render(
         request,
@@ -44,7 +45,7 @@ async def model(request: Request) -> Response:
         branches_shown=BRANCHES_SHOWN,
         citation=bibtex(view, f"{public_url}/models/{view.version}"),
         policy=await growth_policy(gateway),
-        snippets=snippets(view, public_url, best.name if best else None, best.elements if best else ()),
+        snippets=snippets(view, public_url, branch, elements),
     )
 
 
