@@ -40,7 +40,8 @@ setup: .stamp/python ## install everything into .venv and node_modules
 	mkdir -p .stamp && touch $@
 
 .stamp/python: .stamp/uv requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
-	uv pip install -q --require-hashes -r requirements.lock
+	# The lock names everything: what the packages ask for was weighed when it was written.
+	uv pip install -q --require-hashes --no-deps -r requirements.lock
 	uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	touch $@
 
@@ -118,7 +119,7 @@ bench: setup ## measure; prints ratios of one run
 
 lock: .stamp/uv ## pin requirements.in anew
 	uv pip compile requirements.in -o requirements.lock --python-version 3.11 --no-emit-index-url --no-header \
-	    --no-annotate --generate-hashes -q
+	    --no-annotate --generate-hashes -q --override requirements.overrides
 
 clean: ## remove everything that was built or installed; .potluck/ (your data) stays
 	rm -rf $(V) .stamp .cache node_modules .mypy_cache .ruff_cache .pytest_cache services/gateway/src/gateway/static

@@ -148,12 +148,14 @@ class Datasets:
             raise not_found("structure") from None
         return ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
-    async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
-        """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
+    async def cited(
+        self, reader: Person | None, dataset_id: UUID, version: int | None = None
+    ) -> tuple[DatasetView, Cited]:
+        """The dataset and how to cite it. 404 for a private one, also to its owner: others could not look it up."""
         view = await self.get(reader, dataset_id, version)
         if view.private or view.withdrawn:
             raise not_found("citation", "A dataset can be cited while it is public.")
-        return Cited.of(view)
+        return view, Cited.of(view)
 
     async def archive(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Download:
         """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""

@@ -71,6 +71,11 @@ class GatewaySettings(ServiceSettings):
     licences: tuple[str, ...] = Field(
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"
     )
+    doi_prefix: str | None = Field(
+        default=None,
+        pattern=r"^10\.\d{4,9}$",
+        description="your DOI prefix at DataCite: what is exported for it then names a DOI; none: it names none",
+    )
     agreement: str = Field(default="2026-11", description="version of the contributor agreement in force")
     agreements_folder: Path | None = Field(
         default=None, description="texts of your own, <version>.<language>.md; none: ours"

@@ -49,6 +49,8 @@ ELEMENT = Parameter("element", "symbol; all of them occur", repeated=True)
 LAST = Parameter("Last-Event-ID", "go on after this event", header=True)
 OCTETS = "application/octet-stream"
 STREAM = "text/event-stream"
+LINKED = "application/ld+json"
+FORMAT = Parameter("format", "of the citation", ("bibtex", "cff", "datacite"))
 SEARCHED = (
     Parameter("q", "words, authors, elements (Si), formulas (SiC)"),
     ELEMENT,
@@ -123,6 +125,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/citation"): Described(
+        "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
+    ),
+    ("GET", f"{_DATASET}/ro-crate"): Described(
+        "As RO-Crate 1.1 metadata; public datasets", media=LINKED, errors=(404,)
+    ),
     ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
     ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
     ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
@@ -140,6 +148,8 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", f"{_MODEL}/branches"): Described(
         "Which branch for which elements", Choice, parameters=(ELEMENT,), errors=(404,)
     ),
+    ("GET", f"{_MODEL}/citation"): Described("How to cite it", media="*/*", parameters=(FORMAT,), errors=(404, 422)),
+    ("GET", f"{_MODEL}/ro-crate"): Described("As RO-Crate 1.1 metadata", media=LINKED, errors=(404,)),
     ("GET", f"{_MODEL}/coverage"): Described(
         "What it knows of the periodic table, and which data would help it", CoverageView, errors=(404,)
     ),

@@ -137,20 +137,3 @@ def _lammps(lammps_model: str, types: tuple[str, ...]) -> str:
         "thermo       10\n"
         "run          100"
     )
-
-
-_TEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {"\\": "\\textbackslash{}"})
-
-
-def bibtex(model: ModelView, url: str) -> str:
-    """One entry; the contributors are its authors, in the order of arrival."""
-    names = [name.translate(_TEX) for name in model.contributors] or ["Potluck contributors"]
-    authors = " and ".join(f"{{{name}}}" for name in names)
-    return (
-        f"@misc{{potluck-dpa-{model.version},\n"
-        f"  title  = {{DPA {model.version}}},\n"
-        f"  author = {{{authors}}},\n"
-        f"  year   = {{{model.published.year}}},\n"
-        f"  url    = {{{url}}}\n"
-        "}"
-    )

@@ -4,13 +4,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.answers import site_url
 from gateway.branches import choose
+from gateway.citation import CitedModel
 from gateway.elements import KNOWN, NUMBERS
 from gateway.identity import reader
 from gateway.pages.browse import gateway_of, growth_policy
 from gateway.pages.history_chart import Value, history_chart
 from gateway.pages.site import page, site
-from gateway.pages.snippets import bibtex, example_branch, snippets
+from gateway.pages.snippets import example_branch, snippets
 from gateway.standard import StandardView
 
 TIME_LINE = 12
@@ -33,7 +35,7 @@ async def model(request: Request) -> Response:
     choice = choose(manifest, chosen, view.withdrawn_branches) if manifest else None
     branch = (choice.best.name if choice and choice.best else None) or example_branch(view)
     elements = next((one.elements for one in choice.branches if one.name == branch), ()) if choice else ()
-    public_url = (gateway.settings.public_url or str(request.base_url)).rstrip("/")
+    public_url = site_url(request)
     return site().render(
         request,
         "model.html",
@@ -43,7 +45,7 @@ async def model(request: Request) -> Response:
         choice=choice,
         chosen=chosen,
         branches_shown=BRANCHES_SHOWN,
-        citation=bibtex(view, f"{public_url}/models/{view.version}"),
+        citation=CitedModel.of(view).bibtex(public_url),
         policy=await growth_policy(gateway),
         snippets=snippets(view, public_url, branch, elements),
     )
