@@ -25,8 +25,15 @@ TERMS = json.loads((Path(rocrate.__file__).parent / "data" / "ro-crate.jsonld").
 
 
 def dataset_view(**facts: Any) -> DatasetView:
-    ingest = IngestView.model_construct(
-        frames=64, elements=("C", "Si"), format="qe/pw/scf", level_of_theory=LevelOfTheory(functional="PBE")
+    ingest = IngestView(
+        frames=64,
+        duplicate_frames=0,
+        elements=("C", "Si"),
+        has_virial=True,
+        format="qe/pw/scf",
+        level_of_theory=LevelOfTheory(functional="PBE"),
+        set_aside_count=0,
+        set_aside=(),
     )
     archive = DownloadView(url="/api/v1/datasets/x/archive?version=2", filename="sic.zip", size=10, sha256="a" * 64)
     frames = DownloadView(url="/api/v1/datasets/x/frames/train.mdb", filename="train.mdb", size=20, sha256="b" * 64)

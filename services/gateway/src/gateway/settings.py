@@ -87,6 +87,12 @@ class GatewaySettings(ServiceSettings):
     region: str | None = Field(default=None, description="id of the region whose uploads this process takes")
     plain_upload_bytes: int = Field(default=100_000_000, ge=1, description="largest archive of the form without script")
     reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
+    predictions_per_hour: int = Field(
+        default=30, ge=1, description="structures that one person, or one address, may have predicted"
+    )
+    predictions_waiting: int = Field(default=100, ge=1, description="structures that may wait for it together")
+    prediction_bytes: int = Field(default=900_000, ge=1, le=1_000_000, description="largest structure, as text")
+    prediction_hours: float = Field(default=24, gt=0, description="how long structure and prediction are kept")
     registry_address: str | None = Field(
         default=None,
         description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",

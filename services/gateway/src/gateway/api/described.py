@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
 from contracts.base import Frozen
 
-from gateway.api.bodies import NewAccount, NewDataset, NewSession, NewToken
+from gateway.api.bodies import NewAccount, NewDataset, NewPrediction, NewSession, NewToken
 from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
 from gateway.model_views import ModelView
 from gateway.people_views import NewTokenView, OpenUploadView, PersonView, TokenView
+from gateway.predictions import PredictionView
 from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
 from gateway.standard import StandardView
@@ -150,6 +151,16 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", f"{_MODEL}/citation"): Described("How to cite it", media="*/*", parameters=(FORMAT,), errors=(404, 422)),
     ("GET", f"{_MODEL}/ro-crate"): Described("As RO-Crate 1.1 metadata", media=LINKED, errors=(404,)),
+    ("POST", f"{_MODEL}/predictions"): Described(
+        "Predict a structure of your own",
+        PredictionView,
+        status=202,
+        body=NewPrediction,
+        errors=(404, 409, 413, 422, 429),
+    ),
+    ("GET", "/api/v1/predictions/{prediction_id}"): Described(
+        "Where it stands, and what came of it", PredictionView, errors=(404,)
+    ),
     ("GET", f"{_MODEL}/coverage"): Described(
         "What it knows of the periodic table, and which data would help it", CoverageView, errors=(404,)
     ),
