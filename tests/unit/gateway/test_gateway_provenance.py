@@ -27,6 +27,8 @@ TERMS = json.loads((Path(rocrate.__file__).parent / "data" / "ro-crate.jsonld").
 def dataset_view(**facts: Any) -> DatasetView:
     ingest = IngestView(
         frames=64,
+        train_frames=58,
+        held_out_frames=6,
         duplicate_frames=0,
         elements=("C", "Si"),
         has_virial=True,

@@ -82,6 +82,16 @@ class Predictions:
         log.info("prediction-requested", prediction=str(prediction_id), version=model.version, bytes=len(text))
         return await self.get(prediction_id)
 
+    def too_large(self, size: int) -> Problem:
+        return Problem(
+            413,
+            "structure-too-large",
+            "Too large",
+            f"The text has {size:,} bytes, and at most {self._settings.prediction_bytes:,} are read.",
+            field="structure",
+            remedy="Send one structure of some hundred atoms, or download the model.",
+        )
+
     async def get(self, prediction_id: UUID) -> PredictionView:
         async with self._database.transaction() as connection:
             row = await self._store.predictions.find(connection, prediction_id)
@@ -111,14 +121,7 @@ class Predictions:
             raise invalid_field("branch", "This is no name of a branch.", "Name one, or leave it out.")
         data = text.encode(errors="replace")
         if len(data) > self._settings.prediction_bytes:
-            raise Problem(
-                413,
-                "structure-too-large",
-                "Too large",
-                f"The text has {len(data):,} bytes, and at most {self._settings.prediction_bytes:,} are read.",
-                field="structure",
-                remedy="Send one structure of some hundred atoms, or download the model.",
-            )
+            raise self.too_large(len(data))
         return data, branch
 
     async def _may_answer(self, model: ModelView, branch: str | None) -> tuple[str, ...]:
