@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -30,7 +30,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .stamp/python ## install everything into .venv and node_modules
-	@$(MAKE) --no-print-directory -j2 .stamp/bytecode build
+	@$(MAKE) --no-print-directory -j2 .stamp/bytecode build docs
 
 .stamp/uv: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -57,6 +57,9 @@ setup: .stamp/python ## install everything into .venv and node_modules
 
 build: .stamp/npm ## build the site's scripts, styles and message catalogues
 	@node tools/build.mjs
+
+docs: .stamp/python ## build the documentation that the gateway serves at /docs
+	@python -m mkdocs build -q
 
 .cache/browser/current/chrome: .stamp/npm tools/browser.mjs
 	node tools/browser.mjs
