@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 
 MEMBERS := proto services/kit services/frames services/dpa services/ingest services/metric services/trainer \
            services/registry services/gateway client client/check deploy/local
-CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
+CODE := $(addsuffix /src,$(MEMBERS)) proto/tools tools/docs
 # The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
 BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))
 # Test files run side by side: most of them wait for servers.
@@ -39,8 +39,8 @@ setup: .stamp/python ## install everything into .venv and node_modules
 	$(V)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $(V)/uv.lock.txt
 	mkdir -p .stamp && touch $@
 
+# The lock names everything, and what packages ask of each other was weighed when it was written: --no-deps.
 .stamp/python: .stamp/uv requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
-	# The lock names everything: what the packages ask for was weighed when it was written.
 	uv pip install -q --require-hashes --no-deps -r requirements.lock
 	uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	touch $@
