@@ -24,6 +24,12 @@ WHEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TERMS = json.loads((Path(rocrate.__file__).parent / "data" / "ro-crate.jsonld").read_text())["@context"]
 
 
+def cited_of(view: DatasetView) -> Cited:
+    cited = Cited.of(view)
+    assert cited is not None
+    return cited
+
+
 def dataset_view(**facts: Any) -> DatasetView:
     ingest = IngestView(
         frames=64,
@@ -96,9 +102,9 @@ def model_view(**facts: Any) -> ModelView:
 
 VIEW = dataset_view()
 CRATES = {
-    "dataset": crates.of_dataset(VIEW, Cited.of(VIEW), SITE),
+    "dataset": crates.of_dataset(VIEW, cited_of(VIEW), SITE),
     "unread dataset": crates.of_dataset(
-        (unread := dataset_view(ingest=None, download=None, frame_files=(), description=" ")), Cited.of(unread), SITE
+        (unread := dataset_view(ingest=None, download=None, frame_files=(), description=" ")), cited_of(unread), SITE
     ),
     "model": crates.of_model(model_view(), SITE),
     "first model": crates.of_model(model_view(parent=None, contributors=(), datasets=(), versions={}), SITE),
@@ -156,7 +162,7 @@ def test_what_is_private_is_in_no_export_of_a_model() -> None:
 @pytest.mark.parametrize("prefix", [None, "10.12345"])
 def test_datacite_takes_them(prefix: str | None) -> None:
     bodies = [
-        datacite.of_dataset(VIEW, Cited.of(VIEW), SITE, prefix),
+        datacite.of_dataset(VIEW, cited_of(VIEW), SITE, prefix),
         datacite.of_model(model_view(), SITE, prefix),
         datacite.of_model(model_view(parent=None, contributors=(), datasets=()), SITE, prefix),
     ]
@@ -178,7 +184,7 @@ def test_a_schema_refuses_what_lacks_a_creator() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        Cited.of(VIEW).cff(SITE),
+        cited_of(VIEW).cff(SITE),
         CitedModel.of(model_view()).cff(SITE),
         CitedModel.of(model_view(contributors=())).cff(SITE),
     ],
