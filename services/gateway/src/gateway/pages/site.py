@@ -87,6 +87,7 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            language=language,
             places=PLACES,
             element_boxes=words.element_boxes,
             dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
