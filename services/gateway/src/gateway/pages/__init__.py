@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, sign_in, upload, versions
+from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, pictures, sign_in, upload, versions
 from gateway.pages.assets import DOCUMENTATION, STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -20,6 +20,7 @@ def routes() -> list[BaseRoute]:
         *operator.routes(),
         *sign_in.routes(),
         *dataset.routes(),
+        *pictures.routes(),
         *account.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),

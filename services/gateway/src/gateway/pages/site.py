@@ -87,6 +87,7 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            language=language,
             places=PLACES,
             documented=(DOCUMENTATION / "index.html").is_file(),
             element_boxes=words.element_boxes,
