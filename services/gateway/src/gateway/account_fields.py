@@ -97,7 +97,7 @@ def needed_scope(method: str, path: str) -> Scope:
     Derived here for every route, so that none can forget it: whoever reads needs `read`, whoever writes `contribute`,
     and whatever changes who may act as the person `account`.
     """
-    if path.startswith(("/account", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
+    if path.startswith(("/account", "/device", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
         return "account"
     if path.startswith("/api/v1/me") and method not in ("GET", "HEAD"):
         return "account"
