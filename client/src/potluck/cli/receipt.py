@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from potluck.cli.metric import where as dataset_of
 from potluck.cli.options import AsJson, Server, connect
+from potluck.cli.options import where as dataset_of
 from potluck.cli.output import out, print_json
 from potluck.errors import LocalFileError, PotluckError
 from potluck.signing import SigningKey, key_from, verify_receipt
