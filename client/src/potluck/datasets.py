@@ -283,6 +283,8 @@ class Datasets(Base):
         try:
             return dict(decode(dict[str, Any], self._transport.json("GET", f"datasets/{dataset_id}")))
         except Problem as problem:
+            if problem.status == 404 and problem.kind.endswith(":http"):
+                problem.what = f"there is no such dataset: {dataset_id!r} is no id"
             if problem.status == 404 and self._token and (own := self.datasets(mine=True)):
                 named = ", ".join(f"{one.id} ({one.name})" for one in own[:OWN_NAMED])
                 more = ", …" if len(own) > OWN_NAMED else ""

@@ -36,7 +36,9 @@ OWN = {
     "logout": Own("account", "logout", "Forget the token that is kept on this machine."),
     "signup": Own("account", "signup", "Create an account, and sign in."),
     "whoami": Own("account", "whoami", "Say who is signed in, and where."),
-    "upload": Own("contribute", "upload", "Contribute a dataset. Broke off? The same command again goes on."),
+    "upload": Own(
+        "contribute", "upload", "Contribute a dataset. Broke off? The same command again goes on where it stopped."
+    ),
     "status": Own("contribute", "status", "Where a dataset stands: stage, verdict, training, model."),
     "publish": Own("entries", "publish", "Make the latest version of a private dataset public, for good."),
     "withdraw": Own("entries", "withdraw", "Take a dataset back, all versions of it."),
