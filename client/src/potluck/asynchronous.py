@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, wraps
@@ -27,8 +27,8 @@ class _Awaited(Generic[P, T]):
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> Self: ...
     @overload
-    def __get__(self, instance: "AsyncClient", owner: type[Any]) -> Callable[P, Awaitable[T]]: ...
-    def __get__(self, instance: "AsyncClient | None", owner: type[Any]) -> "Self | Callable[P, Awaitable[T]]":
+    def __get__(self, instance: "AsyncClient", owner: type[Any]) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, instance: "AsyncClient | None", owner: type[Any]) -> "Self | Callable[P, Coroutine[Any, Any, T]]":
         if instance is None:
             return self
 

@@ -51,9 +51,7 @@ class Reader:
 
     def shell(self, text: str) -> None:
         """One block; its variables are there in the next."""
-        script = (
-            f"set -euo pipefail\n. ./.state\n{text}\nexport -p > .state\ndeclare -p ID MINE >> .state 2>/dev/null || :"
-        )
+        script = f"set -aeuo pipefail\n. ./.state\n{text}\nexport -p > .state"
         self._run(["bash", "-c", script])
 
     def python(self, text: str) -> None:
