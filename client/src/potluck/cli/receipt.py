@@ -32,7 +32,10 @@ def receipt(
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a dataset's receipts and verify their signatures; with --verify and --key nothing is sent anywhere."""
+    """Fetch a dataset's receipts and verify their signatures.
+
+    With --verify and --key nothing is sent anywhere.
+    """
     if (dataset is None) == (file is None):
         raise typer.BadParameter("give a dataset, or a file with --verify")
     documents, keys = _given(file, key, server) if file is not None else _fetched(str(dataset), key, server)
