@@ -39,7 +39,7 @@ def download(
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a model's or dataset's files; continues where it broke off, and checks every SHA-256."""
+    """Fetch a model's or dataset's files; continues, and checks every SHA-256."""
     target = folder or config.settings().folder or Path()
     is_dataset = "/" in what or bool(_IDENTITY.fullmatch(what))
     identity, server = where(what, server) if is_dataset else (what, server)
