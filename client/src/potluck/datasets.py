@@ -292,7 +292,7 @@ class Datasets(Base):
             raise
 
     def _events(self, dataset_id: str, last_id: str) -> "Iterator[ServerEvent]":
-        from potluck import sse
+        from potluck import sse, stopping
         from potluck.retry import RETRIED_STATUS
 
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
@@ -302,4 +302,4 @@ class Datasets(Base):
             if response.status_code in RETRIED_STATUS:
                 raise self._transport.broken(f"the server answered {response.status_code}")
             self._transport.checked(response)
-            yield from sse.parse(response.iter_lines(), last_id)
+            yield from sse.parse(stopping.watched(response.iter_lines()), last_id)

@@ -27,3 +27,10 @@ def check() -> None:
     stop = _STOP.get()
     if stop is not None and stop.is_set():
         raise Stopped
+
+
+def watched(lines: Iterator[str]) -> Iterator[str]:
+    """The same lines; raises Stopped between two of them."""
+    for line in lines:
+        check()
+        yield line
