@@ -4,7 +4,9 @@ import errno
 import hashlib
 import io
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +21,10 @@ from potluck.transport import Transport, problem
 # The bytes themselves: their hash is not that of a compressed answer.
 RAW = {"Accept": "*/*", "Accept-Encoding": "identity"}
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+# Pieces are of 64 KiB: of what is not hashed yet there are a few MiB.
+BATCH_PIECES = 16
+BATCHES_UNDER_WAY = 4
 
 Report = Callable[[int, int], None]
 
@@ -72,22 +78,24 @@ class _Arriving:
     def append(self, pieces: Iterator[bytes], start: int, size: int, report: Report, name: str) -> None:
         """Writes what comes, from byte `start`. Raises UnexpectedAnswer beyond `size` bytes."""
         digest = self._hash_to(start)
-        self._hash = None  # until all of it is on the disk
-        with self.path.open("r+b" if start else "wb", buffering=0) as out:
-            out.seek(start)
-            self.have = start
-            try:
-                for piece in pieces:
-                    stopping.check()
-                    _write(out, piece)
-                    digest.update(piece)
-                    self.have += len(piece)
-                    if self.have > size:
-                        raise UnexpectedAnswer(f"the server sends more than the {size} bytes it told", where=name)
-                    report(self.have, size)
-            finally:
-                out.truncate(self.have)
-                self._hash = digest
+        self._hash = None  # while it is not that of what is on the disk
+        try:
+            with self.path.open("r+b" if start else "wb", buffering=0) as out, _hashing(digest) as taken:
+                out.seek(start)
+                self.have = start
+                try:
+                    for piece in pieces:
+                        stopping.check()
+                        _write(out, piece)
+                        taken(piece)
+                        self.have += len(piece)
+                        if self.have > size:
+                            raise UnexpectedAnswer(f"the server sends more than the {size} bytes it told", where=name)
+                        report(self.have, size)
+                finally:
+                    out.truncate(self.have)
+        finally:
+            self._hash = digest
 
     def hexdigest(self) -> str:
         return self._hash_to(self.have).hexdigest()
@@ -100,6 +108,33 @@ class _Arriving:
             return self._hash
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256")
+
+
+@contextmanager
+def _hashing(digest: "hashlib._Hash") -> Iterator[Callable[[bytes], None]]:
+    """Takes pieces into `digest` beside the caller, who goes on receiving; all of them are in when the block ends."""
+    with ThreadPoolExecutor(1, thread_name_prefix="potluck-sha256") as thread:
+        batch: list[bytes] = []
+        under_way: deque[Future[None]] = deque()
+
+        def update(pieces: list[bytes]) -> None:
+            for piece in pieces:
+                digest.update(piece)
+
+        def take(piece: bytes) -> None:
+            nonlocal batch
+            batch.append(piece)
+            if len(batch) == BATCH_PIECES:
+                under_way.append(thread.submit(update, batch))
+                batch = []
+                if len(under_way) > BATCHES_UNDER_WAY:
+                    under_way.popleft().result()
+
+        try:
+            yield take
+        finally:
+            # Also after a broken connection: what is on the disk is known by its hash.
+            thread.submit(update, batch).result()
 
 
 def _write(out: io.RawIOBase, piece: bytes) -> None:
