@@ -100,7 +100,7 @@ def needed_scope(method: str, path: str) -> Scope:
     """
     if path.startswith("/api/v1/models/") and path.endswith("/predictions"):
         return "read"
-    if path.startswith(("/account", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
+    if path.startswith(("/account", "/device", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
         return "account"
     if path.startswith("/api/v1/me") and method not in ("GET", "HEAD"):
         return "account"

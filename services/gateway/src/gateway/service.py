@@ -20,9 +20,11 @@ from gateway.identities import Identities
 from gateway.models import Models
 from gateway.operators import Operators, Publish
 from gateway.predictions import Predictions
+from gateway.programs import Programs
 from gateway.publishing import Publishing
 from gateway.receipts import Receipts
 from gateway.regions import Regions
+from gateway.repeats import Repeats
 from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
@@ -42,6 +44,8 @@ class Gateway:
     blobs: Blobs
     accounts: Accounts
     tokens: Tokens
+    programs: Programs
+    repeats: Repeats
     identities: Identities
     resets: Resets
     uploads: Uploads
@@ -79,6 +83,8 @@ class Gateway:
             blobs=blobs,
             accounts=accounts,
             tokens=Tokens(database, store, accounts),
+            programs=Programs(database, store, accounts),
+            repeats=Repeats(database, store),
             identities=Identities(database, store, accounts, settings),
             resets=Resets(database, store, accounts, settings),
             uploads=uploads,

@@ -3,7 +3,19 @@
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, pictures, sign_in, upload, versions
+from gateway.pages import (
+    account,
+    api_docs,
+    browse,
+    catalogue,
+    dataset,
+    device,
+    operator,
+    pictures,
+    sign_in,
+    upload,
+    versions,
+)
 from gateway.pages.assets import DOCUMENTATION, STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -22,6 +34,7 @@ def routes() -> list[BaseRoute]:
         *dataset.routes(),
         *pictures.routes(),
         *account.routes(),
+        *device.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),
         *([Mount("/docs", StaticFiles(directory=DOCUMENTATION, html=True))] if DOCUMENTATION.is_dir() else []),

@@ -38,6 +38,11 @@ SAID = frozenset(
         N_("Sign in with it, or sign up with another address."),
         N_("Choose a longer one; a sentence is easy to remember."),
         N_("The password is the e-mail address."),
+        N_("No program waits with this code."),
+        N_(
+            "Compare it with the program's window. A code works once and for ten minutes: "
+            "start again there for a new one."
+        ),
         N_("Choose another one."),
         N_("Write your name as it should be credited."),
         N_("This link has ended"),
