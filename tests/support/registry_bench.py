@@ -292,9 +292,7 @@ async def opened(
                 "contracts.fleet.v1.ScoringService",
                 TOKEN,
             ),
-            ServiceEntry(
-                add_queries, Querying.built(settings, base.database, base.blobs, bench.store).internal(), SERVICE
-            ),
+            ServiceEntry(add_queries, querying.internal(), SERVICE),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
                 OperatorServicer(base.database, bench.store, bench.rounds.life_seconds, policy.max_attempts),
