@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import grpc
@@ -17,6 +18,9 @@ from kit.tls import ServerTls
 from public_registry import DOWNLOAD_SECRET, details, error_of, public_registry, settings_of
 from pydantic import SecretStr, ValidationError
 from registry_bench import Bench
+
+if TYPE_CHECKING:
+    Raw = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]  # generic for the type checker alone
 
 TOKEN = "a-token-of-somebody-outside"
 
@@ -81,9 +85,7 @@ async def test_a_request_that_is_too_large_or_is_none(bench: Bench) -> None:
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "20000" in (error.details() or "")
         async with grpc.aio.insecure_channel(public.address) as channel:
-            raw: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-                "/contracts.registry.v1.RegistryService/GetModel"
-            )
+            raw: Raw = channel.unary_unary("/contracts.registry.v1.RegistryService/GetModel")
             error = await error_of(raw(b"\xff\xff"))
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "not a contracts.registry.v1.GetModelRequest" in (error.details() or "")
@@ -129,7 +131,7 @@ async def test_health_is_told_and_trainers_do_not_belong_here(bench: Bench) -> N
         request = health_pb2.HealthCheckRequest(service="contracts.registry.v1.RegistryService")
         assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
         for service in ("contracts.fleet.v1.FleetService/Lease", "contracts.operator.v1.OperatorService/Pause"):
-            raw: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{service}")
+            raw: Raw = channel.unary_unary(f"/{service}")
             error = await error_of(raw(b""))
             assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 

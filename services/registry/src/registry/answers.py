@@ -92,18 +92,21 @@ class Answers:
         snapshot = self.catalogue.believed()
         return None if snapshot is None else snapshot.kept(method, request)
 
-    async def encoded(self, method: str, request: bytes, parsed: Message) -> bytes:
-        """The answer to a question of `answers`, and keep it."""
+    async def encoded(self, method: str, request: bytes, parsed: Message, *, trusting: bool) -> bytes:
+        """The answer to a question of `answers`, and keep it. `trusting`: of what was the newest a moment ago."""
         answer = self.answers[method][1]
-        snapshot, message = await self.at_one_revision(lambda view: answer(view, parsed))
+        snapshot, message = await self.at_one_revision(lambda view: answer(view, parsed), trusting=trusting)
         data: bytes = message.SerializeToString()
         snapshot.keep(method, request, data)
         return data
 
-    async def at_one_revision(self, ask: Callable[[View], Awaitable[Any]]) -> tuple[Snapshot, Any]:
+    async def at_one_revision(
+        self, ask: Callable[[View], Awaitable[Any]], *, trusting: bool = False
+    ) -> tuple[Snapshot, Any]:
         """What `ask` answers of the newest revision; asked again when that changes meanwhile."""
-        for _ in range(TRIES):
-            snapshot = await self.catalogue.current()
+        for attempt in range(TRIES):
+            believed = self.catalogue.believed() if trusting and attempt == 0 else None
+            snapshot = believed or await self.catalogue.current()
             try:
                 return snapshot, await ask(self._view(snapshot))
             except Moved:

@@ -77,7 +77,9 @@ class QueryServicer:
                 return answer
             async with answering(context):
                 parsed = _parsed(kind, request)
-                return await within(self._limits.seconds, self._answers.encoded(name, request, parsed))
+                return await within(
+                    self._limits.seconds, self._answers.encoded(name, request, parsed, trusting=trusting)
+                )
             raise AssertionError("answering has ended the call")
 
         return method
