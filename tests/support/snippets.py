@@ -1,7 +1,7 @@
 """Runs the snippets of a page of docs in their order: fenced blocks with a language tag.
 
-A block is run as its tag says: `sh` by bash -eu, `python` by a fresh interpreter. All of a page share one folder and one
-environment; ```` ```sh no-run ```` is shown and not run, and says why in the text around it. `output` after a block
+A block is run as its tag says: `sh` by bash -eu, `python` by a fresh interpreter. All of a page share one folder and
+one environment; a block tagged `sh no-run` is shown alone, and the text around it says why. `output` after a block
 holds lines that the block must print, in this order; `…` stands for anything.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(r"^```(?P<tag>[\w-]+)(?P<rest>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = {"sh": ["bash", "-eu"], "python": [sys.executable, "-I"]}
+LANGUAGES = ("sh", "python")
 TIMEOUT_SECONDS = 120
 
 
@@ -41,7 +41,7 @@ def snippets_of(page: str) -> list[Snippet]:
                 raise ValueError(f"line {line}: output of no block")
             last = found.pop()
             found.append(Snippet(last.language, last.body, last.line, tuple(match["body"].splitlines())))
-        elif tag in RUN and "no-run" not in match["rest"].split():
+        elif tag in LANGUAGES and "no-run" not in match["rest"].split():
             found.append(Snippet(tag, match["body"], line))
     return found
 
@@ -50,7 +50,8 @@ def run_page(page: Path, folder: Path, environment: Mapping[str, str], python: s
     """Run every snippet of the page in `folder`; how many there were. Raises SnippetFailed."""
     snippets = snippets_of(page.read_text())
     for one in snippets:
-        command = RUN[one.language] if one.language != "python" else [python, "-I"]
+        # Nothing of the environment that runs the tests but what `environment` says.
+        command = ["bash", "-eu"] if one.language == "sh" else [python, "-E", "-s"]
         file = folder / f"snippet-{one.line}.{one.language}"
         file.write_text(one.body)
         done = subprocess.run(
