@@ -1,7 +1,9 @@
 """Watching: every change once and in order, from any position; who reads slowly harms nobody."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from importlib.resources import files
 from typing import Any
 
 import grpc
@@ -155,3 +157,19 @@ async def test_an_idle_database_connection_that_breaks_costs_no_change(bench: Be
     )
     await move(bench, "stable", "1.0")
     assert lines(await told(call, 1)) == [("aliased", "1.0", "stable", "")]
+
+
+async def test_what_happened_before_the_catalogue_was_there_is_told_too(bench: Bench) -> None:
+    await bench.publish("Si", "Water")
+    await bench.publish("A")
+    await move(bench, "stable", "1.1")
+    await move(bench, "stable", "1.0")
+    await bench.rows("update models set retired_at = now(), retired_reason = 'wrong' where version = '1.1'")
+    columns = "kind, version, alias, previous_version, reason"
+    told_then = await bench.rows(f"select {columns} from catalogue_changes order by position")
+    await bench.rows("delete from catalogue_changes")
+    script = (files("registry") / "migrations" / "0008_catalogue.sql").read_text()
+    (past,) = re.findall(r"^insert into catalogue_changes.*?as before;", script, re.MULTILINE | re.DOTALL)
+    await bench.rows(past)
+    assert await bench.rows(f"select {columns} from catalogue_changes order by position") == told_then
+    assert len(told_then) == 7

@@ -7,7 +7,7 @@ import pytest
 from contracts.artifacts import PreviewStructure, PublishedBranch
 from contracts.base import DatasetRef
 from frames.frame import FloatArray
-from registry.domain import InvalidField
+from registry.refusals import InvalidField
 from registry.resolving import (
     Asked,
     Candidate,

@@ -38,7 +38,7 @@ def up(settings: OneMachineSettings) -> int:
     with StateLock(installation.state).held() as announce:
         installation.prepare()
         addresses = installation.addresses()
-        announce(addresses.site, addresses.registry_public_address)
+        announce(addresses.site, addresses.registry_public_address if "registry" in settings.services else "")
         stages = installation.stages(addresses)
         file = installation.state / REPORT
 
@@ -71,8 +71,8 @@ def status(state: Path) -> int:
     if holder is None:
         print(f"not running (state folder {state.absolute()})")
         return NOT_RUNNING
-    print(f"{holder.address}   supervisor pid {holder.pid}")
-    print(f"registry (gRPC): {holder.registry or 'starting'}\n")
+    registry = f"\nregistry (gRPC): {holder.registry}" if holder.registry else ""
+    print(f"{holder.address}   supervisor pid {holder.pid}{registry}\n")
     try:
         rows = report.read(state / REPORT)
     except FileNotFoundError:

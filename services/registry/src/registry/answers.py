@@ -15,10 +15,11 @@ from google.protobuf.message import Message
 from registry import query_wire as wire
 from registry.branch_facts import BranchFacts
 from registry.catalogue import Catalogue, Moved, Snapshot
-from registry.domain import InvalidField, Model, TookTooLong, UnknownResource
+from registry.domain import Model
 from registry.masks import keep, tree_of
 from registry.pages import LARGEST_PAGE, Place, before_of, numbered, page, place_of, size_of
 from registry.query_store import Index
+from registry.refusals import InvalidField, TookTooLong, UnknownResource
 from registry.store import Store
 
 Made = TypeVar("Made")

@@ -17,8 +17,8 @@ from kit.logs import get_logger
 from kit.queries import Connection
 from psycopg_pool import PoolTimeout
 
-from registry.domain import TookTooLong
 from registry.query_store import Index, QueryStore
+from registry.refusals import TookTooLong
 from registry.watching import Watchers
 
 log = get_logger(__name__)

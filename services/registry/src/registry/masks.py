@@ -6,7 +6,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from registry.domain import InvalidField
+from registry.refusals import InvalidField
 
 Tree = dict[str, "Tree"]
 """Field → what is wanted of it; nothing further: all."""

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from registry import query_wire as wire
 from registry.answers import Answers, View, listed
 from registry.branch_facts import BranchFacts
-from registry.domain import InvalidField, NotOffered, UnknownResource
 from registry.pages import LARGEST_PAGE, before_of, numbered, size_of
+from registry.refusals import InvalidField, NotOffered, UnknownResource
 from registry.resolving import Asked, Ranked, asked_of_elements, asked_of_structure, atoms_of, rank
 from registry.store import Store
 from registry.watching import Watcher

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from registry.domain import InvalidField
+from registry.refusals import InvalidField
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 200

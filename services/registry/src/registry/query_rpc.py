@@ -14,8 +14,9 @@ from google.protobuf.message import DecodeError, Message
 from kit.callers import Callers, TooManyCalls, Unknown
 
 from registry.answers import Answers, within
-from registry.domain import InvalidRequest, NotAdmitted, TooMuch
+from registry.domain import InvalidRequest
 from registry.other_answers import OtherAnswers
+from registry.refusals import NotAdmitted, TooMuch
 from registry.statuses import Context, answering
 from registry.watching import Watchers
 

@@ -16,7 +16,7 @@ from frames.nearness import by_nearness, familiarity
 from frames.pairs import in_order, pairs_of_elements, pairs_of_formula, pairs_of_manifest
 from frames.radii import COVALENT_RADII
 
-from registry.domain import InvalidField
+from registry.refusals import InvalidField
 
 OVERLAP = 0.5
 """Of the sum of covalent radii: the metric sets such frames aside (min-distance)."""

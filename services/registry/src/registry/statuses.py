@@ -14,21 +14,16 @@ from psycopg_pool import PoolTimeout
 from pydantic import ValidationError
 
 from registry.domain import (
-    InvalidField,
     InvalidRequest,
-    NotAdmitted,
     NotInThisState,
-    NotOffered,
     NotStored,
     RegistryError,
     StaleFence,
-    TookTooLong,
-    TooMuch,
     UnknownDataset,
     UnknownModel,
-    UnknownResource,
     UnknownRound,
 )
+from registry.refusals import InvalidField, NotAdmitted, NotOffered, TookTooLong, TooMuch, UnknownResource
 
 log = get_logger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from registry.domain import TooMuch
+from registry.refusals import TooMuch
 
 QUEUED = 256
 """Changes that wait for one reader."""
