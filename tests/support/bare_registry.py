@@ -2,6 +2,7 @@
 
 `python bare_registry.py serve <file of a GetModelResponse>` prints its port;
 `python bare_registry.py call <address> <requests file> <seconds> <concurrency>` prints JSON.
+0 seconds: each request once.
 """
 
 import asyncio
@@ -37,20 +38,19 @@ async def serve(message: Path) -> None:
 
 
 async def call(address: str, requests: list[bytes], seconds: float, concurrency: int) -> dict[str, float]:
-    """Calls a second and the latencies, in seconds."""
+    """Calls, calls a second, and the latencies in seconds."""
     latencies: list[float] = []
     async with grpc.aio.insecure_channel(address) as channel:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             "/contracts.registry.v1.RegistryService/GetModel"
         )
-        for request in requests[:concurrency]:
-            assert await method(request)
+        assert await method(requests[0])
         started = time.perf_counter()
         until = started + seconds
 
         async def caller(number: int) -> None:
             place = number
-            while (begin := time.perf_counter()) < until:
+            while (begin := time.perf_counter()) < until or (not seconds and place < len(requests)):
                 await method(requests[place % len(requests)])
                 latencies.append(time.perf_counter() - begin)
                 place += concurrency
@@ -59,6 +59,7 @@ async def call(address: str, requests: list[bytes], seconds: float, concurrency:
         took = time.perf_counter() - started
     latencies.sort()
     return {
+        "calls": len(latencies),
         "per_second": len(latencies) / took,
         "median": latencies[len(latencies) // 2],
         "p99": latencies[int(0.99 * len(latencies))],
