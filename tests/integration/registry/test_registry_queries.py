@@ -1,6 +1,8 @@
 """What anyone may ask the registry: lists in pages, read masks, details of errors; nothing of private datasets."""
 
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -8,7 +10,9 @@ import pytest_asyncio
 from contracts.registry.v1 import registry_pb2 as registry
 from google.protobuf.field_mask_pb2 import FieldMask
 from public_registry import PublicRegistry, details, error_of, public_registry, settings_of
+from registry.catalogue import BELIEVED_SECONDS
 from registry.domain import AliasMoveKind
+from registry.querying import Querying
 from registry_bench import Bench
 
 
@@ -206,3 +210,23 @@ async def test_an_answer_is_kept_until_something_changes(bench: Bench, public: P
     revision = (await public.querying.catalogue.current()).index.revision
     await bench.arrive("Later")
     assert (await public.querying.catalogue.current()).index.revision == revision
+
+
+async def test_nothing_is_answered_from_memory_without_a_recent_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.publish("Si", "Water")
+    querying = Querying.built(settings_of(bench), bench.database, bench.blobs, bench.store)
+    await querying.catalogue.open()  # nobody follows the database here
+    request = registry.GetModelRequest(version_or_alias="1.0")
+    asked = request.SerializeToString()
+    answer = await querying.answers.encoded("GetModel", asked, request, trusting=True)
+    assert querying.answers.kept("GetModel", asked) == answer
+    later = time.monotonic() + BELIEVED_SECONDS
+    monkeypatch.setattr("registry.catalogue.time", SimpleNamespace(monotonic=lambda: later))
+    assert querying.answers.kept("GetModel", asked) is None
+    # A question that finds nothing in memory looks, and finds what has changed meanwhile.
+    async with bench.database.transaction() as conn:
+        await bench.store.move_alias(conn, "stable", "1.0", AliasMoveKind.MOVE, "tried")
+    again = await querying.answers.encoded("GetModel", asked, request, trusting=True)
+    assert list(registry.GetModelResponse.FromString(again).model.aliases) == ["latest", "stable"]
