@@ -17,7 +17,7 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
-from registry.wire import to_model
+from registry.query_wire import to_model
 from registry_examples import CONTENT, LOADS, Numbers, branch, manifest, member
 
 ROUND_ID = UUID(int=7)

@@ -98,6 +98,11 @@ class GatewaySettings(ServiceSettings):
         description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",
     )
     registry_operator_token: SecretStr | None = Field(default=None, description="bearer token of operators there")
+    download_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="with which the registry signs addresses of model files; none: no such address is answered",
+    )
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")

@@ -6,11 +6,11 @@ import grpc
 from contracts.artifacts import BranchManifest, DatasetManifest, ModelManifest
 from contracts.base import BlobRef
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
+from frames.pairs import pairs_of_elements, pairs_of_manifest
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 
 from metric.domain.coverage import KnownBranch
-from metric.domain.pairs import pairs_of_elements, pairs_of_manifest
 from metric.fetch import artifact
 from metric.judging import CurrentModel, LoadedModel
 

@@ -10,11 +10,11 @@ from contracts import keys
 from contracts.artifacts import PreviewStructure, StructurePrediction
 from contracts.base import BlobRef
 from contracts.events import PredictionFinished, PredictionStructureRead
+from frames.distances import FlatCell, closest_pair
 from frames.frame import ATOMIC_NUMBERS, Frame
 from kit.blobs import BlobCorrupt, BlobMissing, Blobs
 
 from metric.domain.coverage import KnownBranch
-from metric.domain.distances import FlatCell, closest_pair
 from metric.domain.novelty import told
 from metric.domain.run_settings import RunSettings
 from metric.fetch import artifact
