@@ -26,6 +26,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
     standard.StandardDataset,
+    standard.PublishedStandard,
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,

@@ -11,19 +11,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dpa.claims import BASELINE_ENERGY, BASELINE_FORCE, ENERGY, FORCE, THRESHOLD, Claim, Measured
+from dpa.claims import Claim, Measured
 from dpa.environment import environment
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 # What a program needs to find its interpreter, its libraries and its GPU; credentials live in other variables.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES")
-MILLI = 1e3
 
 
 class NotMeasured(RuntimeError):
@@ -39,7 +38,16 @@ def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterat
                 "branch": one.branch,
                 "held_out": str(one.held_out.absolute()),
                 "left_out": list(one.left_out or ()),
-                "element_energies": dict(one.element_energies) if one.element_energies is not None else None,
+                "element_energies": _plain(one.element_energies),
+                "train": str(one.train.absolute()) if one.train is not None else None,
+                "fitted_to": None if one.fitted_to is None else list(one.fitted_to),
+                "standard": None
+                if one.standard is None
+                else {
+                    "frames": list(one.standard.frames),
+                    "positions": None if one.standard.positions is None else list(one.standard.positions),
+                    "element_energies": _plain(one.standard.element_energies),
+                },
             }
             for one in claims
         ],
@@ -64,9 +72,13 @@ def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterat
                 if not line:
                     raise NotMeasured(f"the measuring process ended at branch {claim.branch} ({_how(child.wait())})")
                 told = json.loads(line)
-                yield told["error"] if "error" in told else Measured(told["branch"], told["frames"], told["numbers"])
+                yield told["error"] if "error" in told else Measured.told(told)
         finally:
             child.kill()
+
+
+def _plain(energies: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if energies is None else dict(energies)
 
 
 def _how(code: int) -> str:
@@ -90,28 +102,9 @@ def main() -> int:
 
 def _measured(model: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     # Seconds of imports; whoever imports this module for `remeasured` stays light.
-    import numpy as np
-    from frames.baseline import Baseline
-    from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_force_error
-    from frames.store import iterate
+    from dpa.branch import measured
 
-    from dpa.predictor import Predictor
-
-    left_out = set(wanted["left_out"])
-    frames = [frame for position, frame in enumerate(iterate(Path(wanted["held_out"]))) if position not in left_out]
-    prediction = Predictor(model, wanted["branch"]).predict(frames)
-    forces = [frame.forces for frame in frames]
-    residual = prediction.energy - np.array([frame.energy for frame in frames])
-    zero = Baseline.told(wanted["element_energies"] or {})
-    numbers = {
-        ENERGY: MILLI * energy_rmse(residual, [frame.natoms for frame in frames]),
-        FORCE: MILLI * force_rmse(prediction.forces, forces),
-        THRESHOLD: conformal_threshold(max_force_error(prediction.forces, forces)),
-        BASELINE_FORCE: MILLI * zero.force_rmse(frames),
-    }
-    if wanted["element_energies"] is not None:
-        numbers[BASELINE_ENERGY] = MILLI * zero.energy_rmse(frames)
-    return {"branch": wanted["branch"], "frames": len(frames), "numbers": numbers}
+    return measured(model, wanted)
 
 
 def _die_with_parent(parent: int) -> None:
