@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.io import write
 from contracts.base import BranchError
 from dpa.environment import environment
+from gateway.model_views import ModelFileView, ModelView
 from gateway.pages.snippets import Snippets, snippets
-from gateway.views import ModelFileView, ModelView
 
 VERSION, BRANCH = "1.0", "silicon"
 

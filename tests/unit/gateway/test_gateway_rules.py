@@ -115,7 +115,8 @@ def test_uploads_lie_beside_the_objects(tmp_path: Path) -> None:
 def test_every_query_is_described_by_its_use() -> None:
     """A query that nobody runs, or a name without a query, is a mistake."""
     package = files("gateway")
-    named = set(re.findall(r"^-- name: (\w+)$", package.joinpath("queries.sql").read_text(), re.MULTILINE))
+    queries = "\n".join(one.read_text() for one in package.joinpath("queries").iterdir())
+    named = set(re.findall(r"^-- name: (\w+)$", queries, re.MULTILINE))
     store = "".join(one.read_text() for one in package.iterdir() if one.name.endswith("store.py"))
     used = set(re.findall(r'"(\w+)"', store))
     built = {"set_validated", "set_rejected", "set_metric_started", "set_finished", "set_published", "set_withheld"}

@@ -13,10 +13,10 @@ from gateway.account_fields import digest, email_of, name_of, password_of, sign_
 from gateway.domain import Person
 from gateway.passwords import Attempts, Passwords
 from gateway.people_store import person_of
+from gateway.people_views import PersonView, SessionView
 from gateway.problems import FieldError, Problem, invalid, invalid_field, not_found
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.views import PersonView, SessionView
 
 log = get_logger(__name__)
 

@@ -11,9 +11,26 @@ from contracts.events import ModelPublished
 from contracts.standard import StandardScore
 from kit.queries import Row
 
-from gateway import reports, views
+from gateway import reports
 from gateway.domain import round_stage
-from gateway.store import round_facts
+from gateway.model_views import ModelFileView, ModelView, TrainedDatasetView
+from gateway.projection_store import round_facts
+from gateway.queue_views import PRIVATE_NAME, QueueEntry, QueueRound
+from gateway.views import (
+    CurvePoint,
+    DatasetView,
+    DownloadView,
+    HeldUp,
+    IngestView,
+    Message,
+    MetricView,
+    OverlapView,
+    QueuePlace,
+    ReadingView,
+    ReportSummary,
+    RerunView,
+    TrainingView,
+)
 from gateway.waiting import Range
 
 REMEDIES = {
@@ -42,9 +59,9 @@ def api_url(dataset_id: UUID) -> str:
 class Around:
     """What a dataset's view shows beside its own row. `names`: of the datasets that the reader may see."""
 
-    curve: tuple[views.CurvePoint, ...] = ()
-    queue: views.QueuePlace | None = None
-    reruns: tuple[views.RerunView, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    queue: QueuePlace | None = None
+    reruns: tuple[RerunView, ...] = ()
     names: Mapping[UUID, str] = field(default_factory=dict)
     reader_id: UUID | None = None
 
@@ -85,13 +102,13 @@ def cleaned_name(filename: str, key: str) -> str:
     return f"{plain}-shared{packed or ''.join(PurePosixPath(filename).suffixes[-2:])}"
 
 
-def _download(row: Row, yours: bool) -> views.DownloadView | None:
+def _download(row: Row, yours: bool) -> DownloadView | None:
     found = shared_archive(row) or (original_archive(row) if yours else None)
     if found is None or row["withdrawn"]:
         return None
     ref, filename = found
     path = f"{api_url(row['dataset_id'])}/archive?version={row['version']}"
-    return views.DownloadView(
+    return DownloadView(
         url=path,
         filename=filename,
         size=ref.size,
@@ -100,7 +117,7 @@ def _download(row: Row, yours: bool) -> views.DownloadView | None:
     )
 
 
-def _ingest(row: Row, names: Mapping[UUID, str]) -> views.IngestView | None:
+def _ingest(row: Row, names: Mapping[UUID, str]) -> IngestView | None:
     """Overlaps with datasets that the reader may not see are not told of at all."""
     validated = row["validated"]
     if validated is None:
@@ -110,8 +127,8 @@ def _ingest(row: Row, names: Mapping[UUID, str]) -> views.IngestView | None:
         dataset_id = UUID(one["dataset"]["dataset_id"])
         if dataset_id in names:
             name, url = names[dataset_id], dataset_url(dataset_id)
-            overlaps.append(views.OverlapView(id=dataset_id, url=url, name=name, frames=one["frames"]))
-    return views.IngestView.model_validate(validated | {"overlaps": overlaps})
+            overlaps.append(OverlapView(id=dataset_id, url=url, name=name, frames=one["frames"]))
+    return IngestView.model_validate(validated | {"overlaps": overlaps})
 
 
 def overlapping(rows: Iterable[Row]) -> list[UUID]:
@@ -122,7 +139,7 @@ def overlapping(rows: Iterable[Row]) -> list[UUID]:
     return sorted(found)
 
 
-def rerun_view(row: Row) -> views.RerunView:
+def rerun_view(row: Row) -> RerunView:
     """Of a row of `reruns`."""
     told = row["finished"] or {}
     # Either metric said that it cannot be repeated, and why, or it gave the request up.
@@ -136,17 +153,17 @@ def rerun_view(row: Row) -> views.RerunView:
         "finished": row["finished_at"],
         "sentence": told.get("sentence", ""),
     }
-    return views.RerunView.model_validate(told | facts)
+    return RerunView.model_validate(told | facts)
 
 
-def dataset_view(row: Row, beside: Around) -> views.DatasetView:
+def dataset_view(row: Row, beside: Around) -> DatasetView:
     """Of a row of the query `entries`."""
     # What was let go by its round waits for another: the old one's curve and numbers would mislead.
     let_go = (row["released"] or {}).get("outcome") == "waits"
     around = {} if let_go or not (row["round"] or {}).get("queued") else row["round"]
     yours = beside.reader_id is not None and row["owner_id"] == beside.reader_id
     reads = row["state"] == "uploaded" and row["reading"] is not None and not row["held_up"]
-    return views.DatasetView(
+    return DatasetView(
         id=row["dataset_id"],
         version=row["version"],
         url=dataset_url(row["dataset_id"]),
@@ -168,15 +185,15 @@ def dataset_view(row: Row, beside: Around) -> views.DatasetView:
         stage=row["stage"],
         state=row["state"],
         verdict=row["verdict"],
-        held_up=views.HeldUp(reason=row["held_up"]) if row["held_up"] else None,
+        held_up=HeldUp(reason=row["held_up"]) if row["held_up"] else None,
         message=_message(row, around),
         queue=beside.queue,
-        reading=views.ReadingView.model_validate(row["reading"]) if reads else None,
+        reading=ReadingView.model_validate(row["reading"]) if reads else None,
         declared=row["declared"],
         ingest=_ingest(row, beside.names),
         download=_download(row, yours),
         frame_files=tuple(
-            views.DownloadView(
+            DownloadView(
                 url=f"{api_url(row['dataset_id'])}/frames/{name}", filename=name, size=ref.size, sha256=ref.sha256
             )
             for name, ref in frame_files(row).items()
@@ -195,11 +212,11 @@ def _newer(row: Row, yours: bool) -> int | None:
     return latest if latest is not None and latest > row["version"] else None
 
 
-def brief(view: views.DatasetView) -> views.DatasetView:
+def brief(view: DatasetView) -> DatasetView:
     """For a list: without what only the dataset's own page shows of the report."""
     if view.metric is None:
         return view
-    metric = view.metric.model_copy(update={"report": views.ReportSummary()})
+    metric = view.metric.model_copy(update={"report": ReportSummary()})
     return view.model_copy(update={"metric": metric})
 
 
@@ -208,11 +225,11 @@ def _growth(around: Mapping[str, Any]) -> tuple[RuleResult, ...] | None:
     return tuple(RuleResult.model_validate(rule) for rule in ending["rules"]) if ending else None
 
 
-def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
+def _message(row: Row, around: Mapping[str, Any]) -> Message | None:
     match row["state"]:
         case "rejected":
             rejected = row["rejected"]
-            return views.Message(
+            return Message(
                 rule=rejected["rule"],
                 reason=rejected["reason"],
                 remedy=rejected["remedy"],
@@ -220,10 +237,10 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
             )
         case "not-passed":
             outcome, metric = row["verdict"], row["metric"]
-            return views.Message(rule=outcome, reason=_sentence(metric), remedy=remedy_of(outcome, metric))
+            return Message(rule=outcome, reason=_sentence(metric), remedy=remedy_of(outcome, metric))
         case "withheld":
             broken = [rule for rule in around["withheld"]["rules"] if not rule["passed"]]
-            return views.Message(
+            return Message(
                 rule=broken[0]["rule"] if broken else "withheld",
                 reason=" ".join(rule["sentence"] for rule in broken) or "The growth policy did not hold.",
                 remedy=REMEDIES["withheld"],
@@ -234,7 +251,7 @@ def _message(row: Row, around: Mapping[str, Any]) -> views.Message | None:
             return _released(row["released"], REMEDIES["isolated"])
         case "failed":
             failed = around["failed"]
-            return views.Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
+            return Message(rule=failed["rule"], reason=failed["reason"], remedy=REMEDIES["failed"])
     return None
 
 
@@ -245,8 +262,8 @@ def remedy_of(outcome: str, metric: Mapping[str, Any]) -> str:
     return REMEDIES["labels" if few and outcome == "not-sound" else outcome]
 
 
-def _released(event: Mapping[str, Any], remedy: str) -> views.Message:
-    return views.Message(rule=event["rule"], reason=event["reason"], remedy=remedy)
+def _released(event: Mapping[str, Any], remedy: str) -> Message:
+    return Message(rule=event["rule"], reason=event["reason"], remedy=remedy)
 
 
 def _sentence(metric: Mapping[str, Any]) -> str:
@@ -254,10 +271,10 @@ def _sentence(metric: Mapping[str, Any]) -> str:
     return str(metric["new"]["sentence"] if metric["sound"]["passed"] else metric["sound"]["sentence"])
 
 
-def _metric(row: Row) -> views.MetricView:
+def _metric(row: Row) -> MetricView:
     metric = row["metric"]
     ref = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
-    return views.MetricView.model_validate(
+    return MetricView.model_validate(
         metric
         | {
             "pictures": {name: reports.picture_url(ref, name) for name in sorted(row["pictures"])},
@@ -269,7 +286,7 @@ def _metric(row: Row) -> views.MetricView:
     )
 
 
-def _training(row: Row, around: Mapping[str, Any], curve: tuple[views.CurvePoint, ...]) -> views.TrainingView:
+def _training(row: Row, around: Mapping[str, Any], curve: tuple[CurvePoint, ...]) -> TrainingView:
     progress = around["progress"] or {}
     stage = round_stage(round_facts(dict(around)))
     after = next(
@@ -278,7 +295,7 @@ def _training(row: Row, around: Mapping[str, Any], curve: tuple[views.CurvePoint
     )
     total = around["queued"]["total_steps"]
     done = stage in ("finished", "published", "withheld")
-    return views.TrainingView(
+    return TrainingView(
         round_id=row["round_id"],
         branch=row["branch"],
         state=stage,
@@ -307,13 +324,13 @@ def _final_errors(around: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def queue_entry(
     row: Mapping[str, Any], reader_id: UUID | None, position: int | None, eta: Range | None = None
-) -> views.QueueEntry:
+) -> QueueEntry:
     """A private contribution of somebody else has no name and no address."""
     mine = reader_id is not None and str(row["owner_id"]) == str(reader_id)
     shown = mine or not row["private"]
-    return views.QueueEntry(
+    return QueueEntry(
         position=position,
-        name=row["name"] if shown else views.PRIVATE_NAME,
+        name=row["name"] if shown else PRIVATE_NAME,
         url=f"/datasets/{row['dataset_id']}" if shown else None,
         state=row["state"],
         since=row["since"],
@@ -323,13 +340,13 @@ def queue_entry(
     )
 
 
-def queue_round(row: Row, reader_id: UUID | None) -> views.QueueRound:
+def queue_round(row: Row, reader_id: UUID | None) -> QueueRound:
     around = row["round"]
     progress = around["progress"] or {}
     stage = round_stage(round_facts(around))
     planned = around["queued_at"]
     members = [one | {"since": planned} for one in row["datasets"] or ()]
-    return views.QueueRound(
+    return QueueRound(
         state=stage,
         parent_version=around["queued"]["parent_version"],
         attempt=around["attempt"],
@@ -354,7 +371,7 @@ def model_view(
     private_ids: set[UUID],
     withdrawn_ids: set[UUID],
     parent_scores: Iterable[Any] = (),
-) -> views.ModelView:
+) -> ModelView:
     """Of a row of `model`. `private_ids`: datasets that are private now, whatever the event said; `withdrawn_ids`:
     those that were withdrawn here and whose mark may still be on its way.
     """
@@ -368,10 +385,10 @@ def model_view(
         dataset_id = one.dataset.dataset_id if one.dataset is not None and shown else None
         gone = one.branch in withdrawn or (one.dataset is not None and one.dataset.dataset_id in withdrawn_ids)
         trained.append(
-            views.TrainedDatasetView(
+            TrainedDatasetView(
                 id=dataset_id,
                 url=dataset_url(dataset_id) if dataset_id else None,
-                name=(one.title if shown else None) or views.PRIVATE_NAME,
+                name=(one.title if shown else None) or PRIVATE_NAME,
                 authors=one.authors if shown else (),
                 branch=one.branch,
                 weight=one.weight,
@@ -382,7 +399,7 @@ def model_view(
                 withdrawn=gone,
             )
         )
-    return views.ModelView(
+    return ModelView(
         version=event.version,
         parent=event.parent,
         published=row["published"],
@@ -390,7 +407,7 @@ def model_view(
         datasets=tuple(trained),
         contributors=event.contributors,
         files=tuple(
-            views.ModelFileView(
+            ModelFileView(
                 name=file.name,
                 kind=file.kind,
                 branch=file.branch,

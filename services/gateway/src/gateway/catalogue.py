@@ -13,13 +13,13 @@ from contracts.base import Frozen
 from kit.db import Database
 from kit.queries import Row
 
-from gateway import views
 from gateway.catalogue_store import Slice, SortColumn
 from gateway.domain import Person
 from gateway.problems import Problem, invalid_field
 from gateway.search import Criteria, Sort
 from gateway.settings import GatewaySettings
 from gateway.store import Store
+from gateway.views import Stage, State, Verdict
 
 COUNTED = 1000
 FUNCTIONALS = 40
@@ -49,9 +49,9 @@ class DatasetBrief(Frozen):
     elements: tuple[str, ...]
     new_elements: tuple[str, ...]
     functional: str | None
-    stage: views.Stage
-    state: views.State
-    verdict: views.Verdict | None
+    stage: Stage
+    state: State
+    verdict: Verdict | None
     held_up: bool
     model: str | None
     yours: bool

@@ -14,12 +14,16 @@ from kit.db import Database
 from kit.logs import get_logger
 from kit.queries import Connection, Row
 
-from gateway import assemble, history, reports, views, waiting
+from gateway import assemble, history, reports, waiting
 from gateway.citation import Cited
 from gateway.domain import Person, round_stage
+from gateway.past_views import ConsentView, DatasetPast
 from gateway.problems import Problem, invalid_field, not_found
+from gateway.projection_store import round_facts
+from gateway.queue_views import QueueEntry, QueueView
 from gateway.settings import GatewaySettings
-from gateway.store import Store, round_facts
+from gateway.store import Store
+from gateway.views import ContentsView, CurvePoint, DatasetPage, DatasetView, QueuePlace, RerunView
 
 log = get_logger(__name__)
 
@@ -49,14 +53,14 @@ class Datasets:
         self._blobs = blobs
         self._settings = settings
 
-    async def get(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> views.DatasetView:
+    async def get(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> DatasetView:
         """The latest version that this reader may see, or the one that is asked for. 404 for others."""
         view, _position = await self.snapshot(reader, dataset_id, version)
         return view
 
     async def snapshot(
         self, reader: Person | None, dataset_id: UUID, version: int | None = None
-    ) -> tuple[views.DatasetView, int]:
+    ) -> tuple[DatasetView, int]:
         """The view and the position in the log that it belongs to, of one moment."""
         async with self._database.transaction() as connection:
             await self._store.entries.read_consistently(connection)
@@ -65,7 +69,7 @@ class Datasets:
             (view,) = await views_of(self._store, connection, [ref], reader.id if reader else None)
             return view, await self._store.entries.position(connection, ref)
 
-    async def page(self, reader: Person | None, mine: bool = False, page: int = 1) -> views.DatasetPage:
+    async def page(self, reader: Person | None, mine: bool = False, page: int = 1) -> DatasetPage:
         """Newest first. 401 when a stranger asks for their own, 422 for a page that cannot be."""
         if mine and reader is None:
             raise Problem(
@@ -85,9 +89,9 @@ class Datasets:
             refs = await self._store.entries.page(connection, reader_id, mine, size, (page - 1) * size)
             found = await views_of(self._store, connection, refs, reader_id)
         shown = tuple(assemble.brief(view) for view in found)
-        return views.DatasetPage(datasets=shown, page=page, pages=-(-total // size), total=total)
+        return DatasetPage(datasets=shown, page=page, pages=-(-total // size), total=total)
 
-    async def queue(self, reader: Person | None) -> views.QueueView:
+    async def queue(self, reader: Person | None) -> QueueView:
         """What is checked, waits and trains; private contributions of others have no name."""
         reader_id = reader.id if reader else None
         async with self._database.transaction() as connection:
@@ -96,11 +100,11 @@ class Datasets:
             rounds = await self._store.entries.open_rounds(connection)
             runs = await self._store.entries.recent_runs(connection, RECENT_RUNS)
         etas = _etas(lines, runs)
-        by_line: dict[str, list[views.QueueEntry]] = defaultdict(list)
+        by_line: dict[str, list[QueueEntry]] = defaultdict(list)
         for row in lines:
             eta = etas.get(_ref_of(row))
             by_line[row["line"]].append(assemble.queue_entry(row, reader_id, row["position"], eta))
-        return views.QueueView(
+        return QueueView(
             check=tuple(by_line["check"]),
             train=tuple(by_line["train"]),
             rounds=tuple(
@@ -112,7 +116,7 @@ class Datasets:
 
     async def past(
         self, reader: Person | None, dataset_id: UUID, version: int | None = None
-    ) -> tuple[views.DatasetView, views.DatasetPast]:
+    ) -> tuple[DatasetView, DatasetPast]:
         """The dataset with all its versions that this reader may see, and what happened to this one, newest first."""
         reader_id = reader.id if reader else None
         async with self._database.transaction() as connection:
@@ -124,14 +128,14 @@ class Datasets:
             versions = await self._store.entries.versions(connection, dataset_id, reader_id)
             models = await self._store.entries.models_of(connection, ref)
             consents = await self._store.entries.consents(connection, ref) if view.yours else []
-        return view, views.DatasetPast(
+        return view, DatasetPast(
             versions=tuple(history.version_view(one) for one in versions),
             activity=history.activity(full, view, models),
             models=tuple(one["version"] for one in models),
-            consents=tuple(views.ConsentView.model_validate(one) for one in consents),
+            consents=tuple(ConsentView.model_validate(one) for one in consents),
         )
 
-    async def contents(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> views.ContentsView:
+    async def contents(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> ContentsView:
         """Structures to look at, and the commonest compositions; 404 before ingest has read the archive."""
         row = await self._held(reader, dataset_id, version)
         if row["validated"] is None:
@@ -142,7 +146,7 @@ class Datasets:
         except BlobMissing:
             log.error("manifest-missing", key=key)
             raise not_found("structure") from None
-        return views.ContentsView(structures=manifest.preview, compositions=manifest.compositions)
+        return ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
     async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
         """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
@@ -221,14 +225,14 @@ class Datasets:
 
 async def views_of(
     store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
-) -> list[views.DatasetView]:
+) -> list[DatasetView]:
     """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
     rows = await store.entries.rows(connection, refs)
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
-    curves: dict[tuple[UUID, str], list[views.CurvePoint]] = defaultdict(list)
+    curves: dict[tuple[UUID, str], list[CurvePoint]] = defaultdict(list)
     for point in await store.entries.curves(connection, round_ids):
-        curves[point["round_id"], point["branch"]].append(views.CurvePoint.model_validate(point))
-    reruns: dict[DatasetRef, list[views.RerunView]] = defaultdict(list)
+        curves[point["round_id"], point["branch"]].append(CurvePoint.model_validate(point))
+    reruns: dict[DatasetRef, list[RerunView]] = defaultdict(list)
     for one in await store.reruns.of(connection, refs):
         reruns[_ref_of(one)].append(assemble.rerun_view(one))
     somebody_waits = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
@@ -249,7 +253,7 @@ async def views_of(
     ]
 
 
-async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef, views.QueuePlace]:
+async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef, QueuePlace]:
     """Where everybody stands who waits and is not held up."""
     lines = await store.entries.lines(connection)
     etas = _etas(lines, await store.entries.recent_runs(connection, RECENT_RUNS))
@@ -259,7 +263,7 @@ async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef,
             continue
         ref = _ref_of(row)
         eta = etas.get(ref)
-        places[ref] = views.QueuePlace(
+        places[ref] = QueuePlace(
             line=row["line"],
             position=row["position"],
             ahead=row["position"] - 1,

@@ -6,12 +6,14 @@ from typing import Any
 
 from kit.queries import Row
 
-from gateway import assemble, views
+from gateway import assemble
+from gateway.past_views import Happening, VersionView
+from gateway.views import DatasetView
 
 
-def version_view(row: Row) -> views.VersionView:
+def version_view(row: Row) -> VersionView:
     """Of a row of the query `versions`."""
-    return views.VersionView(
+    return VersionView(
         version=row["version"],
         url=f"{assemble.dataset_url(row['dataset_id'])}?version={row['version']}",
         created=row["created"],
@@ -24,13 +26,13 @@ def version_view(row: Row) -> views.VersionView:
     )
 
 
-def activity(row: Row, view: views.DatasetView, models: Sequence[Row]) -> tuple[views.Happening, ...]:
+def activity(row: Row, view: DatasetView, models: Sequence[Row]) -> tuple[Happening, ...]:
     """Newest first. `row`: of the query `entries`; `models`: versions that trained on it, with their time."""
-    found = [views.Happening(at=at, what=what, detail=detail) for at, what, detail in _facts(row, view, models) if at]
+    found = [Happening(at=at, what=what, detail=detail) for at, what, detail in _facts(row, view, models) if at]
     return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
 
-def _facts(row: Row, view: views.DatasetView, models: Sequence[Row]) -> Iterator[tuple[datetime | None, Any, str]]:
+def _facts(row: Row, view: DatasetView, models: Sequence[Row]) -> Iterator[tuple[datetime | None, Any, str]]:
     yield view.created, "uploaded", ""
     if row["validated"] is not None:
         yield row["validated_at"], "read", str(row["validated"]["frames"])

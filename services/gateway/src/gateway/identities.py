@@ -12,11 +12,11 @@ from gateway.account_fields import digest, email_of, name_of
 from gateway.accounts import Accounts, account_exists
 from gateway.domain import Person
 from gateway.people_store import Vouched
+from gateway.people_views import IdentityView
 from gateway.problems import Problem, not_found
 from gateway.providers import Provider, Wire
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.views import IdentityView
 
 log = get_logger(__name__)
 

@@ -15,9 +15,11 @@ from kit.logs import get_logger
 from kit.queries import Connection, Row
 from pydantic import ValidationError
 
-from gateway import assemble, views
+from gateway import assemble
 from gateway.datasets import Download
+from gateway.model_views import ModelView
 from gateway.problems import Problem, not_found
+from gateway.queue_views import PRIVATE_NAME
 from gateway.store import Store
 
 log = get_logger(__name__)
@@ -71,7 +73,7 @@ class Models:
         self._blobs = blobs
         self._manifests: dict[str, PublishedManifest | None] = {}
 
-    async def all(self) -> list[views.ModelView]:
+    async def all(self) -> list[ModelView]:
         """Newest version first."""
         async with self._database.transaction() as connection:
             await self._store.entries.read_consistently(connection)
@@ -80,7 +82,7 @@ class Models:
             private, withdrawn = await self._set_apart(connection, rows)
         return [assemble.model_view(row, names.get(row["version"], ()), private, withdrawn) for row in rows]
 
-    async def get(self, version: str) -> views.ModelView:
+    async def get(self, version: str) -> ModelView:
         """By number ('1.1') or by alias ('latest'). 404 when there is none."""
         async with self._database.transaction() as connection:
             await self._store.entries.read_consistently(connection)
@@ -91,7 +93,7 @@ class Models:
             before = await self._store.versions.scores(connection, parent) if parent else []
         return assemble.model_view(row, names.get(row["version"], ()), private, withdrawn, before)
 
-    async def newest(self) -> views.ModelView | None:
+    async def newest(self) -> ModelView | None:
         """What `latest` points to; None before there is a version."""
         try:
             return await self.get(LATEST)
@@ -118,7 +120,7 @@ class Models:
             older=shown[-1]["version"] if len(rows) > limit else None,
         )
 
-    async def manifest(self, model: views.ModelView) -> PublishedManifest | None:
+    async def manifest(self, model: ModelView) -> PublishedManifest | None:
         """What is in its branches. None when storage does not give it out just now: pages do without."""
         if model.manifest is None:
             return None
@@ -188,7 +190,7 @@ def _brief(row: Row, aliases: tuple[str, ...]) -> ModelBrief:
             NewDataset(
                 id=one["id"] if shown else None,
                 url=assemble.dataset_url(one["id"]) if shown else None,
-                name=one["name"] if shown else views.PRIVATE_NAME,
+                name=one["name"] if shown else PRIVATE_NAME,
             )
         )
     return ModelBrief(

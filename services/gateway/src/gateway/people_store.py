@@ -33,12 +33,6 @@ class Vouched:
     email: str = ""
 
 
-def _required(row: Row | None) -> Row:
-    if row is None:
-        raise LookupError("the statement returned no row")
-    return row
-
-
 class People:
     """Accounts, sessions, tokens, attempts to sign in."""
 
@@ -56,7 +50,7 @@ class People:
 
     async def get(self, c: Connection, person_id: UUID) -> tuple[Person, str | None]:
         """The person and the stored hash. The account exists."""
-        row = _required(await self._q.one(c, "person", person_id=person_id))
+        row = await self._q.row(c, "person", person_id=person_id)
         return person_of(row), row["password_hash"]
 
     async def by_email(self, c: Connection, email: str) -> tuple[Person, str | None] | None:
@@ -70,10 +64,10 @@ class People:
     async def set_profile(
         self, c: Connection, person_id: UUID, name: str, mail_when_done: bool, language: str
     ) -> Person:
-        row = await self._q.one(
+        row = await self._q.row(
             c, "set_profile", person_id=person_id, full_name=name, mail_when_done=mail_when_done, language=language
         )
-        return person_of(_required(row))
+        return person_of(row)
 
     async def add_session(
         self, c: Connection, person_id: UUID, secret_sha256: bytes, device: str, seconds: float
@@ -104,16 +98,14 @@ class People:
     async def add_token(
         self, c: Connection, person_id: UUID, name: str, secret_sha256: bytes, scopes: list[str], days: int | None
     ) -> Row:
-        return _required(
-            await self._q.one(
-                c,
-                "insert_token",
-                person_id=person_id,
-                label=name,
-                secret_sha256=secret_sha256,
-                scopes=scopes,
-                days=days,
-            )
+        return await self._q.row(
+            c,
+            "insert_token",
+            person_id=person_id,
+            label=name,
+            secret_sha256=secret_sha256,
+            scopes=scopes,
+            days=days,
         )
 
     async def by_token(self, c: Connection, secret_sha256: bytes) -> Row | None:
@@ -137,9 +129,7 @@ class People:
 
     async def attempts(self, c: Connection, account: str, address: str, window_seconds: float) -> tuple[int, float]:
         """How many within the window, and in how many seconds the oldest leaves it."""
-        found = _required(
-            await self._q.one(c, "count_attempts", account=account, address=address, window_seconds=window_seconds)
-        )
+        found = await self._q.row(c, "count_attempts", account=account, address=address, window_seconds=window_seconds)
         return found["attempts"], float(found["free_in_seconds"] or 0)
 
     async def clear_attempts(self, c: Connection, account: str, address: str) -> None:
@@ -173,7 +163,7 @@ class Identities:
 
     async def lock(self, c: Connection, person_id: UUID) -> bool:
         """Whether the person has a password; their identities stay as they are until the transaction ends."""
-        return bool(_required(await self._q.one(c, "lock_person", person_id=person_id))["has_password"])
+        return bool((await self._q.row(c, "lock_person", person_id=person_id))["has_password"])
 
     async def remove(self, c: Connection, person_id: UUID, provider: str, subject: str) -> bool:
         return await self._q.execute(c, "delete_identity", person_id=person_id, provider=provider, subject=subject) == 1

@@ -48,9 +48,10 @@ from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
 from gateway.domain import standing
 from gateway.notices import Notices
 from gateway.operator_store import DeadLetter
+from gateway.projection_store import ReportFacts
 from gateway.reports import facts_of
 from gateway.search import reduced_formula
-from gateway.store import ReportFacts, Store
+from gateway.store import Store
 from gateway.telling import tell
 
 log = get_logger(__name__)

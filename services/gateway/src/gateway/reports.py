@@ -7,7 +7,7 @@ from typing import Any
 from contracts.artifacts import FrameVerdict, MetricReport
 from contracts.base import DatasetRef
 
-from gateway.store import ReportFacts
+from gateway.projection_store import ReportFacts
 from gateway.views import ReportSummary
 
 FRAMES_SHOWN = 25

@@ -11,13 +11,14 @@ from kit.logs import get_logger
 from kit.outbox import emit
 from kit.queries import Connection, Row
 
-from gateway import drafts, views
+from gateway import drafts
 from gateway.assemble import rerun_view
 from gateway.domain import Person
 from gateway.problems import Problem, invalid_field, not_found
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.telling import tell
+from gateway.views import RerunView
 
 log = get_logger(__name__)
 
@@ -32,7 +33,7 @@ class Reruns:
         self._store = store
         self._most = settings.reruns_per_hour
 
-    async def ask(self, person: Person, dataset_id: UUID, key: str | None = None) -> views.RerunView:
+    async def ask(self, person: Person, dataset_id: UUID, key: str | None = None) -> RerunView:
         """Have the latest verdict's run repeated. Its owner may, once at a time, so many times an hour.
 
         Repeated with the same `key` it answers with the rerun that the first request made.
@@ -70,7 +71,7 @@ class Reruns:
         log.info("rerun-requested", dataset=str(ref), rerun=str(rerun_id))
         return next(rerun_view(one) for one in found if one["rerun_id"] == rerun_id)
 
-    async def all(self, reader: Person | None, dataset_id: UUID) -> list[views.RerunView]:
+    async def all(self, reader: Person | None, dataset_id: UUID) -> list[RerunView]:
         """Newest first, for everybody who may see the dataset."""
         async with self._database.transaction() as connection:
             row = await self._visible(connection, reader, dataset_id)
@@ -95,7 +96,7 @@ class Reruns:
             )
         return row
 
-    async def _asked_before(self, connection: Connection, ref: DatasetRef, earlier: Row) -> views.RerunView:
+    async def _asked_before(self, connection: Connection, ref: DatasetRef, earlier: Row) -> RerunView:
         if earlier["dataset_id"] != ref.dataset_id:
             raise invalid_field(
                 "Idempotency-Key",

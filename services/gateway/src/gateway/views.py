@@ -1,4 +1,7 @@
-"""What readers see: the JSON of the API, and what pages render. Units are in the names; absent means not yet."""
+"""What readers see of datasets: the JSON of the API, and what pages render.
+
+Units are in the names; absent means not yet.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -7,16 +10,12 @@ from uuid import UUID
 from contracts.artifacts import (
     BranchCoverage,
     CompositionCount,
-    Cost,
     FrameVerdict,
-    Hardware,
     LearningGain,
     Novelty,
     PreviewStructure,
 )
 from contracts.base import (
-    BlobRef,
-    BranchError,
     Detection,
     ElementCount,
     Frozen,
@@ -28,7 +27,6 @@ from contracts.base import (
     TheoryMismatch,
 )
 from contracts.events import NumberCompared
-from contracts.standard import StandardScore
 from pydantic import Field
 
 Stage = Literal["submit", "check", "queue", "train", "done"]
@@ -48,62 +46,7 @@ State = Literal[
 ]
 Verdict = Literal["passed", "covered", "not-sound", "rejected"]
 RoundStage = Literal["waiting", "training", "finished", "failed", "published", "withheld"]
-
-PRIVATE_NAME = "a private contribution"
-
-
-class PersonView(Frozen):
-    id: UUID
-    email: str
-    name: str
-    created: datetime
-    language: str
-    mail_when_done: bool
-
-
 Scope = Literal["read", "contribute", "account"]
-
-
-class TokenView(Frozen):
-    """An API token as its owner sees it later; the token itself was shown once."""
-
-    id: UUID
-    name: str
-    scopes: tuple[Scope, ...]
-    created: datetime
-    last_used: datetime | None
-    expires: datetime | None
-    expired: bool
-
-
-class NewTokenView(Frozen):
-    """The only time that a token is shown."""
-
-    id: UUID
-    token: str
-    name: str
-    scopes: tuple[Scope, ...]
-    created: datetime
-    expires: datetime | None
-
-
-class SessionView(Frozen):
-    """A browser in which somebody is signed in."""
-
-    id: UUID
-    device: str
-    created: datetime
-    last_seen: datetime
-    current: bool
-
-
-class IdentityView(Frozen):
-    """An account elsewhere that one can sign in with."""
-
-    provider: str
-    title: str
-    subject: str
-    created: datetime
 
 
 class HeldUp(Frozen):
@@ -310,88 +253,11 @@ class DatasetView(Frozen):
     yours: bool = False
 
 
-class VersionView(Frozen):
-    """One version of a dataset, as its list of versions tells."""
-
-    version: int
-    url: str
-    created: datetime
-    private: bool
-    size: int
-    stage: Stage
-    state: State
-    verdict: Verdict | None
-    frames: int | None
-
-
-class Happening(Frozen):
-    """Something that happened to a dataset. `detail`: a number or version that belongs to it."""
-
-    at: datetime
-    what: Literal[
-        "uploaded",
-        "read",
-        "rejected",
-        "checking",
-        "passed",
-        "covered",
-        "not-sound",
-        "queued",
-        "trained",
-        "made-public",
-        "withdrawn",
-    ]
-    detail: str = ""
-
-
-class ConsentView(Frozen):
-    """Which text the contributor agreed to, for what, and when. For the owner alone."""
-
-    act: Literal["publish", "make-public"]
-    agreement: str
-    language: str
-    text_sha256: str
-    agreed: datetime
-
-
-class DatasetPast(Frozen):
-    """Versions and activity newest first, models that were trained on it."""
-
-    versions: tuple[VersionView, ...]
-    activity: tuple[Happening, ...]
-    models: tuple[str, ...] = ()
-    consents: tuple[ConsentView, ...] = ()
-
-
 class ContentsView(Frozen):
     """Structures to look at (positions and cells in Å), and the commonest compositions."""
 
     structures: tuple[PreviewStructure, ...]
     compositions: tuple[CompositionCount, ...]
-
-
-class RegionView(Frozen):
-    """Where archives may lie. `probe_url` answers with nothing, to measure how far away it is."""
-
-    id: str
-    title: str
-    probe_url: str
-
-
-class LicenceView(Frozen):
-    id: str
-    name: str
-    short: str
-    text_url: str
-
-
-class AgreementView(Frozen):
-    """`content` is Markdown."""
-
-    version: str
-    language: str
-    sha256: str
-    content: str
 
 
 class DatasetPage(Frozen):
@@ -401,117 +267,3 @@ class DatasetPage(Frozen):
     page: int
     pages: int
     total: int
-
-
-class TrainedDatasetView(Frozen):
-    """A row of the model page's table; a private dataset has neither id, url nor authors.
-
-    `withdrawn`: its contributor took it back since; the model stays as it is.
-    """
-
-    id: UUID | None
-    url: str | None
-    name: str
-    authors: tuple[str, ...]
-    branch: str
-    weight: float
-    new: bool
-    energy_rmse_mev_per_atom: float
-    force_rmse_mev_per_angstrom: float
-    download: str | None = Field(default=None, description="address of its archive; none for a private one")
-    withdrawn: bool = Field(default=False, description="its contributor took it back since")
-
-
-class ModelFileView(Frozen):
-    name: str
-    kind: str
-    branch: str | None
-    size: int
-    sha256: str
-    url: str
-
-
-class ModelView(Frozen):
-    """A published version of the DPA model."""
-
-    version: str
-    parent: str | None
-    published: datetime
-    preset: str
-    datasets: tuple[TrainedDatasetView, ...]
-    contributors: tuple[str, ...]
-    files: tuple[ModelFileView, ...]
-    branches: tuple[BranchError, ...]
-    rules: tuple[RuleResult, ...]
-    checks: tuple[RuleResult, ...]
-    standard_score: float
-    wall_seconds: float
-    seed: int | None = None
-    steps: int | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
-    hardware: Hardware | None = None
-    cost: Cost | None = Field(default=None, description="of the whole round; none: unknown")
-    aliases: tuple[str, ...]
-    standard: StandardScore | None = Field(default=None, description="on the newest standard dataset it was scored on")
-    parent_standard: StandardScore | None = Field(default=None, description="its parent on the same standard dataset")
-    children: tuple[str, ...] = Field(default=(), description="versions that grew from it")
-    retired: datetime | None = Field(default=None, description="since when no name points to it")
-    retired_reason: str | None = None
-    withdrawn_branches: tuple[str, ...] = ()
-    withdrawn_ancestral_datasets: int = Field(
-        default=0, description="withdrawn datasets that trained an ancestor and not this version"
-    )
-    manifest: BlobRef | None = Field(default=None, exclude=True, description="a PublishedManifest")
-
-
-class QueueEntry(Frozen):
-    """Somebody's contribution in a line; private ones of others have no name and no url.
-
-    What is held up on our side has no position.
-    """
-
-    position: int | None
-    name: str
-    url: str | None
-    state: State
-    since: datetime
-    held_up: bool
-    eta_low_seconds: float | None = None
-    eta_high_seconds: float | None = None
-
-
-class QueueRound(Frozen):
-    """A round that waits for a worker or trains."""
-
-    state: RoundStage
-    parent_version: str | None
-    attempt: int
-    worker: str | None
-    step: int
-    total_steps: int
-    eta_seconds: float | None
-    planned: datetime | None
-    started: datetime | None = Field(default=None, description="of the attempt that trains")
-    datasets: tuple[QueueEntry, ...]
-    waits_for: str | None = Field(default=None, description="a machine that is not there, in words")
-
-
-class QueueView(Frozen):
-    """What is checked, what waits for training, what trains."""
-
-    check: tuple[QueueEntry, ...]
-    train: tuple[QueueEntry, ...]
-    rounds: tuple[QueueRound, ...]
-
-
-class OpenUploadView(Frozen):
-    """An upload that its owner may resume or publish. Sizes in bytes."""
-
-    id: UUID
-    url: str
-    filename: str
-    size: int
-    received: int
-    created: datetime
-    expires: datetime
-    region: str | None = None

@@ -1,4 +1,4 @@
-"""SQL in one file a service: every query named and described."""
+"""SQL in files of its own: every query named and described."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +15,10 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 class Queries:
-    """The queries of one package's `queries.sql`: blocks that start with `-- name: <name>`."""
+    """The queries of one package: blocks that start with `-- name: <name>`.
+
+    They lie in its `queries.sql`, or, where that would be long, in `queries/*.sql`.
+    """
 
     def __init__(self, text: str, origin: str) -> None:
         parts = _NAME.split(text)
@@ -26,7 +29,11 @@ class Queries:
 
     @classmethod
     def load(cls, package: str) -> "Queries":
-        return cls(files(package).joinpath("queries.sql").read_text(), f"{package}/queries.sql")
+        one, several = files(package).joinpath("queries.sql"), files(package).joinpath("queries")
+        if one.is_file():
+            return cls(one.read_text(), f"{package}/queries.sql")
+        texts = [file.read_text() for file in several.iterdir() if file.name.endswith(".sql")]
+        return cls("\n".join(texts), f"{package}/queries")
 
     def _named(self, name: str) -> sql.SQL:
         try:
@@ -49,6 +56,13 @@ class Queries:
 
     async def one(self, connection: Connection, name: str, **parameters: Any) -> Row | None:
         return await (await self.run(connection, name, **parameters)).fetchone()
+
+    async def row(self, connection: Connection, name: str, **parameters: Any) -> Row:
+        """The row of a statement that always has one."""
+        found = await self.one(connection, name, **parameters)
+        if found is None:
+            raise LookupError(f"{self._origin}: {name} returned no row")
+        return found
 
     async def shaped(
         self, connection: Connection, name: str, shape: Mapping[str, sql.Composable], **parameters: Any

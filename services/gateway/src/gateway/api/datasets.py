@@ -8,12 +8,12 @@ from starlette.routing import BaseRoute, Route
 from gateway.answers import download, json_response, list_response, read_object, site_url, version_of
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
+from gateway.people_views import AgreementView, LicenceView, OpenUploadView, RegionView
 from gateway.policy import metric_policy
 from gateway.problems import invalid_field
 from gateway.regions import PROBE_PATH
 from gateway.service import Gateway
 from gateway.tus import ANY_ORIGIN
-from gateway.views import AgreementView, LicenceView, OpenUploadView, RegionView
 
 LANGUAGE = "accept-language"
 

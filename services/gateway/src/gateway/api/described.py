@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
 from contracts.base import Frozen
 
-from gateway import views
 from gateway.api.bodies import NewAccount, NewDataset, NewSession, NewToken
 from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
+from gateway.model_views import ModelView
+from gateway.people_views import NewTokenView, OpenUploadView, PersonView, TokenView
+from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
 from gateway.standard import StandardView
+from gateway.views import DatasetPage, DatasetView, RerunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +65,21 @@ _DATASET = "/api/v1/datasets/{dataset_id}"
 _MODEL = "/api/v1/models/{version}"
 
 OPERATIONS: dict[tuple[str, str], Described] = {
-    ("POST", "/api/v1/accounts"): Described(
-        "Sign up", views.PersonView, status=201, body=NewAccount, errors=(409, 422)
-    ),
+    ("POST", "/api/v1/accounts"): Described("Sign up", PersonView, status=201, body=NewAccount, errors=(409, 422)),
     ("POST", "/api/v1/sessions"): Described(
-        "Sign in: a cookie", views.PersonView, status=201, body=NewSession, errors=(401, 403, 422, 429)
+        "Sign in: a cookie", PersonView, status=201, body=NewSession, errors=(401, 403, 422, 429)
     ),
     ("DELETE", "/api/v1/sessions/current"): Described("Sign out", status=204),
     ("POST", "/api/v1/tokens"): Described(
-        "An API token for a program; shown once", views.NewTokenView, status=201, body=NewToken, errors=(401, 422, 429)
+        "An API token for a program; shown once", NewTokenView, status=201, body=NewToken, errors=(401, 422, 429)
     ),
-    ("GET", "/api/v1/tokens"): Described("Your API tokens", views.TokenView, listed="tokens", signed_in=True),
+    ("GET", "/api/v1/tokens"): Described("Your API tokens", TokenView, listed="tokens", signed_in=True),
     ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
-    ("GET", "/api/v1/me"): Described("Who you are", views.PersonView, signed_in=True),
+    ("GET", "/api/v1/me"): Described("Who you are", PersonView, signed_in=True),
     ("GET", "/api/v1/formats"): Described("Formats that can be uploaded", FormatCatalog, errors=(503,)),
     ("GET", "/api/v1/policy"): Described("What datasets are judged by", MetricPolicy, errors=(503,)),
     ("GET", "/api/v1/uploads"): Described(
-        "Uploads that you may resume or publish", views.OpenUploadView, listed="uploads", signed_in=True
+        "Uploads that you may resume or publish", OpenUploadView, listed="uploads", signed_in=True
     ),
     ("POST", "/api/v1/uploads"): Described(
         "Begin an upload (tus 1.0)",
@@ -107,10 +108,10 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("DELETE", "/api/v1/uploads/{upload_id}"): Described(
         "Give an upload up", status=204, signed_in=True, errors=(404,)
     ),
-    ("GET", "/api/v1/datasets"): Described("Datasets, newest first", views.DatasetPage, parameters=PAGED),
+    ("GET", "/api/v1/datasets"): Described("Datasets, newest first", DatasetPage, parameters=PAGED),
     ("POST", "/api/v1/datasets"): Described(
         "Publish an upload as a dataset",
-        views.DatasetView,
+        DatasetView,
         status=201,
         body=NewDataset,
         parameters=(KEY,),
@@ -120,22 +121,22 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", "/api/v1/search"): Described(
         "Datasets by words, formulas, elements and filters", CatalogueView, parameters=SEARCHED, errors=(422,)
     ),
-    ("GET", _DATASET): Described("A dataset", views.DatasetView, errors=(404,)),
+    ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
     ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
     ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
     ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
-    ("GET", f"{_DATASET}/metric/reruns"): Described("Repetitions of the check", views.RerunView, listed="reruns"),
+    ("GET", f"{_DATASET}/metric/reruns"): Described("Repetitions of the check", RerunView, listed="reruns"),
     ("POST", f"{_DATASET}/metric/reruns"): Described(
-        "Repeat the check", views.RerunView, status=201, parameters=(KEY,), signed_in=True, errors=(403, 409, 429)
+        "Repeat the check", RerunView, status=201, parameters=(KEY,), signed_in=True, errors=(403, 409, 429)
     ),
     ("GET", f"{_DATASET}/events"): Described(
         "What happens to it, live: `snapshot`, then `update`", media=STREAM, parameters=(LAST,), errors=(404,)
     ),
-    ("GET", "/api/v1/queue"): Described("What is checked, waits and trains", views.QueueView),
+    ("GET", "/api/v1/queue"): Described("What is checked, waits and trains", QueueView),
     ("GET", "/api/v1/queue/events"): Described("Says `changed` whenever a line did", media=STREAM),
-    ("GET", "/api/v1/models"): Described("Versions of the model, newest first", views.ModelView, listed="models"),
-    ("GET", _MODEL): Described("A version, by number or alias", views.ModelView, errors=(404,)),
+    ("GET", "/api/v1/models"): Described("Versions of the model, newest first", ModelView, listed="models"),
+    ("GET", _MODEL): Described("A version, by number or alias", ModelView, errors=(404,)),
     ("GET", f"{_MODEL}/branches"): Described(
         "Which branch for which elements", Choice, parameters=(ELEMENT,), errors=(404,)
     ),

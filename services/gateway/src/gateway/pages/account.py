@@ -14,8 +14,8 @@ from gateway.pages.browse import gateway_of
 from gateway.pages.forms import field_errors, of_the_form
 from gateway.pages.languages import language_of
 from gateway.pages.site import THEMES, YEAR_SECONDS, page, safe_next, site
+from gateway.people_views import NewTokenView
 from gateway.problems import Problem, not_found
-from gateway.views import NewTokenView
 
 FIELDS = {
     "profile": ("name",),

@@ -18,10 +18,10 @@ from gateway.pages.phrases import N_
 from gateway.pages.progress import steps
 from gateway.pages.site import Given, page, site
 from gateway.pages.upload import authors_of
+from gateway.past_views import DatasetPast
 from gateway.problems import FieldError, Problem, not_found
-from gateway.views import DatasetPast, DatasetView
+from gateway.views import DatasetView
 
-ACTIVITY_SHOWN = 12
 RECEIPTS_SHOWN = 5
 
 

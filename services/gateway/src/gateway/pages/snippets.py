@@ -5,8 +5,8 @@ The Python and `dp` snippets are run by tests/integration/dpa/test_model_page_sn
 
 from dataclasses import dataclass
 
+from gateway.model_views import ModelFileView, ModelView
 from gateway.pages.words import path
-from gateway.views import ModelFileView, ModelView
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""What people see of their accounts and of what they choose from when they upload."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.base import (
+    Frozen,
+)
+
+from gateway.views import Scope
+
+
+class PersonView(Frozen):
+    id: UUID
+    email: str
+    name: str
+    created: datetime
+    language: str
+    mail_when_done: bool
+
+
+class TokenView(Frozen):
+    """An API token as its owner sees it later; the token itself was shown once."""
+
+    id: UUID
+    name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    last_used: datetime | None
+    expires: datetime | None
+    expired: bool
+
+
+class NewTokenView(Frozen):
+    """The only time that a token is shown."""
+
+    id: UUID
+    token: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created: datetime
+    expires: datetime | None
+
+
+class SessionView(Frozen):
+    """A browser in which somebody is signed in."""
+
+    id: UUID
+    device: str
+    created: datetime
+    last_seen: datetime
+    current: bool
+
+
+class IdentityView(Frozen):
+    """An account elsewhere that one can sign in with."""
+
+    provider: str
+    title: str
+    subject: str
+    created: datetime
+
+
+class RegionView(Frozen):
+    """Where archives may lie. `probe_url` answers with nothing, to measure how far away it is."""
+
+    id: str
+    title: str
+    probe_url: str
+
+
+class LicenceView(Frozen):
+    id: str
+    name: str
+    short: str
+    text_url: str
+
+
+class AgreementView(Frozen):
+    """`content` is Markdown."""
+
+    version: str
+    language: str
+    sha256: str
+    content: str
+
+
+class OpenUploadView(Frozen):
+    """An upload that its owner may resume or publish. Sizes in bytes."""
+
+    id: UUID
+    url: str
+    filename: str
+    size: int
+    received: int
+    created: datetime
+    expires: datetime
+    region: str | None = None

@@ -1,0 +1,43 @@
+-- name: insert_upload
+-- No row when the person has too many unpublished uploads.
+insert into uploads (upload_id, owner_id, filename, size, region, placed, ticket_sha256)
+select %(upload_id)s, %(owner_id)s, %(filename)s, %(size)s, %(region)s, %(placed)s, %(ticket_sha256)s
+where (select count(*) from uploads left join datasets using (upload_id)
+       where uploads.owner_id = %(owner_id)s and datasets.dataset_id is null) < %(most)s
+returning upload_id;
+
+-- name: place_upload
+update uploads set placed = true where upload_id = %(upload_id)s;
+
+-- name: upload
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id,
+       uploads.region, placed, received, ticket_sha256
+from uploads left join datasets using (upload_id)
+where upload_id = %(upload_id)s;
+
+-- name: lock_upload
+select upload_id from uploads where upload_id = %(upload_id)s for update;
+
+-- name: touch_upload
+update uploads set touched = now(), received = %(received)s where upload_id = %(upload_id)s;
+
+-- name: finish_upload
+update uploads set sha256 = %(sha256)s, touched = now() where upload_id = %(upload_id)s;
+
+-- name: delete_upload
+-- Only while no entry was published from it.
+delete from uploads where upload_id = %(upload_id)s
+and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
+
+-- name: expired_uploads
+select upload_id, region from uploads
+where touched < now() - make_interval(secs => %(seconds)s)
+  and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
+
+-- name: unpublished_uploads
+-- What a person may still resume or publish, newest first.
+select upload_id, uploads.owner_id, uploads.filename, size, sha256, uploads.created, touched, dataset_id,
+       uploads.region, placed, received, ticket_sha256
+from uploads left join datasets using (upload_id)
+where uploads.owner_id = %(owner_id)s and dataset_id is null
+order by uploads.created desc;
