@@ -31,27 +31,7 @@ class NotMeasured(RuntimeError):
 
 def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterator[Measured | str]:
     """Each claim's branch measured anew by a fresh process, or why it could not be. Raises NotMeasured."""
-    job = {
-        "model": str(model.absolute()),
-        "branches": [
-            {
-                "branch": one.branch,
-                "held_out": str(one.held_out.absolute()),
-                "left_out": list(one.left_out or ()),
-                "element_energies": _plain(one.element_energies),
-                "train": str(one.train.absolute()) if one.train is not None else None,
-                "fitted_to": None if one.fitted_to is None else list(one.fitted_to),
-                "standard": None
-                if one.standard is None
-                else {
-                    "frames": list(one.standard.frames),
-                    "positions": None if one.standard.positions is None else list(one.standard.positions),
-                    "element_energies": _plain(one.standard.element_energies),
-                },
-            }
-            for one in claims
-        ],
-    }
+    job = {"model": str(model.absolute()), "branches": [wanted(one) for one in claims]}
     inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
     with subprocess.Popen(
         [sys.executable, "-m", "dpa.remeasure", str(os.getpid())],
@@ -77,6 +57,26 @@ def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterat
             child.kill()
 
 
+def wanted(claim: Claim) -> dict[str, Any]:
+    """What the measuring process is told of a branch: `branch.measured` reads it."""
+    standard = claim.standard
+    return {
+        "branch": claim.branch,
+        "held_out": str(claim.held_out.absolute()),
+        "left_out": list(claim.left_out or ()),
+        "element_energies": _plain(claim.element_energies),
+        "train": None if claim.train is None else str(claim.train.absolute()),
+        "fitted_to": None if claim.fitted_to is None else list(claim.fitted_to),
+        "standard": None
+        if standard is None
+        else {
+            "frames": list(standard.frames),
+            "positions": None if standard.positions is None else list(standard.positions),
+            "element_energies": _plain(standard.element_energies),
+        },
+    }
+
+
 def _plain(energies: Mapping[str, float] | None) -> dict[str, float] | None:
     return None if energies is None else dict(energies)
 
@@ -91,20 +91,20 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints is no answer
     job = json.loads(sys.stdin.readline())
-    for wanted in job["branches"]:
+    for one in job["branches"]:
         try:
-            told: dict[str, Any] = _measured(Path(job["model"]), wanted)
+            told = _measured(Path(job["model"]), one)
         except Exception as error:  # whatever it is, the caller says that this branch could not be measured
-            told = {"branch": wanted["branch"], "error": f"{type(error).__name__}: {error}"}
+            told = {"branch": one["branch"], "error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(told) + "\n")
     return 0
 
 
-def _measured(model: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+def _measured(model: Path, one: dict[str, Any]) -> dict[str, Any]:
     # Seconds of imports; whoever imports this module for `remeasured` stays light.
     from dpa.branch import measured
 
-    return measured(model, wanted)
+    return measured(model, one)
 
 
 def _die_with_parent(parent: int) -> None:
