@@ -58,6 +58,7 @@ def on_standard(claim: Claim, places: Sequence[int], energies: dict[str, float] 
     model, baseline = Predictor(RELEASE, claim.branch).predict(frames), Baseline.told(energies or {})
     residual = model.energy - np.array([frame.energy for frame in frames])
     return StandardClaim(
+        count=len(places),
         frames=tuple(one.hex() for one in frame_hashes(frames)),
         positions=tuple(places),
         element_energies=energies,
@@ -130,8 +131,9 @@ def test_standard_frames_are_measured_where_they_are_told_to_be(claims: list[Cla
         {"positions": (1,)},
         {"positions": (1, -1)},
         {"frames": ("0" * 64,)},
+        {"frames": (), "positions": ()},
     ],
-    ids=["another frame", "swapped", "too few", "nowhere", "unknown"],
+    ids=["another frame", "swapped", "too few", "nowhere", "unknown", "none"],
 )
 def test_a_standard_frame_that_is_not_where_it_is_told_to_be_is_seen(
     claims: list[Claim], wrong: dict[str, Any]

@@ -196,6 +196,7 @@ def standard_claims(standard: PublishedStandard | None, score: StandardScore | N
     numbers = {one.branch: one for one in score.branches}
     return {
         one.branch: StandardClaim(
+            count=numbers[one.branch].frames,
             frames=one.frames,
             positions=one.positions,
             element_energies=one.baseline_element_energies_ev,

@@ -33,12 +33,14 @@ State = Literal["matches", "differs", "not-rederived"]
 class StandardClaim:
     """What is published of a branch on the standard dataset.
 
+    count             how many frames the published numbers are of
     frames            hashes (hex) of its held-out frames that are in it
     positions         where each is in the branch's LMDB; none: nobody tells, each is looked for
     element_energies  eV per atom, the baseline that was pinned with them; none: nobody tells
     numbers           by the names above
     """
 
+    count: int
     frames: tuple[str, ...]
     positions: tuple[int, ...] | None
     element_energies: Mapping[str, float] | None
@@ -151,10 +153,10 @@ def _on_standard(claim: Claim, measured: Measured) -> list[Finding]:
     told, found = claim.standard, measured.standard
     what = f"{STANDARD}.{claim.branch}"
     here = 0 if found is None else found.frames
-    if here != len(told.frames):
+    if not here == len(told.frames) == told.count:
         why = "not every frame of the standard dataset is where it is told to be among the held-out frames"
-        return [Finding(f"{what}.frames", "differs", len(told.frames), here, why)]
-    findings = [Finding(f"{what}.frames", "matches", len(told.frames), here)]
+        return [Finding(f"{what}.frames", "differs", told.count, here, why)]
+    findings = [Finding(f"{what}.frames", "matches", told.count, here)]
     numbers = {} if found is None else found.numbers
     return findings + [number(f"{what}.{name}", value, numbers.get(name)) for name, value in told.numbers.items()]
 

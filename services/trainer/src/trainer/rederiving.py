@@ -99,6 +99,7 @@ class Rederiving:
         numbers = {one.branch: one for one in score.branches}
         return {
             one.dataset: StandardClaim(
+                count=numbers[one.branch].frames,
                 frames=one.frames,
                 positions=None,  # its dataset is pinned byte by byte
                 element_energies=one.baseline_element_energies_ev,
