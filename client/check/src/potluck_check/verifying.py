@@ -108,7 +108,10 @@ def _standard_score(
     if published.standard is None:
         why = "the version does not tell which frames the standard dataset holds"
         return [Finding(STANDARD_SCORE, "not-rederived", manifest.standard_score, None, why)]
-    here = {one.branch: one.standard for one in measured if one.standard is not None}
+    counts = {one.branch: one.frames for one in manifest.standard.branches}
+    here = {
+        one.branch: one.standard for one in measured if one.standard and one.standard.frames == counts.get(one.branch)
+    }
     secret = {one.branch for one in published.standard.branches if one.dataset is None}
     parts = [
         Measured(one.branch, one.frames, {name: getattr(one, name) for name in (ENERGY, FORCE, *BASELINES)})

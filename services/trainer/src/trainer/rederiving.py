@@ -169,8 +169,13 @@ class Rederiving:
         self._findings.append(number(SCORE, published.score_held_out, found))
         if published.standard is None:
             return
+        counts = {one.branch: one.frames for one in published.standard.branches}
         on = [
-            one.standard for one in measured if one.standard is not None and one.standard.numbers.keys() >= set(NUMBERS)
+            one.standard
+            for one in measured
+            if one.standard
+            and one.standard.frames == counts.get(one.branch)
+            and set(NUMBERS) <= one.standard.numbers.keys()
         ]
         found = overall(on) if len(on) == len(published.standard.branches) else None
         self._findings.append(number(STANDARD_SCORE, published.standard_score, found))
