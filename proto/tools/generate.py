@@ -28,6 +28,7 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.PreviewStructure,
     artifacts.StructurePrediction,
     standard.StandardDataset,
+    standard.PublishedStandard,
     signed.SignedReceipt,
     signed.SignedFile,
     signed.SigningKeys,

@@ -292,6 +292,7 @@ CREATE TABLE registry.standard_branches (
     frames_sha256 text NOT NULL,
     baseline_energy_rmse_mev_per_atom double precision NOT NULL,
     baseline_force_rmse_mev_per_angstrom double precision NOT NULL,
+    baseline_element_energies jsonb,
     CONSTRAINT standard_branches_baseline_energy_rmse_mev_per_atom_check CHECK ((baseline_energy_rmse_mev_per_atom > (0)::double precision)),
     CONSTRAINT standard_branches_baseline_force_rmse_mev_per_angstrom_check CHECK ((baseline_force_rmse_mev_per_angstrom > (0)::double precision)),
     CONSTRAINT standard_branches_frames_check CHECK (((length(frames) > 0) AND ((length(frames) % 32) = 0)))

@@ -388,6 +388,9 @@ class BranchManifest(Frozen):
     baseline_element_energies_ev: dict[str, float] | None = Field(
         default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
     )
+    baseline_train_frames: tuple[int, ...] | None = Field(
+        default=None, description="which training frames (index in their LMDB) those were fitted to"
+    )
 
 
 class ModelManifest(Frozen):
@@ -415,6 +418,9 @@ class ModelManifest(Frozen):
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
+    standard_dataset: BlobRef | None = Field(
+        default=None, description="of a model: the StandardDataset that it was scored on; none for a candidate"
+    )
 
 
 class PublishedBranch(Frozen):
@@ -441,6 +447,11 @@ class PublishedBranch(Frozen):
         default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
     )
     baseline_element_energies_ev: dict[str, float] | None = Field(default=None, description="element → eV per atom")
+    baseline_train_frames: tuple[int, ...] | None = Field(
+        default=None,
+        description="which training frames (index in their LMDB) those were fitted to; none too when frames were left "
+        "out because other datasets test on them",
+    )
     baseline_energy_rmse_mev_per_atom: float | None = Field(default=None, description="composition-only, held-out")
     baseline_force_rmse_mev_per_angstrom: float | None = Field(default=None, description="all forces zero, held-out")
 

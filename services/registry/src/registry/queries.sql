@@ -421,9 +421,11 @@ values (%(number)s, %(model_version)s, %(seed)s, %(frames_per_branch)s, %(conten
 -- name: insert_standard_branch
 -- The frames of one branch of it.
 insert into standard_branches (number, position, branch, dataset_id, dataset_version, frames, frames_sha256,
-                               baseline_energy_rmse_mev_per_atom, baseline_force_rmse_mev_per_angstrom)
+                               baseline_energy_rmse_mev_per_atom, baseline_force_rmse_mev_per_angstrom,
+                               baseline_element_energies)
 values (%(number)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(frames)s, %(frames_sha256)s,
-        %(baseline_energy_rmse_mev_per_atom)s, %(baseline_force_rmse_mev_per_angstrom)s)
+        %(baseline_energy_rmse_mev_per_atom)s, %(baseline_force_rmse_mev_per_angstrom)s,
+        %(baseline_element_energies)s)
 
 -- name: insert_standard_error
 -- Error of a model on the frames of one branch. What was measured first stays: the same frames, the same model.
