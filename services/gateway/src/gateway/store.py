@@ -10,6 +10,7 @@ from gateway.entry_store import Entries, Receipts
 from gateway.operator_store import Operating
 from gateway.people_store import Identities, Letters, People
 from gateway.projection_store import Projections
+from gateway.rebuild_store import Rebuilding
 from gateway.rerun_store import Reruns
 from gateway.upload_store import Uploads
 
@@ -30,3 +31,4 @@ class Store:
         self.versions = Versions(queries)
         self.operating = Operating(queries)
         self.receipts = Receipts(queries)
+        self.rebuilding = Rebuilding(queries)

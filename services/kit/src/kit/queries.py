@@ -70,5 +70,11 @@ class Queries:
         """As `all`, of a query with {places} for what no parameter can be: a column to sort by, a direction."""
         return await (await connection.execute(self._named(name).format(**shape), parameters)).fetchall()
 
+    async def execute_shaped(
+        self, connection: Connection, name: str, shape: Mapping[str, sql.Composable], **parameters: Any
+    ) -> int:
+        """As `execute`, of a query with {places}."""
+        return (await connection.execute(self._named(name).format(**shape), parameters)).rowcount
+
     async def all(self, connection: Connection, name: str, **parameters: Any) -> list[Row]:
         return await (await self.run(connection, name, **parameters)).fetchall()
