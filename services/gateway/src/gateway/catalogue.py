@@ -105,17 +105,14 @@ class Catalogue:
         column, ascending = _COLUMNS[criteria.sort]
         at = Place.read(place) if place else None
         backwards = at is not None and at.way == "earlier"
-        part = Slice(
-            column=column,
-            ascending=ascending != backwards,
-            beyond=(_of_kind(column, at.key), at.dataset_id) if at else None,
-            tsquery=criteria.tsquery(),
-        )
+        beyond = (_of_kind(column, at.key), at.dataset_id) if at else None
+        tsquery = criteria.tsquery()
         size = self._settings.page_size
         reader_id = reader.id if reader else None
         async with self._database.transaction() as connection:
+            found = await self._store.catalogue.count(connection, reader_id, tsquery, COUNTED + 1)
+            part = Slice(column, ascending != backwards, beyond, tsquery, few=found <= COUNTED)
             rows = await self._store.catalogue.page(connection, reader_id, part, size + 1)
-            found = await self._store.catalogue.count(connection, reader_id, part.tsquery, COUNTED + 1)
         more, rows = len(rows) > size, rows[:size]
         if backwards:
             rows.reverse()

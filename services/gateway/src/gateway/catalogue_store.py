@@ -24,12 +24,16 @@ _COLUMNS: dict[SortColumn, tuple[sql.SQL, sql.SQL]] = {
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery."""
+    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery.
+
+    `few`: of those that match there are not many.
+    """
 
     column: SortColumn
     ascending: bool
     beyond: tuple[str, UUID] | None
     tsquery: str | None
+    few: bool = False
 
 
 class Catalogue:
@@ -49,7 +53,13 @@ class Catalogue:
             beyond = sql.SQL("({key}, dataset_id) {sign} (%(beyond_key)s::{kind}, %(beyond_id)s)").format(
                 key=key, kind=kind, sign=sql.SQL(">") if part.ascending else sql.SQL("<")
             )
-        shape = {"key": key, "direction": direction, "beyond": beyond, "matching": _matching(part.tsquery)}
+        shape = {
+            "key": key,
+            "direction": direction,
+            "beyond": beyond,
+            "matching": _matching(part.tsquery),
+            "catalogue": _MATCHING_FIRST if part.few and part.tsquery else sql.SQL("catalogue"),
+        }
         return await self._q.shaped(
             c, "page_of_catalogue", shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place
         )
@@ -82,6 +92,10 @@ class Catalogue:
             versions=[ref.version for ref in refs],
         )
         return {DatasetRef(dataset_id=row["dataset_id"], version=row["version"]): row for row in rows}
+
+
+# For a rare word the planner walks through the whole list in its order: it does not know how rare the word is.
+_MATCHING_FIRST = sql.SQL("(select * from catalogue where search @@ %(tsquery)s::tsquery offset 0) as catalogue")
 
 
 def _matching(tsquery: str | None) -> sql.SQL:
