@@ -18,10 +18,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from bench_pages import publish_dataset
 from bench_service import service_process
 from contracts.base import DatasetRef
-from gateway_bench import Outside, eventually
+from gateway_bench import Outside, eventually, publish_dataset
 from gateway_examples import progress, queued, started
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.process import free_port
