@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 from bench_service import service_process
-from gateway_bench import publish_dataset
+from gateway_bench import PIECE, TUS, entry
 from onemachine.process import free_port
 
 DATASETS = 100_000
@@ -32,6 +32,8 @@ LISTED = (
     "/datasets?q={n}",
 )
 TURNS, TURN_SECONDS, CLIENTS = 5, 3.0, 4
+PASSWORD = "a sentence is easy to remember"
+METADATA = "filename ZGF0YS56aXA="
 
 FILL = """
 insert into catalogue
@@ -121,6 +123,20 @@ async def busy(url: str, **headers: str) -> float:
     async with httpx.AsyncClient(headers={"accept-encoding": "identity"} | headers) as client:
         await asyncio.gather(*(ask(client) for _ in range(CLIENTS)))
     return done / TURN_SECONDS
+
+
+def publish_dataset(url: str) -> tuple[str, str]:
+    """The path of a public dataset's page, and the Authorization header of its owner."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        account = {"email": "bench@example.org", "name": "Bench", "password": PASSWORD}
+        client.post("/api/v1/accounts", json=account).raise_for_status()
+        token = client.post("/api/v1/tokens", json=account | {"name": "bench"}).raise_for_status().json()["token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        begun = client.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "10", "Upload-Metadata": METADATA})
+        upload = begun.raise_for_status().headers["location"]
+        client.patch(upload, headers={**PIECE, "Upload-Offset": "0"}, content=b"an archive").raise_for_status()
+        made = client.post("/api/v1/datasets", json=entry(upload.rsplit("/", 1)[1]) | {"description": "Words. " * 300})
+        return f"/datasets/{made.raise_for_status().json()['id']}", client.headers["authorization"]
 
 
 def test_the_list_of_a_hundred_thousand_datasets(site: dict[str, str], tmp_path: Path) -> None:

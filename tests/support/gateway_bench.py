@@ -117,22 +117,6 @@ def entry(upload_id: object) -> dict[str, Any]:
     }
 
 
-def publish_dataset(url: str) -> tuple[str, str]:
-    """The path of a public dataset's page, and the Authorization header of its owner."""
-    with httpx.Client(base_url=url, timeout=30) as client:
-        account = {"email": "bench@example.org", "name": "Bench", "password": PASSWORD}
-        client.post("/api/v1/accounts", json=account).raise_for_status()
-        token = client.post("/api/v1/tokens", json=account | {"name": "bench"}).raise_for_status().json()["token"]
-        client.headers["authorization"] = f"Bearer {token}"
-        begun = client.post(
-            "/api/v1/uploads", headers={**TUS, "Upload-Length": "10", "Upload-Metadata": "filename ZGF0YS56aXA="}
-        )
-        upload = begun.raise_for_status().headers["location"]
-        client.patch(upload, headers={**PIECE, "Upload-Offset": "0"}, content=b"an archive").raise_for_status()
-        made = client.post("/api/v1/datasets", json=entry(upload.rsplit("/", 1)[1]) | {"description": "Words. " * 300})
-        return f"/datasets/{made.raise_for_status().json()['id']}", client.headers["authorization"]
-
-
 @contextlib.asynccontextmanager
 async def serving_site(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, with_pages: bool = False

@@ -125,7 +125,7 @@ async def nothing_waits(outside: Outside) -> bool:
 async def spoil(site: Site) -> None:
     async with site.base.database.transaction() as connection:
         for table in ("curve_points", "round_datasets", "rounds", "models", "dataset_facts", "catalogue"):
-            await connection.execute(f"delete from {table}")  # type: ignore[arg-type]
+            await connection.execute(f"delete from {table}")
         await connection.execute("update contributions set validated = null, metric = null, state = 'uploaded'")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -124,14 +124,14 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             row = await self._visible(connection, reader, dataset_id, version)
             ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
-            (view,) = await views_of(self._store, connection, [ref], reader_id)
-            full = (await self._store.entries.rows(connection, [ref]))[ref]
+            rows = await self._store.entries.rows(connection, [ref])
+            (view,) = await _assembled(self._store, connection, rows, [ref], reader_id)
             versions = await self._store.entries.versions(connection, dataset_id, reader_id)
             models = await self._store.entries.models_of(connection, ref)
             consents = await self._store.entries.consents(connection, ref) if view.yours else []
         return view, DatasetPast(
             versions=tuple(history.version_view(one) for one in versions),
-            activity=history.activity(full, view, models),
+            activity=history.activity(rows[ref], view, models),
             models=tuple(one["version"] for one in models),
             consents=tuple(ConsentView.model_validate(one) for one in consents),
         )
@@ -228,7 +228,17 @@ async def views_of(
     store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
 ) -> list[DatasetView]:
     """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
-    rows = await store.entries.rows(connection, refs)
+    return await _assembled(store, connection, await store.entries.rows(connection, refs), refs, reader_id)
+
+
+async def _assembled(
+    store: Store,
+    connection: Connection,
+    rows: Mapping[DatasetRef, Row],
+    refs: Sequence[DatasetRef],
+    reader_id: UUID | None,
+) -> list[DatasetView]:
+    """Of rows of the query `entries`."""
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
     curves: dict[tuple[UUID, str], list[CurvePoint]] = defaultdict(list)
     for point in await store.entries.curves(connection, round_ids):

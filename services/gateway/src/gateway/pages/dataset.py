@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.answers import site_url, version_of
+from gateway.citation import Cited
 from gateway.domain import Person
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
@@ -40,7 +41,7 @@ async def dataset(request: Request) -> Response:
     region = gateway.regions.of(view.region)
     # Who may see it without our cookie may fetch it where it lies.
     nearby = region.address if region.address and not view.private and view.download else None
-    cited = None if view.private or view.withdrawn else await gateway.datasets.cited(person, view.id, view.version)
+    cited = None if view.private or view.withdrawn else Cited.of(view)
     return site().render(
         request,
         "dataset.html",
