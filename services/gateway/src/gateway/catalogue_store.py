@@ -24,16 +24,12 @@ _COLUMNS: dict[SortColumn, tuple[sql.SQL, sql.SQL]] = {
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery.
-
-    `few`: of those that match there are not many.
-    """
+    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery."""
 
     column: SortColumn
     ascending: bool
     beyond: tuple[str, UUID] | None
     tsquery: str | None
-    few: bool = False
 
 
 class Catalogue:
@@ -42,8 +38,8 @@ class Catalogue:
     def __init__(self, queries: Queries) -> None:
         self._q = queries
 
-    async def page(self, c: Connection, reader_id: UUID | None, part: Slice, limit: int) -> list[Row]:
-        """Rows in the slice's order; `key` is their value of the column."""
+    async def page(self, c: Connection, reader_id: UUID | None, part: Slice, limit: int, few: bool) -> list[Row]:
+        """Rows in the slice's order; `key` is their value of the column. `few`: the search is known to find few."""
         key, kind = _COLUMNS[part.column]
         direction = sql.SQL("asc") if part.ascending else sql.SQL("desc")
         beyond: sql.Composable = sql.SQL("true")
@@ -53,16 +49,9 @@ class Catalogue:
             beyond = sql.SQL("({key}, dataset_id) {sign} (%(beyond_key)s::{kind}, %(beyond_id)s)").format(
                 key=key, kind=kind, sign=sql.SQL(">") if part.ascending else sql.SQL("<")
             )
-        shape = {
-            "key": key,
-            "direction": direction,
-            "beyond": beyond,
-            "matching": _matching(part.tsquery),
-            "catalogue": _MATCHING_FIRST if part.few and part.tsquery else sql.SQL("catalogue"),
-        }
-        return await self._q.shaped(
-            c, "page_of_catalogue", shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place
-        )
+        shape = {"key": key, "direction": direction, "beyond": beyond, "matching": _matching(part.tsquery)}
+        query = "page_of_few" if few else "page_of_catalogue"
+        return await self._q.shaped(c, query, shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place)
 
     async def count(self, c: Connection, reader_id: UUID | None, tsquery: str | None, most: int) -> int:
         """At most `most` for each of public and the reader's own."""
@@ -92,10 +81,6 @@ class Catalogue:
             versions=[ref.version for ref in refs],
         )
         return {DatasetRef(dataset_id=row["dataset_id"], version=row["version"]): row for row in rows}
-
-
-# For a rare word the planner walks through the whole list in its order: it does not know how rare the word is.
-_MATCHING_FIRST = sql.SQL("(select * from catalogue where search @@ %(tsquery)s::tsquery offset 0) as catalogue")
 
 
 def _matching(tsquery: str | None) -> sql.SQL:

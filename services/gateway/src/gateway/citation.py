@@ -27,7 +27,10 @@ class Cited:
     published: date
 
     @classmethod
-    def of(cls, view: DatasetView) -> "Cited":
+    def of(cls, view: DatasetView) -> "Cited | None":
+        """None for what others could not look up."""
+        if view.private or view.withdrawn:
+            return None
         return cls(
             dataset_id=view.id,
             version=view.version,

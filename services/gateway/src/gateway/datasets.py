@@ -125,7 +125,7 @@ class Datasets:
             row = await self._visible(connection, reader, dataset_id, version)
             ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
             rows = await self._store.entries.rows(connection, [ref])
-            (view,) = await _assembled(self._store, connection, rows, [ref], reader_id)
+            (view,) = await _views(self._store, connection, rows, [ref], reader_id)
             versions = await self._store.entries.versions(connection, dataset_id, reader_id)
             models = await self._store.entries.models_of(connection, ref)
             consents = await self._store.entries.consents(connection, ref) if view.yours else []
@@ -151,10 +151,10 @@ class Datasets:
 
     async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
         """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
-        view = await self.get(reader, dataset_id, version)
-        if view.private or view.withdrawn:
+        cited = Cited.of(await self.get(reader, dataset_id, version))
+        if cited is None:
             raise not_found("citation", "A dataset can be cited while it is public.")
-        return Cited.of(view)
+        return cited
 
     async def archive(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Download:
         """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""
@@ -228,27 +228,27 @@ async def views_of(
     store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
 ) -> list[DatasetView]:
     """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
-    return await _assembled(store, connection, await store.entries.rows(connection, refs), refs, reader_id)
+    return await _views(store, connection, await store.entries.rows(connection, refs), refs, reader_id)
 
 
-async def _assembled(
+async def _views(
     store: Store,
     connection: Connection,
     rows: Mapping[DatasetRef, Row],
     refs: Sequence[DatasetRef],
     reader_id: UUID | None,
 ) -> list[DatasetView]:
-    """Of rows of the query `entries`."""
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
     curves: dict[tuple[UUID, str], list[CurvePoint]] = defaultdict(list)
-    for point in await store.entries.curves(connection, round_ids):
+    for point in await store.entries.curves(connection, round_ids) if round_ids else ():
         curves[point["round_id"], point["branch"]].append(CurvePoint.model_validate(point))
     reruns: dict[DatasetRef, list[RerunView]] = defaultdict(list)
     for one in await store.reruns.of(connection, refs):
         reruns[_ref_of(one)].append(assemble.rerun_view(one))
     somebody_waits = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
     places = await queue_places(store, connection) if somebody_waits else {}
-    names = await store.entries.visible_names(connection, assemble.overlapping(rows.values()), reader_id)
+    overlapping = assemble.overlapping(rows.values())
+    names = await store.entries.visible_names(connection, overlapping, reader_id) if overlapping else {}
     return [
         assemble.dataset_view(
             rows[ref],

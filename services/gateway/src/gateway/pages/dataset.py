@@ -23,7 +23,6 @@ from gateway.past_views import DatasetPast
 from gateway.problems import FieldError, Problem, not_found
 from gateway.views import DatasetView
 
-ACTIVITY_SHOWN = 12
 RECEIPTS_SHOWN = 5
 
 
@@ -41,7 +40,7 @@ async def dataset(request: Request) -> Response:
     region = gateway.regions.of(view.region)
     # Who may see it without our cookie may fetch it where it lies.
     nearby = region.address if region.address and not view.private and view.download else None
-    cited = None if view.private or view.withdrawn else Cited.of(view)
+    cited = Cited.of(view)
     return site().render(
         request,
         "dataset.html",

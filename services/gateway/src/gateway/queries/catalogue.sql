@@ -59,19 +59,34 @@ on conflict (dataset_id, version) do update set formulas = excluded.formulas, pa
 
 -- name: page_of_catalogue
 -- What this reader may see, in one order, from a place on: of public entries that the reader has a newer private version
--- of, that version instead. {catalogue}: the table, or the few rows that match, found before anything is sorted.
+-- of, that version instead.
 select * from (
     (select dataset_id, version, owner_id, not public as private, name, authors, licence, created, size, frames, elements,
             new_elements, functional, stage, state, verdict, held_up, model, {key} as key
-     from {catalogue} where public and {beyond} and {matching}
+     from catalogue
+     where public and {beyond} and {matching}
        and dataset_id <> all (array(select dataset_id from catalogue where not public and owner_id = %(reader_id)s))
      order by {key} {direction}, dataset_id {direction} limit %(limit)s)
     union all
     (select dataset_id, version, owner_id, not public, name, authors, licence, created, size, frames, elements,
             new_elements, functional, stage, state, verdict, held_up, model, {key}
-     from {catalogue} where not public and owner_id = %(reader_id)s and {beyond} and {matching}
+     from catalogue
+     where not public and owner_id = %(reader_id)s and {beyond} and {matching}
      order by {key} {direction}, dataset_id {direction} limit %(limit)s)
 ) as found
+order by key {direction}, dataset_id {direction} limit %(limit)s;
+
+-- name: page_of_few
+-- The same, of a search that few rows match: found by the index of words, then sorted. In the list's order the database
+-- would read and throw away nearly all rows, and it cannot know that words' beginnings are rare.
+with found as materialized (
+    select * from catalogue where (public or owner_id = %(reader_id)s) and {matching}
+)
+select dataset_id, version, owner_id, not public as private, name, authors, licence, created, size, frames, elements,
+       new_elements, functional, stage, state, verdict, held_up, model, {key} as key
+from found
+where {beyond} and (not public or dataset_id <> all (
+    array(select dataset_id from catalogue where not public and owner_id = %(reader_id)s)))
 order by key {direction}, dataset_id {direction} limit %(limit)s;
 
 -- name: count_catalogue
