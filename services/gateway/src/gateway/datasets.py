@@ -60,6 +60,11 @@ class Datasets:
         view, _position = await self.snapshot(reader, dataset_id, version)
         return view
 
+    async def ref(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> DatasetRef:
+        """Which version `get` would show. 404 likewise."""
+        async with self._database.transaction() as connection:
+            return _ref_of(await self._visible(connection, reader, dataset_id, version))
+
     async def snapshot(
         self, reader: Person | None, dataset_id: UUID, version: int | None = None
     ) -> tuple[DatasetView, int]:
