@@ -64,7 +64,7 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
-    served = [*api.routes(), *Tus(gateway.uploads).routes()]
+    served = [*api.routes(), *Tus(gateway.uploads, gateway.repeats).routes()]
     described = OpenApi(served)
     app = Starlette(
         routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
@@ -186,6 +186,9 @@ async def _sweep(gateway: Gateway) -> None:
         try:
             await gateway.uploads.expire()
             await gateway.accounts.sweep()
+            await gateway.predictions.expire()
+            await gateway.programs.sweep()
+            await gateway.repeats.sweep()
         except Exception as error:  # whatever it was, uploads and sign-ins go on without it
             log.warning("sweep-failed", error=repr(error))
         await asyncio.sleep(gateway.settings.upload_sweep_seconds)

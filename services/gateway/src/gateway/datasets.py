@@ -154,12 +154,15 @@ class Datasets:
             raise not_found("structure") from None
         return ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
-    async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
-        """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
-        cited = Cited.of(await self.get(reader, dataset_id, version))
+    async def cited(
+        self, reader: Person | None, dataset_id: UUID, version: int | None = None
+    ) -> tuple[DatasetView, Cited]:
+        """The dataset and how to cite it. 404 for a private one, also to its owner: others could not look it up."""
+        view = await self.get(reader, dataset_id, version)
+        cited = Cited.of(view)
         if cited is None:
             raise not_found("citation", "A dataset can be cited while it is public.")
-        return cited
+        return view, cited
 
     async def archive(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Download:
         """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""

@@ -58,7 +58,9 @@ async def dataset(request: Request) -> Response:
 
 async def citation(request: Request) -> Response:
     """The citation as a file: citation.bib or CITATION.cff."""
-    cited = await gateway_of(request).datasets.cited(await reader(request), _dataset_id(request), version_of(request))
+    _, cited = await gateway_of(request).datasets.cited(
+        await reader(request), _dataset_id(request), version_of(request)
+    )
     address = site_url(request)
     if request.url.path.endswith(".bib"):
         return PlainTextResponse(cited.bibtex(address), headers=_saved_as(f"{cited.key}.bib"))
