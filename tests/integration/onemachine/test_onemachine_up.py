@@ -183,6 +183,8 @@ def test_the_command_about_people_finds_database_and_address(machine: Machine) -
     machine.up()
     missing = people("reset-link", "mei@example.org")
     assert (missing.returncode, missing.stderr) == (1, "there is no account with the address mei@example.org\n")
+    rebuilt = people("rebuild")
+    assert (rebuilt.returncode, rebuilt.stdout[:19]) == (0, "0 events replayed, "), rebuilt.stderr
 
 
 def test_the_operators_command_finds_registry_and_token(machine: Machine) -> None:

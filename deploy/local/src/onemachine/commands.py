@@ -123,7 +123,7 @@ def operate(state: Path, arguments: Sequence[str]) -> int:
 
 
 def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
-    """The gateway's own command (`python -m gateway …`), with its database and the site's address."""
+    """The gateway's own command (`python -m gateway …`), with its database, its bus and the site's address."""
     holder = StateLock(settings.state).holder()
     if holder is None:
         print(f"not running (state folder {settings.state.absolute()})")
@@ -133,6 +133,9 @@ def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
         "POTLUCK_GATEWAY_DATABASE_DSN": installation.dsn("gateway") or "",
         "POTLUCK_GATEWAY_BLOBS_URL": installation.blobs.as_uri(),
         "POTLUCK_GATEWAY_PUBLIC_URL": holder.address,
+        "POTLUCK_GATEWAY_NATS_URL": f"nats://127.0.0.1:{Ports(settings.state / 'ports.json').known('nats')}",
+        "POTLUCK_GATEWAY_NATS_USER": "gateway",
+        "POTLUCK_GATEWAY_NATS_PASSWORD": Secrets(settings.state / "secrets").get("nats-gateway"),
     }
     command = [sys.executable, "-m", "gateway", *(arguments or ("--help",))]
     return subprocess.run(command, env=inherited(os.environ, "gateway", own), check=False).returncode

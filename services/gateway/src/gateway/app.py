@@ -26,6 +26,7 @@ from gateway.api.openapi import OpenApi
 from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
+from gateway.open_files import make_room
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -117,6 +118,7 @@ async def build(
     problem_page: ProblemPage,
 ) -> AsyncIterator[None]:
     """Consume events and answer HTTP while the block runs."""
+    make_room(settings.max_watchers)
     store = Store()
     gateway = Gateway.built(settings, base.database, base.blobs, store, base.bus.jetstream.publish)
     projector = Projector(base.database, store, base.blobs, Notices(store, settings))

@@ -24,6 +24,7 @@ from gateway.queue_views import QueueEntry, QueueView
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.views import ContentsView, CurvePoint, DatasetPage, DatasetView, QueuePlace, RerunView
+from gateway.waiting_training import OpenRound, PastRound, training_ranges
 
 log = get_logger(__name__)
 
@@ -31,6 +32,7 @@ QUEUE_TOPIC = "queue"
 READING_TOPIC = "reading "
 MAX_PAGE = 100_000
 RECENT_RUNS = 20
+RECENT_ROUNDS = 10
 RERUNS_SHOWN = 5
 
 
@@ -103,8 +105,7 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             lines = await self._store.entries.lines(connection)
             rounds = await self._store.entries.open_rounds(connection)
-            runs = await self._store.entries.recent_runs(connection, RECENT_RUNS)
-        etas = _etas(lines, runs)
+            etas = await _etas(self._store, connection, lines)
         by_line: dict[str, list[QueueEntry]] = defaultdict(list)
         for row in lines:
             eta = etas.get(_ref_of(row))
@@ -274,7 +275,7 @@ async def _views(
 async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef, QueuePlace]:
     """Where everybody stands who waits and is not held up."""
     lines = await store.entries.lines(connection)
-    etas = _etas(lines, await store.entries.recent_runs(connection, RECENT_RUNS))
+    etas = await _etas(store, connection, lines)
     places = {}
     for row in lines:
         if row["position"] is None:
@@ -291,9 +292,31 @@ async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef,
     return places
 
 
-def _etas(lines: Sequence[Row], runs: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
-    """Of the line for the check: when each will have its verdict."""
-    line = [row for row in lines if row["line"] == "check" and row["position"] is not None]
+async def _etas(store: Store, connection: Connection, lines: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
+    """When each that waits will have its verdict, or a model that it trained."""
+    standing = [row for row in lines if row["position"] is not None]
+    check = [row for row in standing if row["line"] == "check"]
+    train = [row for row in standing if row["line"] == "train"]
+    found: dict[DatasetRef, waiting.Range] = {}
+    if check:
+        found |= _check_etas(check, await store.entries.recent_runs(connection, RECENT_RUNS))
+    if train:
+        past = await store.entries.past_rounds(connection, RECENT_ROUNDS)
+        found |= _training_etas(train, await store.entries.rounds_under_way(connection), past)
+    return found
+
+
+def _training_etas(line: Sequence[Row], rounds: Sequence[Row], past: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
+    under_way = [OpenRound(row["planned"], row["held_up"]) for row in rounds]
+    own = {ref: one for row, one in zip(rounds, under_way, strict=True) for ref in row["datasets"]}
+    refs = [_ref_of(row) for row in line]
+    found = training_ranges(
+        [own.get(str(ref)) for ref in refs], under_way, [PastRound(**row) for row in past], datetime.now(UTC)
+    )
+    return {ref: eta for ref, eta in zip(refs, found, strict=True) if eta is not None}
+
+
+def _check_etas(line: Sequence[Row], runs: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
     found = waiting.ranges(
         [waiting.Waiting(frames=row["frames"], started=row["started"]) for row in line],
         [waiting.Run(**row) for row in runs],

@@ -11,6 +11,7 @@ from gateway.operator_store import Operating
 from gateway.people_store import Identities, Letters, People
 from gateway.prediction_store import Predictions
 from gateway.projection_store import Projections
+from gateway.rebuild_store import Rebuilding
 from gateway.repeat_store import ProgramSignIns, Repeats
 from gateway.rerun_store import Reruns
 from gateway.upload_store import Uploads
@@ -33,5 +34,6 @@ class Store:
         self.versions = Versions(queries)
         self.operating = Operating(queries)
         self.receipts = Receipts(queries)
+        self.rebuilding = Rebuilding(queries)
         self.repeats = Repeats(queries)
         self.program_sign_ins = ProgramSignIns(queries)
