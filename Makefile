@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
+.PHONY: help setup build up down status operate people subscribers demo test test-unit test-slow test-slurm check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -74,6 +74,9 @@ operate: ## steer growth: make operate DO="rounds", "bisect <round>", "pause", â
 
 people: ## help people in: make people DO="reset-link <e-mail address>"
 	python -m onemachine people -- $(DO)
+
+subscribers: ## outsiders who hear public events: make subscribers DO="add <name>", "list", "revoke <name>"
+	python -m onemachine subscribers -- $(DO)
 
 demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
 	python -m onemachine demo $(if $(EXIT),--exit)

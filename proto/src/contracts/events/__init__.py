@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetPublished,
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
@@ -38,6 +39,7 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetPublished,
     DatasetMadePublic,
     DatasetWithdrawn,
     DatasetReading,
@@ -85,6 +87,7 @@ __all__ = [
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
+    "DatasetPublished",
     "DatasetReading",
     "DatasetReceiptIssued",
     "DatasetRejected",

@@ -12,6 +12,7 @@ from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetPublished,
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
@@ -110,7 +111,7 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                case MetricRerunRequested() | DatasetPublished() | DatasetMadePublic() | DatasetWithdrawn():
                     pass  # our own words: their rows committed with them
                 case ModelAliased():
                     await self._store.versions.add_alias_move(connection, event, at)
