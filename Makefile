@@ -113,8 +113,9 @@ format: ## format the code and apply safe fixes
 gen: .stamp/python ## write everything that is generated from the contracts
 	python proto/tools/generate.py
 
-released: .stamp/npm ## after a release: freeze the gRPC contracts that `make check` compares with
+released: .stamp/npm ## after a release: freeze the contracts that later ones are compared with
 	cd proto && $(BUF) build -o released.binpb
+	python proto/tools/generate.py --release
 
 bench: setup ## measure; prints ratios of one run
 	python -m pytest tests/bench -o python_files='bench_*.py' -o timeout=1200 -q -s
