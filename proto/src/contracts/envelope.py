@@ -1,4 +1,4 @@
-"""CloudEvents 1.0. On NATS (binary mode) attributes are headers, the body is the event's JSON; webhooks get both as one."""
+"""CloudEvents 1.0. On NATS (binary mode) attributes are headers, the body is JSON; webhooks get both as one JSON."""
 
 import json
 from collections.abc import Mapping

@@ -54,6 +54,7 @@ from gateway.reports import facts_of
 from gateway.search import reduced_formula
 from gateway.store import Store
 from gateway.telling import tell
+from gateway.webhooks import enqueue
 
 log = get_logger(__name__)
 
@@ -99,6 +100,7 @@ class Projector:
         async with self._database.transaction() as connection:
             if not await first_time(connection, delivery.durable, delivery.attributes.id):
                 return None
+            await enqueue(self._store.webhooks, connection, event, delivery.attributes)
             match event:
                 case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
                     if manifest is not None:

@@ -12,6 +12,7 @@ from gateway.people_store import Identities, Letters, People
 from gateway.projection_store import Projections
 from gateway.rerun_store import Reruns
 from gateway.upload_store import Uploads
+from gateway.webhook_store import WebhookTables
 
 
 class Store:
@@ -30,3 +31,4 @@ class Store:
         self.versions = Versions(queries)
         self.operating = Operating(queries)
         self.receipts = Receipts(queries)
+        self.webhooks = WebhookTables(queries)

@@ -2,8 +2,15 @@
 
 from starlette.routing import BaseRoute
 
-from gateway.api import accounts, datasets, live, models, search
+from gateway.api import accounts, datasets, live, models, search, webhooks
 
 
 def routes() -> list[BaseRoute]:
-    return [*accounts.routes(), *datasets.routes(), *search.routes(), *models.routes(), *live.routes()]
+    return [
+        *accounts.routes(),
+        *datasets.routes(),
+        *search.routes(),
+        *models.routes(),
+        *live.routes(),
+        *webhooks.routes(),
+    ]

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, sign_in, upload, versions
+from gateway.pages import account, api_docs, browse, catalogue, dataset, operator, sign_in, upload, versions, webhooks
 from gateway.pages.assets import STATIC, StaticAssets
 from gateway.pages.site import problem_page
 
@@ -20,6 +20,7 @@ def routes() -> list[BaseRoute]:
         *sign_in.routes(),
         *dataset.routes(),
         *account.routes(),
+        *webhooks.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),
     ]
