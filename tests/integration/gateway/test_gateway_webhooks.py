@@ -110,7 +110,7 @@ async def test_a_public_event_arrives_signed_and_nothing_else_does(site: Site, o
         await asyncio.sleep(0.5)
     assert len(receiver.requests) == 2
     assert set(receiver.ids) >= {str(identifier)}
-    events = {}
+    events: dict[str, Any] = {}
     for headers, body in receiver.requests:
         stamp = int(headers["webhook-timestamp"])
         assert abs(stamp - time.time()) < 60

@@ -114,10 +114,10 @@ async def test_an_example_replays_goes_on_and_survives_a_restart(
             assert len(program.lines) == 4  # what was acknowledged did not come again
         async with started(language, outside, secret) as second:
             await say(inside, [dataset("salt")])
-            await second.says("salt")
+            await second.says("salt", seconds=30)
             assert len(second.lines) == 1
         async with started(language, outside, secret, "--again") as again:
-            await again.says("silicon", "water", "quartz", "salt")
+            await again.says("silicon", "water", "quartz", "salt", seconds=30)
             assert len(again.lines) == 5
 
 

@@ -272,7 +272,8 @@ def consumer_request(name: str) -> bytes:
                 "name": name,
                 "deliver_policy": "all",
                 "ack_policy": "explicit",
-                "ack_wait": 30_000_000_000,
+                # What was on its way to a program that died comes again after this.
+                "ack_wait": 10_000_000_000,
                 "max_deliver": -1,
                 "max_ack_pending": 256,
                 "max_waiting": 16,
