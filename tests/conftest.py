@@ -55,8 +55,9 @@ def nats_password(user: str) -> str:
 
 @pytest.fixture(scope="session")
 def nats_server(server_folder: Path) -> Iterator[NatsServer]:
-    ports = [free_port() for _ in range(3)]
-    server = NatsServer(server_folder / "nats", nats_password, *ports[:2], leaf_port=ports[2])
+    server = NatsServer(
+        server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
+    )
     server.prepare()
     with running(server.command(), server.answers, server_folder / "nats.log"):
         yield server
