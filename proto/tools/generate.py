@@ -25,6 +25,8 @@ ARTIFACTS: tuple[type[Frozen], ...] = (
     artifacts.ModelManifest,
     artifacts.OverlappingFrames,
     artifacts.PublishedManifest,
+    artifacts.PreviewStructure,
+    artifacts.StructurePrediction,
     standard.StandardDataset,
     signed.SignedReceipt,
     signed.SignedFile,

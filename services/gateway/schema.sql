@@ -243,6 +243,19 @@ CREATE TABLE gateway.people (
     mail_when_done boolean DEFAULT false NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
 );
+CREATE TABLE gateway.predictions (
+    prediction_id uuid NOT NULL,
+    model_version text NOT NULL,
+    requester text NOT NULL,
+    requested timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent boolean DEFAULT false NOT NULL,
+    finished timestamp with time zone,
+    result jsonb,
+    reason text,
+    remedy text,
+    CONSTRAINT predictions_check CHECK (((finished IS NOT NULL) = ((result IS NOT NULL) OR (reason IS NOT NULL)))),
+    CONSTRAINT predictions_check1 CHECK (((result IS NULL) OR (reason IS NULL)))
+);
 CREATE TABLE gateway.receipts (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
@@ -444,6 +457,8 @@ ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_email_key UNIQUE (email);
 ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.predictions
+    ADD CONSTRAINT predictions_pkey PRIMARY KEY (prediction_id);
 ALTER TABLE ONLY gateway.receipts
     ADD CONSTRAINT receipts_pkey PRIMARY KEY (dataset_id, version, round_id);
 ALTER TABLE ONLY gateway.reruns
@@ -495,6 +510,8 @@ CREATE INDEX identities_person ON gateway.identities USING btree (person_id);
 CREATE INDEX mails_due ON gateway.mails USING btree (due);
 CREATE INDEX one_time_links_expires ON gateway.one_time_links USING btree (expires);
 CREATE INDEX one_time_links_person ON gateway.one_time_links USING btree (person_id);
+CREATE INDEX predictions_by_requester ON gateway.predictions USING btree (requester, requested);
+CREATE INDEX predictions_waiting ON gateway.predictions USING btree (requested) WHERE (finished IS NULL);
 CREATE INDEX reruns_dataset ON gateway.reruns USING btree (dataset_id, version, requested DESC);
 CREATE UNIQUE INDEX reruns_idempotency ON gateway.reruns USING btree (requested_by, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE UNIQUE INDEX reruns_open ON gateway.reruns USING btree (run_id) WHERE ((finished IS NULL) AND (failed IS NULL));

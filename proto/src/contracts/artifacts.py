@@ -61,6 +61,28 @@ class PreviewStructure(Frozen):
     frame: int | None = Field(default=None, description="its place among the frames of the dataset, from 0")
 
 
+class StructurePrediction(Frozen):
+    """What one branch of a version says of a structure that somebody sent.
+
+    No label is there to compare with: it counts as covered when the branch has seen all its elements and it lies no
+    farther from what the version was trained on than training structures lie from each other.
+    """
+
+    model_version: str
+    branch: str
+    structure: PreviewStructure
+    energy_ev: float = Field(description="at the branch's level of theory")
+    forces_ev_per_angstrom: tuple[tuple[float, float, float], ...]
+    max_force_ev_per_angstrom: float
+    covered: bool
+    unknown_elements: tuple[str, ...] = Field(description="that the branch has never seen")
+    distance: float | None = Field(
+        description="to the training data, in units of that among training structures; none: it was not measured"
+    )
+    far_above: float | None = Field(description="a distance above this counts as far")
+    expected_force_rmse_mev_per_angstrom: float = Field(description="of the branch on its held-out frames")
+
+
 Run = tuple[int, int]
 """First position and how many that follow each other."""
 

@@ -23,6 +23,10 @@ from contracts.events import (
     ModelRescored,
     ModelRetired,
     ModelWithheld,
+    PredictionFinished,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
@@ -57,9 +61,22 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, DatasetPublished, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
-    "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
-    "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
+    "gateway": (
+        DatasetUploaded,
+        DatasetPublished,
+        DatasetMadePublic,
+        DatasetWithdrawn,
+        MetricRerunRequested,
+        PredictionRequested,
+    ),
+    "ingest": (DatasetReading, DatasetValidated, DatasetRejected, PredictionStructureRead, PredictionRefused),
+    "metric": (
+        DatasetMetricStarted,
+        DatasetMetricPassed,
+        DatasetMetricNotPassed,
+        MetricRerunFinished,
+        PredictionFinished,
+    ),
     "registry": (
         TrainingQueued,
         TrainingHeldUp,
@@ -88,8 +105,10 @@ _OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("ingest", "ingest-prediction-requested", PredictionRequested.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
+    Consumer("metric", "metric-prediction-structure-read", PredictionStructureRead.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),

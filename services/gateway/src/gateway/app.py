@@ -187,6 +187,7 @@ async def _sweep(gateway: Gateway) -> None:
         try:
             await gateway.uploads.expire()
             await gateway.accounts.sweep()
+            await gateway.predictions.expire()
         except Exception as error:  # whatever it was, uploads and sign-ins go on without it
             log.warning("sweep-failed", error=repr(error))
         await asyncio.sleep(gateway.settings.upload_sweep_seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -57,6 +57,11 @@ class Datasets:
         """The latest version that this reader may see, or the one that is asked for. 404 for others."""
         view, _position = await self.snapshot(reader, dataset_id, version)
         return view
+
+    async def ref(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> DatasetRef:
+        """Which version `get` would show. 404 likewise."""
+        async with self._database.transaction() as connection:
+            return _ref_of(await self._visible(connection, reader, dataset_id, version))
 
     async def snapshot(
         self, reader: Person | None, dataset_id: UUID, version: int | None = None
@@ -123,14 +128,14 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             row = await self._visible(connection, reader, dataset_id, version)
             ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
-            (view,) = await views_of(self._store, connection, [ref], reader_id)
-            full = (await self._store.entries.rows(connection, [ref]))[ref]
+            rows = await self._store.entries.rows(connection, [ref])
+            (view,) = await _views(self._store, connection, rows, [ref], reader_id)
             versions = await self._store.entries.versions(connection, dataset_id, reader_id)
             models = await self._store.entries.models_of(connection, ref)
             consents = await self._store.entries.consents(connection, ref) if view.yours else []
         return view, DatasetPast(
             versions=tuple(history.version_view(one) for one in versions),
-            activity=history.activity(full, view, models),
+            activity=history.activity(rows[ref], view, models),
             models=tuple(one["version"] for one in models),
             consents=tuple(ConsentView.model_validate(one) for one in consents),
         )
@@ -148,12 +153,15 @@ class Datasets:
             raise not_found("structure") from None
         return ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
-    async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
-        """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
+    async def cited(
+        self, reader: Person | None, dataset_id: UUID, version: int | None = None
+    ) -> tuple[DatasetView, Cited]:
+        """The dataset and how to cite it. 404 for a private one, also to its owner: others could not look it up."""
         view = await self.get(reader, dataset_id, version)
-        if view.private or view.withdrawn:
+        cited = Cited.of(view)
+        if cited is None:
             raise not_found("citation", "A dataset can be cited while it is public.")
-        return Cited.of(view)
+        return view, cited
 
     async def archive(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Download:
         """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""
@@ -227,17 +235,27 @@ async def views_of(
     store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
 ) -> list[DatasetView]:
     """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
-    rows = await store.entries.rows(connection, refs)
+    return await _views(store, connection, await store.entries.rows(connection, refs), refs, reader_id)
+
+
+async def _views(
+    store: Store,
+    connection: Connection,
+    rows: Mapping[DatasetRef, Row],
+    refs: Sequence[DatasetRef],
+    reader_id: UUID | None,
+) -> list[DatasetView]:
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
     curves: dict[tuple[UUID, str], list[CurvePoint]] = defaultdict(list)
-    for point in await store.entries.curves(connection, round_ids):
+    for point in await store.entries.curves(connection, round_ids) if round_ids else ():
         curves[point["round_id"], point["branch"]].append(CurvePoint.model_validate(point))
     reruns: dict[DatasetRef, list[RerunView]] = defaultdict(list)
     for one in await store.reruns.of(connection, refs):
         reruns[_ref_of(one)].append(assemble.rerun_view(one))
     somebody_waits = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
     places = await queue_places(store, connection) if somebody_waits else {}
-    names = await store.entries.visible_names(connection, assemble.overlapping(rows.values()), reader_id)
+    overlapping = assemble.overlapping(rows.values())
+    names = await store.entries.visible_names(connection, overlapping, reader_id) if overlapping else {}
     return [
         assemble.dataset_view(
             rows[ref],

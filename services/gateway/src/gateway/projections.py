@@ -27,6 +27,10 @@ from contracts.events import (
     ModelRescored,
     ModelRetired,
     ModelWithheld,
+    PredictionFinished,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
@@ -61,6 +65,9 @@ log = get_logger(__name__)
 REASON_LENGTH = 300
 FORMULAS_KEPT = 2000
 BESIDE_THE_WAY = frozenset(event.nats_subject for event in (DatasetReading, DatasetReceiptIssued, MetricRerunFinished))
+PREDICTIONS = frozenset((PredictionRequested.nats_subject, PredictionStructureRead.nats_subject))
+NOT_PREDICTED = "It could not be predicted, which is on our side."
+TRY_LATER = "Try again later."
 
 RoundEvent = (
     TrainingQueued
@@ -113,7 +120,17 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested() | DatasetPublished() | DatasetMadePublic() | DatasetWithdrawn():
+                case PredictionFinished() | PredictionRefused():
+                    await self._on_prediction(connection, event, at)
+                case PredictionStructureRead():
+                    pass  # nothing to show before it is predicted
+                case (
+                    MetricRerunRequested()
+                    | DatasetPublished()
+                    | DatasetMadePublic()
+                    | DatasetWithdrawn()
+                    | PredictionRequested()
+                ):
                     pass  # our own words: their rows committed with them
                 case ModelAliased():
                     await self._store.versions.add_alias_move(connection, event, at)
@@ -212,10 +229,31 @@ class Projector:
             async with self._database.transaction() as connection:
                 if await self._store.reruns.give_up(connection, asked.rerun_id, reason):
                     await self._tell_of_reruns(connection, asked.dataset)
+        elif subject in PREDICTIONS:
+            await self._give_prediction_up(raw)
         elif subject not in BESIDE_THE_WAY:
             return False
         log.error("dead-letter-beside-the-way", subject=subject, reason=reason)
         return True
+
+    async def _on_prediction(
+        self, connection: Connection, event: PredictionFinished | PredictionRefused, at: datetime
+    ) -> None:
+        result = event.result if isinstance(event, PredictionFinished) else None
+        reason = None if result is not None else event.reason or NOT_PREDICTED
+        await self._store.predictions.finish(connection, event.prediction_id, at, result, reason, event.remedy)
+
+    async def _give_prediction_up(self, raw: Raw) -> None:
+        """Whoever waits for it is told."""
+        headers = {key.lower(): value for key, value in raw.headers.items()}
+        try:
+            prediction_id = UUID(headers.get("ce-subject", "").removeprefix("prediction/"))
+        except ValueError:
+            log.error("dead-letter-about-nobody", subject=raw.subject)
+            return
+        at = _time(headers.get("dead-time"))
+        async with self._database.transaction() as connection:
+            await self._store.predictions.finish(connection, prediction_id, at, None, NOT_PREDICTED, TRY_LATER)
 
     async def _tell_of_reruns(self, connection: Connection, ref: DatasetRef) -> None:
         await self._tables.lock(connection, ref)

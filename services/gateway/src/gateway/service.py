@@ -19,6 +19,7 @@ from gateway.formats import Formats
 from gateway.identities import Identities
 from gateway.models import Models
 from gateway.operators import Operators, Publish
+from gateway.predictions import Predictions
 from gateway.publishing import Publishing
 from gateway.receipts import Receipts
 from gateway.regions import Regions
@@ -52,6 +53,7 @@ class Gateway:
     agreements: Agreements
     reruns: Reruns
     models: Models
+    predictions: Predictions
     catalogue: Catalogue
     coverage: Coverage
     standards: Standards
@@ -73,6 +75,7 @@ class Gateway:
         formats = Formats(blobs)
         steering = Steering(settings)
         accounts = Accounts(database, store, settings)
+        models = Models(database, store, blobs)
         return cls(
             settings=settings,
             blobs=blobs,
@@ -87,7 +90,8 @@ class Gateway:
             regions=regions,
             agreements=agreements,
             reruns=Reruns(database, store, settings),
-            models=Models(database, store, blobs),
+            models=models,
+            predictions=Predictions(database, store, blobs, models, settings),
             catalogue=Catalogue(database, store, settings),
             coverage=Coverage(database, store),
             standards=Standards(database, store),

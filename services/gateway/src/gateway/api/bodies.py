@@ -36,6 +36,11 @@ class NewDataset(Frozen):
     sha256: str | None = Field(default=None, description="of the archive; refused when another one arrived")
 
 
+class NewPrediction(Frozen):
+    structure: str = Field(description="one structure as text: POSCAR, CIF, xyz or extended xyz")
+    branch: str | None = Field(default=None, description="that is to answer; none: the one that knows it best")
+
+
 class ProblemDetails(Frozen):
     """An answer that is an error (RFC 9457, application/problem+json): what happened, where, and what to do."""
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
 from contracts.base import Frozen
 
-from gateway.api.bodies import NewAccount, NewDataset, NewSession, NewToken
+from gateway.api.bodies import NewAccount, NewDataset, NewPrediction, NewSession, NewToken
 from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
 from gateway.model_views import ModelView
 from gateway.people_views import NewTokenView, OpenUploadView, PersonView, TokenView
+from gateway.predictions import PredictionView
 from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
 from gateway.standard import StandardView
@@ -50,6 +51,8 @@ ELEMENT = Parameter("element", "symbol; all of them occur", repeated=True)
 LAST = Parameter("Last-Event-ID", "go on after this event", header=True)
 OCTETS = "application/octet-stream"
 STREAM = "text/event-stream"
+LINKED = "application/ld+json"
+FORMAT = Parameter("format", "of the citation", ("bibtex", "cff", "datacite"))
 SEARCHED = (
     Parameter("q", "words, authors, elements (Si), formulas (SiC)"),
     ELEMENT,
@@ -125,6 +128,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/citation"): Described(
+        "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
+    ),
+    ("GET", f"{_DATASET}/ro-crate"): Described(
+        "As RO-Crate 1.1 metadata; public datasets", media=LINKED, errors=(404,)
+    ),
     ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
     ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
     ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
@@ -141,6 +150,18 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", _MODEL): Described("A version, by number or alias", ModelView, errors=(404,)),
     ("GET", f"{_MODEL}/branches"): Described(
         "Which branch for which elements", Choice, parameters=(ELEMENT,), errors=(404,)
+    ),
+    ("GET", f"{_MODEL}/citation"): Described("How to cite it", media="*/*", parameters=(FORMAT,), errors=(404, 422)),
+    ("GET", f"{_MODEL}/ro-crate"): Described("As RO-Crate 1.1 metadata", media=LINKED, errors=(404,)),
+    ("POST", f"{_MODEL}/predictions"): Described(
+        "Predict a structure of your own",
+        PredictionView,
+        status=202,
+        body=NewPrediction,
+        errors=(404, 409, 413, 422, 429),
+    ),
+    ("GET", "/api/v1/predictions/{prediction_id}"): Described(
+        "Where it stands, and what came of it", PredictionView, errors=(404,)
     ),
     ("GET", f"{_MODEL}/coverage"): Described(
         "What it knows of the periodic table, and which data would help it", CoverageView, errors=(404,)
