@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build docs up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -79,6 +79,9 @@ operate: ## steer growth: make operate DO="rounds", "bisect <round>", "pause", â
 people: ## help people in: make people DO="reset-link <e-mail address>"
 	python -m onemachine people -- $(DO)
 
+subscribers: ## outsiders who hear public events: make subscribers DO="add <name>", "list", "revoke <name>"
+	python -m onemachine subscribers -- $(DO)
+
 demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
 	python -m onemachine demo $(if $(EXIT),--exit)
 
@@ -114,8 +117,9 @@ format: ## format the code and apply safe fixes
 gen: .stamp/python ## write everything that is generated from the contracts
 	python proto/tools/generate.py
 
-released: .stamp/npm ## after a release: freeze the gRPC contracts that `make check` compares with
+released: .stamp/npm ## after a release: freeze the contracts that later ones are compared with
 	cd proto && $(BUF) build -o released.binpb
+	python proto/tools/generate.py --release
 
 bench: setup ## measure; prints ratios of one run
 	python -m pytest tests/bench -o python_files='bench_*.py' -o timeout=1200 -q -s

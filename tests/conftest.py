@@ -55,7 +55,9 @@ def nats_password(user: str) -> str:
 
 @pytest.fixture(scope="session")
 def nats_server(server_folder: Path) -> Iterator[NatsServer]:
-    server = NatsServer(server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port())
+    server = NatsServer(
+        server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
+    )
     server.prepare()
     with running(server.command(), server.answers, server_folder / "nats.log"):
         yield server

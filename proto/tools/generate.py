@@ -1,7 +1,7 @@
 """Write everything that is generated from the contracts: gRPC stubs, JSON Schemas, AsyncAPI.
 
 `python proto/tools/generate.py [target]` writes under `target` (default: the proto folder itself); the contract
-tests call it with an empty folder and compare.
+tests call it with an empty folder and compare. `--release` freezes the schemas that outsiders rely on instead.
 """
 
 import json
@@ -66,6 +66,17 @@ def generate_schemas(target: Path) -> None:
         write_json(target / "schemas" / "artifacts" / f"{artifact.__name__}.json", artifact.model_json_schema())
 
 
+def public_schemas() -> dict[str, Any]:
+    """Type → JSON Schema of every event that outsiders may hear."""
+    return {one.ce_type(): one.model_json_schema() for one in EVENTS if topology.is_public(one.nats_subject)}
+
+
+def release(target: Path = PROTO) -> None:
+    """Freeze what outsiders may rely on. Schemas of types that are no longer there stay."""
+    for name, schema in public_schemas().items():
+        write_json(target / "released" / f"{name}.json", schema)
+
+
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3.0 of the event stream, drawn from `contracts.topology`."""
     channels: dict[str, Any] = {}
@@ -103,7 +114,8 @@ def asyncapi() -> dict[str, Any]:
 
 
 def message(event: type[Event]) -> dict[str, Any]:
-    return {
+    public = {"tags": [{"name": "public"}]} if topology.is_public(event.nats_subject) else {}
+    return public | {
         "name": event.ce_type(),
         "title": event.__name__,
         "summary": (event.__doc__ or "").strip(),
@@ -127,4 +139,7 @@ def main(target: Path = PROTO) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PROTO)
+    if sys.argv[1:] == ["--release"]:
+        release()
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else PROTO)

@@ -396,6 +396,43 @@ CREATE TABLE gateway.uploads (
     ticket_sha256 bytea,
     CONSTRAINT uploads_size_check CHECK ((size > 0))
 );
+CREATE TABLE gateway.webhook_deliveries (
+    delivery_id bigint NOT NULL,
+    webhook_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    about text NOT NULL,
+    body text NOT NULL,
+    created timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_until timestamp with time zone,
+    tried timestamp with time zone,
+    status integer,
+    problem text DEFAULT ''::text NOT NULL,
+    seconds real,
+    CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'failed'::text])))
+);
+ALTER TABLE gateway.webhook_deliveries ALTER COLUMN delivery_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME gateway.webhook_deliveries_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE gateway.webhooks (
+    webhook_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    person_id uuid NOT NULL,
+    url text NOT NULL,
+    types text[] NOT NULL,
+    secret text NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    failing_since timestamp with time zone,
+    disabled timestamp with time zone,
+    disabled_reason text DEFAULT ''::text NOT NULL
+);
 ALTER TABLE ONLY gateway.agreement_texts
     ADD CONSTRAINT agreement_texts_pkey PRIMARY KEY (sha256);
 ALTER TABLE ONLY gateway.alias_moves
@@ -480,6 +517,12 @@ ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_secret_sha256_key UNIQUE (secret_sha256);
 ALTER TABLE ONLY gateway.uploads
     ADD CONSTRAINT uploads_pkey PRIMARY KEY (upload_id);
+ALTER TABLE ONLY gateway.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (delivery_id);
+ALTER TABLE ONLY gateway.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_webhook_id_event_id_key UNIQUE (webhook_id, event_id);
+ALTER TABLE ONLY gateway.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (webhook_id);
 CREATE INDEX catalogue_frames ON gateway.catalogue USING btree (frames, dataset_id) WHERE public;
 CREATE INDEX catalogue_functional ON gateway.catalogue USING btree (functional) WHERE (public AND (functional IS NOT NULL));
 CREATE INDEX catalogue_name ON gateway.catalogue USING btree (lower(name), dataset_id) WHERE public;
@@ -514,6 +557,9 @@ CREATE INDEX sign_in_flows_expires ON gateway.sign_in_flows USING btree (expires
 CREATE INDEX tokens_person ON gateway.tokens USING btree (person_id);
 CREATE INDEX uploads_owner ON gateway.uploads USING btree (owner_id);
 CREATE INDEX uploads_touched ON gateway.uploads USING btree (touched);
+CREATE INDEX webhook_deliveries_claimed ON gateway.webhook_deliveries USING btree (webhook_id, claimed_until) WHERE (claimed_until IS NOT NULL);
+CREATE INDEX webhook_deliveries_due ON gateway.webhook_deliveries USING btree (due) WHERE (state = 'waiting'::text);
+CREATE INDEX webhooks_person ON gateway.webhooks USING btree (person_id);
 CREATE TRIGGER audit_log_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON gateway.audit_log FOR EACH STATEMENT EXECUTE FUNCTION gateway.audit_log_stays();
 CREATE TRIGGER outbox_notify AFTER INSERT ON gateway.outbox FOR EACH STATEMENT EXECUTE FUNCTION gateway.outbox_notify();
 ALTER TABLE ONLY gateway.audit_log
@@ -548,3 +594,7 @@ ALTER TABLE ONLY gateway.tokens
     ADD CONSTRAINT tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.uploads
     ADD CONSTRAINT uploads_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES gateway.webhooks(webhook_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.webhooks
+    ADD CONSTRAINT webhooks_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;

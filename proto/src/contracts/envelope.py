@@ -1,5 +1,6 @@
-"""CloudEvents 1.0 in NATS binary mode: attributes are headers, the body is the event's JSON."""
+"""CloudEvents 1.0. On NATS (binary mode) attributes are headers, the body is JSON; webhooks get both as one JSON."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
@@ -8,6 +9,7 @@ from uuid import UUID
 from contracts.base import Frozen
 
 CONTENT_TYPE = "application/json"
+STRUCTURED_TYPE = "application/cloudevents+json"
 
 
 class Event(Frozen):
@@ -54,6 +56,21 @@ def to_headers(attributes: Attributes) -> dict[str, str]:
         "ce-subject": attributes.subject,
         "ce-time": attributes.time.isoformat(),
     }
+
+
+def structured(attributes: Attributes, body: bytes) -> bytes:
+    """Attributes and event as one JSON object (STRUCTURED_TYPE), for those who sign or store the whole."""
+    told = {
+        "specversion": "1.0",
+        "id": str(attributes.id),
+        "type": attributes.type,
+        "source": attributes.source,
+        "subject": attributes.subject,
+        "time": attributes.time.isoformat(),
+        "datacontenttype": CONTENT_TYPE,
+        "data": json.loads(body),
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def from_headers(headers: Mapping[str, str]) -> Attributes:

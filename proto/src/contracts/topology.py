@@ -8,6 +8,7 @@ from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetPublished,
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
@@ -44,6 +45,9 @@ DEAD_LETTER_PREFIX = "dead."
 AGAIN_PREFIX = "again."
 MAY_SAY_AGAIN = ("gateway",)
 
+# What everybody may hear: no event here holds anything of a private dataset but that one contributed.
+PUBLIC_SUBJECTS = ("potluck.model.>", "potluck.dataset.published")
+
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
@@ -57,7 +61,14 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested, PredictionRequested),
+    "gateway": (
+        DatasetUploaded,
+        DatasetPublished,
+        DatasetMadePublic,
+        DatasetWithdrawn,
+        MetricRerunRequested,
+        PredictionRequested,
+    ),
     "ingest": (DatasetReading, DatasetValidated, DatasetRejected, PredictionStructureRead, PredictionRefused),
     "metric": (
         DatasetMetricStarted,
@@ -117,3 +128,10 @@ CONSUMERS: tuple[Consumer, ...] = (
 def consumer(durable: str) -> Consumer:
     """The consumer of that name. Raises KeyError."""
     return {one.durable: one for one in CONSUMERS}[durable]
+
+
+def is_public(subject: str) -> bool:
+    """Whether events on that subject may be heard outside."""
+    return any(
+        subject.startswith(one.removesuffix(">")) if one.endswith(">") else subject == one for one in PUBLIC_SUBJECTS
+    )

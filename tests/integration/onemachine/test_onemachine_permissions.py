@@ -10,7 +10,7 @@ import pytest
 from contracts.topology import CONSUMERS, EMITS, EVENT_STREAM, consumer
 from nats.aio.client import Client
 from nats.js.errors import NoStreamResponseError
-from onemachine.nats import ADMIN, OUTSIDER, NatsServer, services
+from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.provision import SCHEMAS, administration, provision_nats
 
 Environment = Callable[[str], dict[str, str]]
@@ -81,19 +81,6 @@ async def test_a_consumer_hands_over_to_its_service(fresh_streams: NatsServer) -
         await message.ack_sync()
         assert message.data == b"hello"
         assert complaints == []
-
-
-async def test_outsiders_hear_of_models_and_say_nothing(fresh_streams: NatsServer) -> None:
-    async with connected(fresh_streams, OUTSIDER) as (outsider, complaints):
-        heard = await outsider.subscribe("potluck.model.>")
-        await outsider.subscribe("potluck.dataset.uploaded")
-        await outsider.publish("potluck.model.published", b"forged")
-        await outsider.flush()
-        async with connected(fresh_streams, "registry") as (registry, _):
-            await registry.jetstream().publish("potluck.model.published", b"true", stream=EVENT_STREAM)
-        assert (await heard.next_msg(timeout=5)).data == b"true"
-    assert any("subscription" in complaint and "uploaded" in complaint for complaint in complaints)
-    assert any("publish" in complaint and "potluck.model.published" in complaint for complaint in complaints)
 
 
 async def test_a_wrong_password_is_refused(fresh_streams: NatsServer) -> None:

@@ -1,5 +1,6 @@
 """`python -m onemachine` with PostgreSQL and nats-server alone: start, stop, kill, collide."""
 
+import asyncio
 import os
 import pwd
 import re
@@ -7,16 +8,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import nats as nats_py
 import psycopg
 import pytest
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from machines import Machine, eventually, family, gone
 from onemachine import nats, postgres
-from onemachine.errors import AlreadyRunning, DiskFull, PortInUse
+from onemachine.errors import AlreadyRunning, CannotStart, DiskFull, PortInUse
 
 
 @pytest.fixture(scope="session")
@@ -92,12 +95,72 @@ def test_killed_servers_come_back_with_their_data(machine: Machine) -> None:
     machine.up()
     with psycopg.connect(machine.dsn("metric")) as connection:
         connection.execute("create table kept as select 7 as value")
-    for name in ("postgres", "nats"):
+    for name in ("postgres", "nats", "outside"):
         os.kill(machine.units()[name]["pid"], signal.SIGKILL)
         eventually(lambda name=name: machine.units()[name]["starts"] >= 2, f"{name} starts again")  # type: ignore[misc]
     eventually(machine.all_ready, "both servers are ready again")
     with psycopg.connect(machine.dsn("metric")) as connection:
         assert connection.execute("select value from kept").fetchall() == [(7,)]
+
+
+def subscribers(machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        machine.command("subscribers", "--state", str(machine.state), "--", *words),
+        env=machine.environment({}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_subscriber_is_let_in_and_cut_off_by_one_command_each(machine: Machine) -> None:
+    machine.up()
+    made = subscribers(machine, "add", "alice")
+    assert made.returncode == 0, made.stderr
+    told = dict(re.findall(r"^(server|password) +(\S+)", made.stdout, re.MULTILINE))
+    assert machine.run("down").returncode == 0
+    machine.up()  # credentials last
+    again = subscribers(machine, "list").stdout
+    assert "alice   password" in again
+    url = re.findall(r"^server (\S+)", again, re.MULTILINE)[0]
+    assert url == told["server"]
+
+    async def cut() -> float:
+        gone = asyncio.Event()
+
+        async def lost() -> None:
+            gone.set()
+
+        client = await nats_py.connect(
+            url, user="alice", password=told["password"], inbox_prefix="_INBOX_alice", disconnected_cb=lost,
+            allow_reconnect=False,
+        )  # fmt: skip
+        state = await client.jetstream(domain="potluck").consumer_info("PUBLISHED", "alice")
+        assert state.name == "alice"
+        begun = time.monotonic()
+        revoked = await asyncio.to_thread(subscribers, machine, "revoke", "alice")
+        assert revoked.returncode == 0, revoked.stderr
+        async with asyncio.timeout(5):
+            await gone.wait()
+        await client.close()
+        return time.monotonic() - begun
+
+    assert asyncio.run(cut()) < 5
+    os.kill(machine.units()["outside"]["pid"], signal.SIGSTOP)  # it does not answer: the register says it all the same
+    try:
+        stuck = subscribers(machine, "add", "bob")
+        assert stuck.returncode == CannotStart.exit_code
+        assert "comes into force when it starts" in stuck.stderr
+    finally:
+        os.kill(machine.units()["outside"]["pid"], signal.SIGCONT)
+    assert "bob   password" in subscribers(machine, "list").stdout
+
+
+def test_beyond_this_machine_events_need_a_certificate(machine: Machine) -> None:
+    refused = machine.run("up", POTLUCK_ONEMACHINE_EVENTS_HOST="0.0.0.0")
+    assert refused.returncode == 2
+    assert "passwords would travel in the clear" in refused.stderr
 
 
 def test_nothing_outlives_a_killed_supervisor(machine: Machine) -> None:
@@ -115,9 +178,9 @@ def test_passwords_are_read_by_their_owner_alone(machine: Machine) -> None:
     machine.up()
     secrets = sorted((machine.state / "secrets").iterdir())
     assert "postgres-superuser" in [path.name for path in secrets]
-    for path in [*secrets, machine.state / "nats" / "nats.conf"]:
+    for path in [*secrets, machine.state / "nats" / "nats.conf", machine.state / "outside" / "nats.conf"]:
         assert path.stat().st_mode & 0o077 == 0, path
-    for name in ("blobs", "logs", "nats", "postgres", "secrets", "work"):
+    for name in ("blobs", "logs", "nats", "outside", "postgres", "secrets", "work"):
         assert (machine.state / name).stat().st_mode & 0o077 == 0, name
 
 

@@ -16,7 +16,14 @@ def test_nobody_writes_into_the_head_of_a_mail(language: str) -> None:
 
 @pytest.mark.parametrize("kind", list(Letter))
 def test_both_languages_say_the_same_values(kind: Letter) -> None:
-    values = {"name": "Mei", "link": "http://x/1", "hours": "2", "dataset": "SiC", "outcome": "read"}
+    values = {
+        "name": "Mei",
+        "url": "https://example.org",
+        "link": "http://x/1",
+        "hours": "2",
+        "dataset": "SiC",
+        "outcome": "read",
+    }
     written = [letter(language, kind, **values) for language in ("en", "zh")]
     for value in values.values():
         assert len({value in told.subject + told.body for told in written}) == 1

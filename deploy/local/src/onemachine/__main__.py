@@ -1,4 +1,4 @@
-"""`python -m onemachine up|status|down|operate|people|demo`."""
+"""`python -m onemachine up|status|down|operate|people|subscribers|demo`."""
 
 import argparse
 import sys
@@ -22,9 +22,11 @@ def _arguments() -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="run the main job from a fresh state, through the public API")
     operate = verbs.add_parser("operate", help="steer growth; `python -m registry --help` lists the commands")
     people = verbs.add_parser("people", help="help people in; `python -m gateway --help` lists the commands")
-    for verb in (up, status, down, operate, people, demo):
+    subscribers = verbs.add_parser("subscribers", help="outsiders who hear public events: list, add, revoke")
+    for verb in (up, status, down, operate, people, subscribers, demo):
         verb.add_argument("--state", type=Path, help="state folder (default .potluck)")
     people.add_argument("command", nargs=argparse.REMAINDER, help="of `python -m gateway`")
+    subscribers.add_argument("command", nargs=argparse.REMAINDER, help="list, add <name> [NKey], revoke <name>")
     operate.add_argument("command", nargs=argparse.REMAINDER, help="of `python -m registry` (default: status)")
     up.add_argument("--host", help="where the site listens (default 127.0.0.1)")
     up.add_argument("--port", type=int, help="port of the site (default 8000)")
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands.operate(settings.state, command)
         if verb == "people":
             return commands.people(settings, command)
+        if verb == "subscribers":
+            return commands.subscribers(settings, command)
         return commands.status(settings.state) if verb == "status" else commands.down(settings.state)
     except ValidationError as error:
         for problem in error.errors():

@@ -1,4 +1,4 @@
-"""`up`, `status`, `down`, `operate` and `people`. Each returns the exit code."""
+"""`up`, `status`, `down`, `operate`, `people` and `subscribers`. Each returns the exit code."""
 
 import asyncio
 import os
@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from onemachine import report
+from onemachine import outside, report
 from onemachine.environment import PUBLIC_TOKEN
 from onemachine.installation import Installation, inherited
 from onemachine.lock import StateLock
 from onemachine.ports import Ports
 from onemachine.secrets import Secrets
 from onemachine.settings import OneMachineSettings
+from onemachine.subscribers import Wrong
 from onemachine.supervisor import Supervisor
 
 NOT_READY = 1
@@ -139,3 +140,65 @@ def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
     }
     command = [sys.executable, "-m", "gateway", *(arguments or ("--help",))]
     return subprocess.run(command, env=inherited(os.environ, "gateway", own), check=False).returncode
+
+
+SUBSCRIBERS_USAGE = """\
+subscribers list                     who may subscribe, and where
+subscribers add <name>               a new credential; its password is shown once
+subscribers add <name> <public key>  the same with an NKey, whose seed its owner keeps
+subscribers revoke <name>            ends it, and its connections at once\
+"""
+
+
+def subscribers(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
+    """Credentials of outsiders. In force at once when the platform runs, else when it starts. 2: wrong arguments."""
+    installation = Installation(settings)
+    try:
+        match list(arguments or ("list",)):
+            case ["list"]:
+                return _list_subscribers(installation)
+            case ["add", name, *key] if len(key) <= 1:
+                with installation.subscribers.changing():
+                    made = installation.subscribers.add(name, *key)
+                    _apply(installation)
+                _introduce(installation, made)
+                return 0
+            case ["revoke", name]:
+                with installation.subscribers.changing():
+                    installation.subscribers.revoke(name)
+                    _apply(installation)
+                print(f"{name} is revoked")
+                return 0
+    except Wrong as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(SUBSCRIBERS_USAGE, file=sys.stderr)
+    return 2
+
+
+def _apply(installation: Installation) -> None:
+    server = installation.outside_server()
+    if server is not None and StateLock(installation.state).holder() is not None:
+        installation.in_force(server)
+
+
+def _introduce(installation: Installation, made: outside.Subscriber) -> None:
+    server = installation.outside_server()
+    print(f"server      {server.listener.url if server else 'known once the platform has started'}")
+    if server and server.listener.websocket_url:
+        print(f"websocket   {server.listener.websocket_url}")
+    if made.password is not None:
+        print(f"user        {made.name}\npassword    {made.password}   (not shown again)")
+    else:
+        print(f"NKey        {made.nkey}")
+    print(f"consumer    {made.name} of stream {outside.STREAM}, JetStream domain {outside.SUBSCRIBER_DOMAIN}")
+    print(f"inbox       {outside.inbox(made.name)}\n\nHow to use it: docs/subscribers.md")
+
+
+def _list_subscribers(installation: Installation) -> int:
+    for one in installation.subscribers.all():
+        print(f"{one.name}   {'NKey' if one.nkey else 'password'}   since {one.created}")
+    server = installation.outside_server()
+    if server is not None:
+        print(" ".join(filter(None, ("server", server.listener.url, server.listener.websocket_url))))
+    return 0

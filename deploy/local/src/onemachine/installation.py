@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from onemachine import nats, provision
+from onemachine import nats, provision, subscribers
 from onemachine.environment import Addresses, Telling, of_this_unit_alone, service_environment
 from onemachine.errors import DiskFull
+from onemachine.outside import Listener, OutsideServer
 from onemachine.ports import Ports, require_free
 from onemachine.postgres import Postgres
 from onemachine.process import Command
@@ -23,7 +24,7 @@ from onemachine.unit import Unit
 
 
 class Installation:
-    """The state folder: `postgres`, `nats`, `blobs`, `secrets`, `logs`, `work`, and `ports.json`."""
+    """The state folder: `postgres`, `nats`, `outside`, `blobs`, `secrets`, `logs`, `work`, and `ports.json`."""
 
     def __init__(self, settings: OneMachineSettings) -> None:
         self.settings = settings
@@ -57,6 +58,8 @@ class Installation:
         else:
             port = self.settings.port
             require_free(self.settings.host, port)
+        if self.settings.events and self.settings.events_port is not None:
+            require_free(self.settings.events_host, self.settings.events_port)
         return Addresses(
             gateway=(self.settings.host, port),
             nats=ports.get("nats"),
@@ -71,7 +74,14 @@ class Installation:
         """PostgreSQL and NATS, then what they must hold, then every service."""
         postgres = self._postgres
         postgres.prepare()
-        server = nats.NatsServer(self.state / "nats", self._nats_password, addresses.nats, addresses.nats_monitor)
+        outside = self._outside() if self.settings.events else None
+        server = nats.NatsServer(
+            self.state / "nats",
+            self._nats_password,
+            addresses.nats,
+            addresses.nats_monitor,
+            leaf_port=outside.hub_port if outside else None,
+        )
         server.prepare()
         roles = {role: self._database_password(role) for role in provision.SCHEMAS}
 
@@ -79,13 +89,49 @@ class Installation:
             await asyncio.to_thread(provision.provision_database, postgres.dsn(), roles)
             async with provision.administration(server.url, nats.ADMIN, self._nats_password(nats.ADMIN)) as jetstream:
                 await provision.provision_nats(jetstream)
+            if outside is not None:
+                access = subscribers.Access(outside.listener, self._nats_password)
+                await subscribers.provision(access, self.subscribers.all())
 
         servers = [
             Unit("postgres", postgres.command(), postgres.answers, self.log("postgres")),
             Unit("nats", server.command(), server.answers, self.log("nats")),
         ]
+        if outside is not None:
+            servers.append(Unit("outside", outside.command(), outside.answers, self.log("outside")))
         services = [self._service_unit(unit, service, addresses) for unit, service in self.service_units().items()]
         return [Stage(servers, afterwards=declare), Stage(services)]
+
+    @property
+    def subscribers(self) -> subscribers.Register:
+        return subscribers.Register(self.state / "outside")
+
+    def outside_server(self) -> OutsideServer | None:
+        """As it was started last; None before."""
+        return subscribers.remembered(self.state / "outside", self._nats_password)
+
+    def in_force(self, server: OutsideServer) -> None:
+        """What the register says, from now on. Raises CannotStart."""
+        subscribers.in_force(server, self._nats_password, self.subscribers.all())
+
+    def _outside(self) -> OutsideServer:
+        """The server for outsiders, configured; and remembered for commands that are given later."""
+        ports, settings = Ports(self.state / "ports.json"), self.settings
+        listener = Listener(
+            host=settings.events_host,
+            port=settings.events_port or ports.get("outside"),
+            websocket_port=settings.events_websocket_port,
+            certificate=settings.events_certificate.absolute() if settings.events_certificate else None,
+            key=settings.events_key.absolute() if settings.events_key else None,
+            max_connections=settings.events_max_connections,
+        )
+        folder = self.state / "outside"
+        server = OutsideServer(
+            folder, self._nats_password, listener, ports.get("outside-monitor"), ports.get("nats-leaf")
+        )
+        server.prepare(self.subscribers.all())
+        subscribers.remember(folder, server)
+        return server
 
     def tidy(self) -> None:
         """After everything has stopped."""

@@ -4,18 +4,28 @@ import sys
 import sysconfig
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from contracts.topology import AGAIN_PREFIX, CONSUMERS, DEAD_LETTER_PREFIX, EMITS, EVENT_STREAM, MAY_SAY_AGAIN
+from contracts.topology import (
+    AGAIN_PREFIX,
+    CONSUMERS,
+    DEAD_LETTER_PREFIX,
+    EMITS,
+    EVENT_STREAM,
+    MAY_SAY_AGAIN,
+    PUBLIC_SUBJECTS,
+)
 
 from onemachine.errors import CannotStart
 from onemachine.process import Command
 
 ADMIN = "admin"
-OUTSIDER = "outsider"
-# What the outside may hear: no event here holds anything of a private dataset but that one contributed.
-OUTSIDE_SUBJECTS = ("potluck.model.>", "potluck.dataset.published")
+# The server for outsiders (`outside.py`), as this one knows it.
+OUTSIDE = "outside"
+# Where the copy for outsiders is delivered, and the name under which outsiders' server asks for it.
+FEED_PREFIX = "outside.feed"
+DOMAIN = "potluck-hub"
 
 _CONFIG = """\
 # Generated at every start; changes here are lost.
@@ -28,24 +38,14 @@ jetstream {{
   max_memory_store: 64MB
   max_file_store: {max_file_bytes}
   sync_interval: always
+  domain: "{domain}"
 }}
+{leafnodes}
 accounts {{
   POTLUCK {{
     jetstream: enabled
     users: [
 {users}
-    ]
-    exports: [
-{exports}
-    ]
-  }}
-  OUTSIDE {{
-    users: [
-      {{ user: "{outsider}", password: "{outsider_password}",
-        permissions: {{ publish: {{ deny: ">" }}, subscribe: [{outside_subjects}] }} }}
-    ]
-    imports: [
-{imports}
     ]
   }}
 }}
@@ -78,13 +78,21 @@ def may_publish(service: str) -> tuple[str, ...]:
     return tuple(subjects)
 
 
+def quoted(subjects: Iterable[str]) -> str:
+    """As a list of nats-server's configuration holds them."""
+    return ", ".join(f'"{subject}"' for subject in subjects)
+
+
 def services() -> tuple[str, ...]:
     """Services with a user on NATS: who says or hears something."""
     return tuple(dict.fromkeys([name for name, events in EMITS.items() if events] + [c.service for c in CONSUMERS]))
 
 
 class NatsServer:
-    """One server. `password(user)` gives the password of each user: the services, ADMIN and OUTSIDER."""
+    """One server. `password(user)` gives the password of each user: the services, ADMIN and OUTSIDE.
+
+    `leaf_port`: where the server for outsiders joins; none: nobody hears anything outside.
+    """
 
     def __init__(
         self,
@@ -93,6 +101,7 @@ class NatsServer:
         port: int,
         monitor_port: int,
         max_file_bytes: int = 10 << 30,
+        leaf_port: int | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.url = f"nats://127.0.0.1:{port}"
@@ -100,6 +109,7 @@ class NatsServer:
         self._port = port
         self._monitor_port = monitor_port
         self._max_file_bytes = max_file_bytes
+        self.leaf_port = leaf_port
 
     def prepare(self) -> None:
         """Write the configuration; it holds passwords, so only its owner reads it."""
@@ -122,23 +132,33 @@ class NatsServer:
     def configuration(self) -> str:
         users = [f'      {{ user: "{ADMIN}", password: "{self._password(ADMIN)}" }}']
         users += [self._user(service) for service in services()]
+        leafnodes = ""
+        if self.leaf_port is not None:
+            users.append(self._outside_user())
+            leafnodes = f'leafnodes {{ listen: "127.0.0.1:{self.leaf_port}" }}'
         return _CONFIG.format(
             port=self._port,
             monitor_port=self._monitor_port,
             store=self.folder / "jetstream",
             max_file_bytes=self._max_file_bytes,
+            domain=DOMAIN,
+            leafnodes=leafnodes,
             users="\n".join(users),
-            exports="\n".join(f'      {{ stream: "{subject}" }}' for subject in OUTSIDE_SUBJECTS),
-            imports="\n".join(
-                f'      {{ stream: {{ account: POTLUCK, subject: "{subject}" }} }}' for subject in OUTSIDE_SUBJECTS
-            ),
-            outsider=OUTSIDER,
-            outsider_password=self._password(OUTSIDER),
-            outside_subjects=", ".join(f'"{subject}"' for subject in OUTSIDE_SUBJECTS),
+        )
+
+    def _outside_user(self) -> str:
+        """May copy what is public out of the log, and nothing else, whatever its server is told or does."""
+        publish = [f"$JS.{DOMAIN}.API.CONSUMER.CREATE.{EVENT_STREAM}.*.{subject}" for subject in PUBLIC_SUBJECTS]
+        publish.append(f"$JS.FC.{EVENT_STREAM}.>")
+        subscribe = [*PUBLIC_SUBJECTS, f"{FEED_PREFIX}.>", "$JSC.R.*"]
+        return (
+            f'      {{ user: "{OUTSIDE}", password: "{self._password(OUTSIDE)}", '
+            f'allowed_connection_types: ["LEAFNODE"],\n'
+            f"        permissions: {{ publish: [{quoted(publish)}], subscribe: [{quoted(subscribe)}] }} }}"
         )
 
     def _user(self, service: str) -> str:
-        publish = ", ".join(f'"{subject}"' for subject in may_publish(service))
+        publish = quoted(may_publish(service))
         return (
             f'      {{ user: "{service}", password: "{self._password(service)}",\n'
             f'        permissions: {{ publish: [{publish}], subscribe: ["_INBOX_{service}.>"] }} }}'

@@ -6,6 +6,7 @@ from contracts.events.dataset import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetPublished,
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
@@ -44,6 +45,7 @@ from contracts.events.training import (
 
 EVENTS: tuple[type[Event], ...] = (
     DatasetUploaded,
+    DatasetPublished,
     DatasetMadePublic,
     DatasetWithdrawn,
     DatasetReading,
@@ -95,6 +97,7 @@ __all__ = [
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
     "DatasetMetricStarted",
+    "DatasetPublished",
     "DatasetReading",
     "DatasetReceiptIssued",
     "DatasetRejected",

@@ -46,6 +46,18 @@ class DatasetUploaded(DatasetEvent):
     declared: LevelOfTheory | None = None
 
 
+class DatasetPublished(DatasetEvent):
+    """A version of a dataset is there for everybody: it was published openly, or a private one was made public."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.published"
+
+    title: str
+    authors: tuple[str, ...] = Field(description="in the order of credit")
+    licence: str = Field(description="SPDX identifier")
+    for_training: bool = Field(description="it is checked, and joins the training if it passes; false: shared only")
+    was_private: bool = Field(default=False, description="it had been private before")
+
+
 class DatasetWithdrawn(DatasetEvent):
     """Its contributor took this version back: no round trains on it any more, and nobody downloads it."""
 

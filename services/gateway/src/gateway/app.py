@@ -34,6 +34,7 @@ from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.tus import Tus
+from gateway.webhook_sender import Post, Sender
 
 log = get_logger(__name__)
 
@@ -126,6 +127,8 @@ async def build(
     base.bus.consume_raw("gateway-dead-letters", projector.on_dead_letter)
     base.tasks.create_task(gateway.feed.run(), name="feed")
     base.tasks.create_task(_sweep(gateway), name="sweep")
+    post = Post(settings.webhook_seconds, anywhere=settings.webhooks_anywhere)
+    base.tasks.create_task(Sender(base.database, store, settings, post).run(), name="webhooks")
     if settings.sends_mail:
         base.tasks.create_task(PostOffice(base.database, store, settings).run(), name="mail")
     app = application(gateway, base.health, page_routes, problem_page)

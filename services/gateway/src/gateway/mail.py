@@ -49,6 +49,18 @@ class Letter(Enum):
             "也可以在那里关闭。\n",
         ),
     )
+    WEBHOOK = (
+        (
+            "Your webhook is switched off",
+            "Hello,\n\nyour webhook {url} has not taken any event for a day, or says that it is gone. We have stopped"
+            " sending to it. What it missed is kept for a while: switch it on again and it is sent.\n\n{link}\n",
+        ),
+        (
+            "您的 Webhook 已停用",
+            "您好：\n\n您的 Webhook {url} 一天来没有接收任何事件，或表示地址已不存在。我们已停止向它发送。"
+            "错过的事件会保留一段时间：重新启用后会补发。\n\n{link}\n",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

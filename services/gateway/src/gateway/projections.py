@@ -14,6 +14,7 @@ from contracts.events import (
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetMetricStarted,
+    DatasetPublished,
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
@@ -58,6 +59,7 @@ from gateway.reports import facts_of
 from gateway.search import reduced_formula
 from gateway.store import Store
 from gateway.telling import tell
+from gateway.webhooks import enqueue
 
 log = get_logger(__name__)
 
@@ -112,6 +114,8 @@ class Projector:
         async with self._database.transaction() as connection:
             if not await first_time(connection, delivery.durable, delivery.attributes.id):
                 return None
+            if self._notices is not None:
+                await enqueue(self._store.webhooks, connection, event, delivery.attributes)
             match event:
                 case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
                     if manifest is not None:
@@ -128,7 +132,13 @@ class Projector:
                     await self._on_prediction(connection, event, at)
                 case PredictionStructureRead():
                     pass  # nothing to show before it is predicted
-                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn() | PredictionRequested():
+                case (
+                    MetricRerunRequested()
+                    | DatasetPublished()
+                    | DatasetMadePublic()
+                    | DatasetWithdrawn()
+                    | PredictionRequested()
+                ):
                     pass  # our own words: their rows committed with them
                 case ModelAliased():
                     await self._store.versions.add_alias_move(connection, event, at)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from contracts import keys
 from contracts.base import BlobRef, Credit, DatasetRef
-from contracts.events import DatasetMadePublic, DatasetUploaded, DatasetWithdrawn
+from contracts.events import DatasetMadePublic, DatasetPublished, DatasetUploaded, DatasetWithdrawn
 from kit.blobs import Blobs
 from kit.db import Database
 from kit.logs import get_logger
@@ -126,6 +126,7 @@ class Publishing:
             await self._told(connection, ref)
             if row["dpa"]:
                 await emit(connection, DatasetMadePublic(dataset=ref, credit=credit))
+            await emit(connection, _made_public(ref, credit, for_training=row["dpa"]))
         log.info("dataset-made-public", dataset=str(ref))
 
     async def withdraw(self, person: Person, dataset_id: UUID, reason: object = "") -> None:
@@ -241,6 +242,8 @@ class Publishing:
             await self._store.projections.notify(connection, QUEUE_TOPIC)
             if draft.dpa:
                 await emit(connection, _uploaded(ref, person, draft, upload, archive))
+            if not draft.private:
+                await emit(connection, _published(ref, draft))
         log.info("dataset-published", dataset=str(ref), upload=str(upload.id), private=draft.private, dpa=draft.dpa)
         return ref.dataset_id
 
@@ -301,6 +304,27 @@ def _uploaded(ref: DatasetRef, person: Person, draft: Draft, upload: Upload, arc
         filename=upload.filename,
         format=draft.format,
         declared=draft.level_of_theory,
+    )
+
+
+def _published(ref: DatasetRef, draft: Draft) -> DatasetPublished:
+    return DatasetPublished(
+        dataset=ref,
+        title=draft.name,
+        authors=tuple(one.name for one in draft.authors),
+        licence=draft.licence,
+        for_training=draft.dpa,
+    )
+
+
+def _made_public(ref: DatasetRef, credit: Credit, *, for_training: bool) -> DatasetPublished:
+    return DatasetPublished(
+        dataset=ref,
+        title=credit.title,
+        authors=credit.authors,
+        licence=credit.licence,
+        for_training=for_training,
+        was_private=True,
     )
 
 

@@ -34,6 +34,7 @@ from gateway.steering import Steering
 from gateway.store import Store
 from gateway.tokens import Tokens
 from gateway.uploads import Uploads
+from gateway.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Gateway:
     feed: Feed
     steering: Steering
     operators: Operators
+    webhooks: Webhooks
 
     @classmethod
     def built(
@@ -103,4 +105,5 @@ class Gateway:
             feed=Feed(database, store, settings),
             steering=steering,
             operators=Operators(database, store, blobs, steering, publish),
+            webhooks=Webhooks(database, store, settings),
         )

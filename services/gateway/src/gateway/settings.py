@@ -106,6 +106,14 @@ class GatewaySettings(ServiceSettings):
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")
+    webhooks_anywhere: bool = Field(
+        default=False,
+        description="webhooks may lead to this machine and private networks, and by plain HTTP: for closed networks",
+    )
+    webhook_seconds: float = Field(default=10, gt=0, description="how long a receiver may take to answer")
+    webhook_give_up_hours: float = Field(
+        default=24, gt=0, description="a webhook that has taken nothing for so long is disabled"
+    )
     stop_seconds: float = Field(default=3, gt=0, description="how long open requests may take to end at SIGTERM")
 
     @model_validator(mode="after")

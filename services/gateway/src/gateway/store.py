@@ -15,6 +15,7 @@ from gateway.rebuild_store import Rebuilding
 from gateway.repeat_store import ProgramSignIns, Repeats
 from gateway.rerun_store import Reruns
 from gateway.upload_store import Uploads
+from gateway.webhook_store import WebhookTables
 
 
 class Store:
@@ -37,3 +38,4 @@ class Store:
         self.rebuilding = Rebuilding(queries)
         self.repeats = Repeats(queries)
         self.program_sign_ins = ProgramSignIns(queries)
+        self.webhooks = WebhookTables(queries)

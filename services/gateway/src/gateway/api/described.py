@@ -24,6 +24,7 @@ from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
 from gateway.standard import StandardView
 from gateway.views import DatasetPage, DatasetView, RerunView
+from gateway.webhooks import DeliveryView, NewWebhook, NewWebhookView, WebhookView
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ KEY = Parameter(
 )
 SHOWN_ONCE = Parameter(
     "Idempotency-Key",
-    "as elsewhere, but a token is kept nowhere: a repetition is refused with 409 and the Location of what was made",
+    "as elsewhere, but a secret is kept nowhere: a repetition is refused with 409 and the Location of what was made",
     header=True,
 )
 RANGE = Parameter("Range", "a part of the file, e.g. 'bytes=0-1023'", header=True)
@@ -84,6 +85,7 @@ SEARCHED = (
 PAGED = (Parameter("page", "from 1"), Parameter("mine", "1: your own datasets", ("0", "1")))
 _DATASET = "/api/v1/datasets/{dataset_id}"
 _MODEL = "/api/v1/models/{version}"
+_WEBHOOK = "/api/v1/webhooks/{webhook_id}"
 
 OPERATIONS: dict[tuple[str, str], Described] = {
     ("POST", "/api/v1/accounts"): Described(
@@ -208,5 +210,30 @@ OPERATIONS: dict[tuple[str, str], Described] = {
         "A file of a version", media=OCTETS, parameters=(RANGE,), errors=(404, 416)
     ),
     ("GET", "/api/v1/standard"): Described("Every version on the standard dataset", StandardView),
+    ("GET", "/api/v1/webhooks"): Described("Your webhooks", WebhookView, listed="webhooks", signed_in=True),
+    ("POST", "/api/v1/webhooks"): Described(
+        "Have public events sent to an address; its secret is shown once",
+        NewWebhookView,
+        status=201,
+        body=NewWebhook,
+        parameters=(SHOWN_ONCE,),
+        signed_in=True,
+        errors=(409, 422),
+    ),
+    ("DELETE", _WEBHOOK): Described("Remove a webhook", status=204, signed_in=True, errors=(404,)),
+    ("POST", f"{_WEBHOOK}/enable"): Described(
+        "Switch it on again: what waits is sent", WebhookView, signed_in=True, errors=(404,)
+    ),
+    ("GET", f"{_WEBHOOK}/deliveries"): Described(
+        "What was sent and what came of it, newest first",
+        DeliveryView,
+        listed="deliveries",
+        parameters=(Parameter("before", "go on after this delivery"),),
+        signed_in=True,
+        errors=(404, 422),
+    ),
+    ("POST", f"{_WEBHOOK}/deliveries/{{delivery_id}}/replay"): Described(
+        "Send one once more, under the same id", status=202, signed_in=True, errors=(404,)
+    ),
     ("GET", "/api/v1/openapi.json"): Described("This description", media="application/json"),
 }

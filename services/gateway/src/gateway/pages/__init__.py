@@ -15,6 +15,7 @@ from gateway.pages import (
     sign_in,
     upload,
     versions,
+    webhooks,
 )
 from gateway.pages.assets import DOCUMENTATION, STATIC, StaticAssets
 from gateway.pages.site import problem_page
@@ -35,6 +36,7 @@ def routes() -> list[BaseRoute]:
         *pictures.routes(),
         *account.routes(),
         *device.routes(),
+        *webhooks.routes(),
         *upload.routes(),
         Mount("/static", StaticAssets(directory=STATIC)),
         *([Mount("/docs", StaticFiles(directory=DOCUMENTATION, html=True))] if DOCUMENTATION.is_dir() else []),
