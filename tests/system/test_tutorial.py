@@ -35,8 +35,8 @@ POLICY = {
     "first_round_min_datasets": 1,
     "gather_seconds": 2,
     "max_datasets_per_round": 16,
-    "first_round_steps": 80,
-    "growth_round_steps": 80,
+    "first_round_steps": 160,
+    "growth_round_steps": 120,
     "lease_ttl_seconds": 25,
     "seed": 1,
     "max_attempts": 3,
@@ -188,7 +188,8 @@ def step(page: Page, key: str) -> Locator:
 
 def reaches_its_end(page: Page, words: str) -> None:
     expect(page.locator("#live")).to_have_attribute("data-stage", "done", timeout=PATIENT)
-    expect(step(page, "done")).to_contain_text(words)
+    rules = page.get_by_role("region", name="Did the model grow?").all_inner_texts()
+    assert words in step(page, "done").inner_text(), rules
 
 
 def test_a_private_dataset_trains_the_first_model(site: Site) -> None:
