@@ -71,6 +71,7 @@ class Gateway:
         formats = Formats(blobs)
         steering = Steering(settings)
         accounts = Accounts(database, store, settings)
+        publishing = Publishing(database, store, blobs, uploads, formats, regions, agreements, settings)
         return cls(
             settings=settings,
             blobs=blobs,
@@ -81,7 +82,7 @@ class Gateway:
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, settings),
-            publishing=Publishing(database, store, blobs, uploads, formats, regions, agreements, settings),
+            publishing=publishing,
             regions=regions,
             agreements=agreements,
             reruns=Reruns(database, store, settings),
@@ -92,5 +93,5 @@ class Gateway:
             receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
             steering=steering,
-            operators=Operators(database, store, blobs, steering, publish),
+            operators=Operators(database, store, blobs, steering, publish, publishing),
         )
