@@ -10,6 +10,7 @@ import lzma
 import os
 import re
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,10 +136,6 @@ def site(server_folder: Path) -> Iterator[Site]:
         machine.stop()
 
 
-# The tests are chapters of one story, in the order of the tutorial; the first waits for the platform.
-pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
-
-
 def sign_up(page: Page, name: str) -> None:
     page.goto("/")
     page.get_by_role("main").get_by_role("link", name="Join").first.click()
@@ -192,7 +189,7 @@ def reaches_its_end(page: Page, words: str) -> None:
     assert words in step(page, "done").inner_text(), rules
 
 
-def test_a_private_dataset_trains_the_first_model(site: Site) -> None:
+def a_private_dataset_trains_the_first_model(site: Site) -> None:
     """§2.2, not public: a description is optional, and nobody else sees the entry."""
     page = site.person("Ada")
     sign_up(page, "Ada Private")
@@ -216,7 +213,7 @@ def test_a_private_dataset_trains_the_first_model(site: Site) -> None:
     assert site.api(model["files"][0]["url"]).status_code == 200
 
 
-def test_bo_uploads_with_a_pause_and_a_closed_page(site: Site) -> None:
+def bo_uploads_with_a_pause_and_a_closed_page(site: Site) -> None:
     """§2.1 and §2.2: one compressed file, its form, an upload that breaks off, and Publish."""
     page = site.person("Bo")
     sign_up(page, "Bo Contributor")
@@ -252,7 +249,7 @@ def test_bo_uploads_with_a_pause_and_a_closed_page(site: Site) -> None:
     site.entries["carbide"] = publish(page)
 
 
-def test_bo_watches_it_being_checked_and_trained(site: Site) -> None:
+def bo_watches_it_being_checked_and_trained(site: Site) -> None:
     """§3: the line of stages and its marks, the place in the queue, pictures, and accuracy while it trains."""
     page = site.pages["Bo"]
     page.evaluate(WATCH)
@@ -273,7 +270,7 @@ def test_bo_watches_it_being_checked_and_trained(site: Site) -> None:
     expect(page.get_by_role("term").filter(has_text="Zero-shot").first).to_be_visible()
 
 
-def test_bo_finds_the_entry_in_my_uploads(site: Site) -> None:
+def bo_finds_the_entry_in_my_uploads(site: Site) -> None:
     page = site.pages["Bo"]
     page.get_by_role("button", name="account menu").click()
     page.get_by_role("link", name="My Uploads").locator("visible=true").first.click()
@@ -282,7 +279,7 @@ def test_bo_finds_the_entry_in_my_uploads(site: Site) -> None:
     expect(page.get_by_role("region", name="Details")).to_contain_text("There")
 
 
-def test_the_model_names_bo_and_is_downloaded(site: Site) -> None:
+def the_model_names_bo_and_is_downloaded(site: Site) -> None:
     """§3.2 and §4: an entry among the models, linked to the dataset both ways, with its contributor and its files."""
     page = site.pages["Bo"]
     page.get_by_role("banner").get_by_role("link", name="Models").click()
@@ -302,7 +299,7 @@ def test_the_model_names_bo_and_is_downloaded(site: Site) -> None:
     expect(page.get_by_role("region", name="Details")).to_contain_text("DPA 1.1")
 
 
-def test_the_homepage_of_dpa_tells_its_history_and_statistics(site: Site) -> None:
+def the_homepage_of_dpa_tells_its_history_and_statistics(site: Site) -> None:
     """§4: the version in the history, and its RMSE of energy and force on the standard dataset."""
     page = site.pages["Bo"]
     page.get_by_role("banner").get_by_role("link", name="DPA").click()
@@ -316,7 +313,7 @@ def test_the_homepage_of_dpa_tells_its_history_and_statistics(site: Site) -> Non
         assert re.search(r"\d", error)
 
 
-def test_what_is_known_is_covered_and_kept_as_an_entry(site: Site) -> None:
+def what_is_known_is_covered_and_kept_as_an_entry(site: Site) -> None:
     """§3.1, not passed: pictures as well, and an entry that others may download."""
     page = site.pages["Bo"]
     open_upload(page)
@@ -341,7 +338,7 @@ def withdraw(page: Page, entry: str) -> None:
     expect(page.get_by_text("Withdrawn on")).to_be_visible()
 
 
-def test_withdrawn_private_data_is_marked_and_not_named(site: Site) -> None:
+def withdrawn_private_data_is_marked_and_not_named(site: Site) -> None:
     """Ada takes hers back; the models that it trained stay, and say so to everybody without naming it."""
     withdraw(site.pages["Ada"], site.entries["silicon"])
     page = site.person("visitor")
@@ -370,7 +367,7 @@ def _wait(page: Page, condition: Callable[[], bool]) -> None:
     raise AssertionError(f"never came true: {page.url}")
 
 
-def test_a_withdrawn_public_entry_leaves_the_lists(site: Site) -> None:
+def a_withdrawn_public_entry_leaves_the_lists(site: Site) -> None:
     page, entry = site.pages["Bo"], site.entries["again"]
     assert entry in site.api("/api/v1/datasets").text
     withdraw(page, entry)
@@ -379,7 +376,7 @@ def test_a_withdrawn_public_entry_leaves_the_lists(site: Site) -> None:
     assert site.api(f"/api/v1/datasets/{entry}/archive").status_code == 410
 
 
-def test_the_next_round_leaves_withdrawn_data_out(site: Site) -> None:
+def the_next_round_leaves_withdrawn_data_out(site: Site) -> None:
     """Bo brings water: version 1.2 grows from what is left, and says what its ancestors were trained on."""
     page = site.pages["Bo"]
     open_upload(page)
@@ -397,7 +394,7 @@ def test_the_next_round_leaves_withdrawn_data_out(site: Site) -> None:
     expect(page.get_by_text("was trained on 1 dataset that was withdrawn since.")).to_be_visible()
 
 
-def test_withdrawn_frames_do_not_count_as_known(site: Site) -> None:
+def withdrawn_frames_do_not_count_as_known(site: Site) -> None:
     """Ada uploads the same data again, as the page of withdrawal offers."""
     page = site.pages["Ada"]
     open_upload(page)
@@ -412,3 +409,29 @@ def test_withdrawn_frames_do_not_count_as_known(site: Site) -> None:
     # Bo's own second carbide was told of the first.
     told = site.pages["Bo"].request.get(f"/api/v1/datasets/{site.entries['again']}").json()["ingest"]["overlaps"]
     assert [one["title"] for one in told] == ["Cubic silicon carbide"]
+
+
+CHAPTERS: tuple[Callable[[Site], None], ...] = (
+    a_private_dataset_trains_the_first_model,
+    bo_uploads_with_a_pause_and_a_closed_page,
+    bo_watches_it_being_checked_and_trained,
+    bo_finds_the_entry_in_my_uploads,
+    the_model_names_bo_and_is_downloaded,
+    the_homepage_of_dpa_tells_its_history_and_statistics,
+    what_is_known_is_covered_and_kept_as_an_entry,
+    withdrawn_private_data_is_marked_and_not_named,
+    a_withdrawn_public_entry_leaves_the_lists,
+    the_next_round_leaves_withdrawn_data_out,
+    withdrawn_frames_do_not_count_as_known,
+)
+
+
+@pytest.mark.timeout(LONGEST_SECONDS)
+def test_the_tutorial_comes_true(site: Site) -> None:
+    expect.set_options(timeout=60_000)
+    try:
+        for chapter in CHAPTERS:
+            print(f"{time.strftime('%H:%M:%S')} {chapter.__name__}")
+            chapter(site)
+    finally:
+        expect.set_options(timeout=5_000)
