@@ -113,8 +113,12 @@ async def test_an_event_that_was_given_up_is_handled_again(site: Site, outside: 
     async def stuck() -> bool:
         return str(dataset) in await see(operator)
 
+    async def held_up() -> bool:
+        return (await until(site, dataset, state="validated"))["held_up"] is not None
+
     await eventually(stuck, 20)
-    assert (await until(site, dataset, state="validated"))["held_up"] is not None
+    # The letter is kept first, in a transaction of its own.
+    await eventually(held_up, 20)
     await site.base.blobs.put_model(lost.key, report(dataset, {}))
     letter = await letter_id(site)
     assert (await do(operator, f"dead-letters/{letter}/requeue")).status_code == 303
