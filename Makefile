@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people demo test test-unit test-slow test-slurm check format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 
 MEMBERS := proto services/kit services/frames services/dpa services/ingest services/metric services/trainer \
            services/registry services/gateway client client/check deploy/local
-CODE := $(addsuffix /src,$(MEMBERS)) proto/tools
+CODE := $(addsuffix /src,$(MEMBERS)) proto/tools tools/docs
 # The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
 BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))
 # Test files run side by side: most of them wait for servers.
@@ -30,7 +30,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .stamp/python ## install everything into .venv and node_modules
-	@$(MAKE) --no-print-directory -j2 .stamp/bytecode build
+	@$(MAKE) --no-print-directory -j2 .stamp/bytecode build docs
 
 .stamp/uv: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -39,8 +39,9 @@ setup: .stamp/python ## install everything into .venv and node_modules
 	$(V)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $(V)/uv.lock.txt
 	mkdir -p .stamp && touch $@
 
+# The lock names everything, and what packages ask of each other was weighed when it was written: --no-deps.
 .stamp/python: .stamp/uv requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
-	uv pip install -q --require-hashes -r requirements.lock
+	uv pip install -q --require-hashes --no-deps -r requirements.lock
 	uv pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	touch $@
 
@@ -56,6 +57,9 @@ setup: .stamp/python ## install everything into .venv and node_modules
 
 build: .stamp/npm ## build the site's scripts, styles and message catalogues
 	@node tools/build.mjs
+
+docs: .stamp/python ## build the documentation that the gateway serves at /docs
+	@python -m mkdocs build -q
 
 .cache/browser/current/chrome: .stamp/npm tools/browser.mjs
 	node tools/browser.mjs
@@ -118,7 +122,7 @@ bench: setup ## measure; prints ratios of one run
 
 lock: .stamp/uv ## pin requirements.in anew
 	uv pip compile requirements.in -o requirements.lock --python-version 3.11 --no-emit-index-url --no-header \
-	    --no-annotate --generate-hashes -q
+	    --no-annotate --generate-hashes -q --override requirements.overrides
 
 clean: ## remove everything that was built or installed; .potluck/ (your data) stays
 	rm -rf $(V) .stamp .cache node_modules .mypy_cache .ruff_cache .pytest_cache services/gateway/src/gateway/static

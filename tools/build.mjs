@@ -22,6 +22,7 @@ const options = {
     dataset: join(sources, "dataset.ts"),
     upload: join(sources, "upload.ts"),
     queue: join(sources, "queue.ts"),
+    model: join(sources, "model.ts"),
     app: join(sources, "styles/app.css"),
   },
   outdir: out,
@@ -107,7 +108,7 @@ function finish({ metafile }) {
   const manifest = manifestOf(metafile);
   writeFileSync(join(out, "manifest.json"), JSON.stringify({ files: manifest, icons: namedIcons() }, null, 1));
   const sizes = compressAll();
-  const pages = { "every page": ["main.ts"], dataset: ["main.ts", "dataset.ts"], upload: ["main.ts", "upload.ts"] };
+  const pages = { "every page": ["main.ts"], dataset: ["main.ts", "dataset.ts"], upload: ["main.ts", "upload.ts"], model: ["main.ts", "model.ts"] };
   for (const [page, entries] of Object.entries(pages)) {
     const bytes = eagerBytes(entries, manifest, metafile, sizes);
     console.log(`script of ${page}: ${bytes} bytes gzipped`);

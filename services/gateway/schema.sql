@@ -162,6 +162,16 @@ ALTER TABLE gateway.dead_letters ALTER COLUMN letter_id ADD GENERATED ALWAYS AS 
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE gateway.idempotency_keys (
+    person_id uuid NOT NULL,
+    key text NOT NULL,
+    request_sha256 text NOT NULL,
+    begun timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    status integer,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    body bytea DEFAULT '\x'::bytea NOT NULL,
+    shown_once boolean DEFAULT false NOT NULL
+);
 CREATE TABLE gateway.identities (
     provider text NOT NULL,
     subject text NOT NULL,
@@ -242,6 +252,33 @@ CREATE TABLE gateway.people (
     language text DEFAULT 'en'::text NOT NULL,
     mail_when_done boolean DEFAULT false NOT NULL,
     CONSTRAINT people_email_check CHECK ((email = lower(email)))
+);
+CREATE TABLE gateway.predictions (
+    prediction_id uuid NOT NULL,
+    model_version text NOT NULL,
+    requester text NOT NULL,
+    requested timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent boolean DEFAULT false NOT NULL,
+    finished timestamp with time zone,
+    result jsonb,
+    reason text,
+    remedy text,
+    CONSTRAINT predictions_check CHECK (((finished IS NOT NULL) = ((result IS NOT NULL) OR (reason IS NOT NULL)))),
+    CONSTRAINT predictions_check1 CHECK (((result IS NULL) OR (reason IS NULL)))
+);
+CREATE TABLE gateway.program_sign_ins (
+    secret_sha256 bytea NOT NULL,
+    code_sha256 bytea NOT NULL,
+    label text NOT NULL,
+    address text NOT NULL,
+    scopes text[] NOT NULL,
+    days integer,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    person_id uuid,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    expires timestamp with time zone NOT NULL,
+    asked timestamp with time zone,
+    CONSTRAINT program_sign_ins_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'approved'::text, 'denied'::text])))
 );
 CREATE TABLE gateway.receipts (
     dataset_id uuid NOT NULL,
@@ -385,6 +422,8 @@ ALTER TABLE ONLY gateway.dead_letters
     ADD CONSTRAINT dead_letters_consumer_event_id_key UNIQUE (consumer, event_id);
 ALTER TABLE ONLY gateway.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (letter_id);
+ALTER TABLE ONLY gateway.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (person_id, key);
 ALTER TABLE ONLY gateway.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (provider, subject);
 ALTER TABLE ONLY gateway.inbox
@@ -407,6 +446,12 @@ ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_email_key UNIQUE (email);
 ALTER TABLE ONLY gateway.people
     ADD CONSTRAINT people_pkey PRIMARY KEY (person_id);
+ALTER TABLE ONLY gateway.predictions
+    ADD CONSTRAINT predictions_pkey PRIMARY KEY (prediction_id);
+ALTER TABLE ONLY gateway.program_sign_ins
+    ADD CONSTRAINT program_sign_ins_code_sha256_key UNIQUE (code_sha256);
+ALTER TABLE ONLY gateway.program_sign_ins
+    ADD CONSTRAINT program_sign_ins_pkey PRIMARY KEY (secret_sha256);
 ALTER TABLE ONLY gateway.receipts
     ADD CONSTRAINT receipts_pkey PRIMARY KEY (dataset_id, version, round_id);
 ALTER TABLE ONLY gateway.reruns
@@ -448,10 +493,14 @@ CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_
 CREATE INDEX datasets_newest ON gateway.datasets USING btree (created DESC, dataset_id);
 CREATE INDEX datasets_owner ON gateway.datasets USING btree (owner_id, created DESC);
 CREATE INDEX dead_letters_open ON gateway.dead_letters USING btree (died) WHERE (state = 'open'::text);
+CREATE INDEX idempotency_keys_begun ON gateway.idempotency_keys USING btree (begun);
 CREATE INDEX identities_person ON gateway.identities USING btree (person_id);
 CREATE INDEX mails_due ON gateway.mails USING btree (due);
 CREATE INDEX one_time_links_expires ON gateway.one_time_links USING btree (expires);
 CREATE INDEX one_time_links_person ON gateway.one_time_links USING btree (person_id);
+CREATE INDEX predictions_by_requester ON gateway.predictions USING btree (requester, requested);
+CREATE INDEX predictions_waiting ON gateway.predictions USING btree (requested) WHERE (finished IS NULL);
+CREATE INDEX program_sign_ins_expires ON gateway.program_sign_ins USING btree (expires);
 CREATE INDEX reruns_dataset ON gateway.reruns USING btree (dataset_id, version, requested DESC);
 CREATE UNIQUE INDEX reruns_idempotency ON gateway.reruns USING btree (requested_by, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE UNIQUE INDEX reruns_open ON gateway.reruns USING btree (run_id) WHERE ((finished IS NULL) AND (failed IS NULL));
@@ -479,10 +528,14 @@ ALTER TABLE ONLY gateway.curve_points
     ADD CONSTRAINT curve_points_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.datasets
     ADD CONSTRAINT datasets_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES gateway.people(person_id);
+ALTER TABLE ONLY gateway.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.identities
     ADD CONSTRAINT identities_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.one_time_links
     ADD CONSTRAINT one_time_links_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
+ALTER TABLE ONLY gateway.program_sign_ins
+    ADD CONSTRAINT program_sign_ins_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES gateway.people(person_id);
 ALTER TABLE ONLY gateway.round_datasets

@@ -1,4 +1,26 @@
 CREATE SCHEMA registry;
+CREATE FUNCTION registry.catalogue_revised() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    number bigint;
+begin
+    update catalogue set revision = revision + 1 returning revision into number;
+    if tg_table_name = 'models' and tg_op = 'INSERT' then
+        insert into catalogue_changes (position, kind, version, at) values (number, 'published', new.version, now());
+    elsif tg_table_name = 'models' then
+        insert into catalogue_changes (position, kind, version, reason, at)
+        values (number, 'retired', new.version, new.retired_reason, now());
+    elsif tg_table_name = 'alias_moves' then
+        insert into catalogue_changes (position, kind, version, alias, previous_version, reason, at)
+        values (number, 'aliased', new.version, new.alias,
+                (select version from alias_moves where alias = new.alias and seq < new.seq order by seq desc limit 1),
+                new.reason, now());
+    end if;
+    perform pg_notify('catalogue_' || tg_table_schema, '');
+    return null;
+end
+$$;
 CREATE FUNCTION registry.outbox_notify() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -36,6 +58,22 @@ CREATE TABLE registry.attempts (
     CONSTRAINT attempts_cpu_joules_check CHECK ((cpu_joules >= (0)::double precision)),
     CONSTRAINT attempts_gpu_joules_check CHECK ((gpu_joules >= (0)::double precision)),
     CONSTRAINT attempts_gpu_seconds_check CHECK ((gpu_seconds >= (0)::double precision))
+);
+CREATE TABLE registry.catalogue (
+    one boolean DEFAULT true NOT NULL,
+    revision bigint NOT NULL,
+    CONSTRAINT catalogue_one_check CHECK (one)
+);
+CREATE TABLE registry.catalogue_changes (
+    "position" bigint NOT NULL,
+    kind text NOT NULL,
+    version text NOT NULL,
+    alias text,
+    previous_version text,
+    reason text,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT catalogue_changes_check CHECK (((kind = 'aliased'::text) = (alias IS NOT NULL))),
+    CONSTRAINT catalogue_changes_kind_check CHECK ((kind = ANY (ARRAY['published'::text, 'aliased'::text, 'retired'::text])))
 );
 CREATE TABLE registry.checkpoints (
     round_id uuid NOT NULL,
@@ -254,6 +292,7 @@ CREATE TABLE registry.standard_branches (
     frames_sha256 text NOT NULL,
     baseline_energy_rmse_mev_per_atom double precision NOT NULL,
     baseline_force_rmse_mev_per_angstrom double precision NOT NULL,
+    baseline_element_energies jsonb,
     CONSTRAINT standard_branches_baseline_energy_rmse_mev_per_atom_check CHECK ((baseline_energy_rmse_mev_per_atom > (0)::double precision)),
     CONSTRAINT standard_branches_baseline_force_rmse_mev_per_angstrom_check CHECK ((baseline_force_rmse_mev_per_angstrom > (0)::double precision)),
     CONSTRAINT standard_branches_frames_check CHECK (((length(frames) > 0) AND ((length(frames) % 32) = 0)))
@@ -309,6 +348,10 @@ ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (seq);
 ALTER TABLE ONLY registry.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (round_id, fence);
+ALTER TABLE ONLY registry.catalogue_changes
+    ADD CONSTRAINT catalogue_changes_pkey PRIMARY KEY ("position");
+ALTER TABLE ONLY registry.catalogue
+    ADD CONSTRAINT catalogue_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY registry.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (round_id, step);
 ALTER TABLE ONLY registry.contributors_words
@@ -373,6 +416,12 @@ CREATE UNIQUE INDEX inquiries_one_open ON registry.inquiries USING btree ((true)
 CREATE INDEX inquiry_groups_round ON registry.inquiry_groups USING btree (round_id);
 CREATE UNIQUE INDEX rounds_one_open ON registry.rounds USING btree ((true)) WHERE (state = ANY (ARRAY['waiting'::text, 'training'::text]));
 CREATE INDEX workers_last_seen ON registry.workers USING btree (last_seen);
+CREATE CONSTRAINT TRIGGER catalogue_aliased AFTER INSERT ON registry.alias_moves DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION registry.catalogue_revised();
+CREATE CONSTRAINT TRIGGER catalogue_datasets AFTER UPDATE OF state, title, authors, licence, private ON registry.datasets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((((((old.state = 'withdrawn'::text) IS DISTINCT FROM (new.state = 'withdrawn'::text)) OR (old.title IS DISTINCT FROM new.title)) OR (old.authors IS DISTINCT FROM new.authors)) OR (old.licence IS DISTINCT FROM new.licence)) OR (old.private IS DISTINCT FROM new.private))) EXECUTE FUNCTION registry.catalogue_revised();
+CREATE CONSTRAINT TRIGGER catalogue_published AFTER INSERT ON registry.models DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION registry.catalogue_revised();
+CREATE CONSTRAINT TRIGGER catalogue_retired AFTER UPDATE OF retired_at ON registry.models DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.retired_at IS NULL) AND (new.retired_at IS NOT NULL))) EXECUTE FUNCTION registry.catalogue_revised();
+CREATE CONSTRAINT TRIGGER catalogue_scored AFTER INSERT ON registry.standard_scores DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION registry.catalogue_revised();
+CREATE CONSTRAINT TRIGGER catalogue_standard AFTER INSERT ON registry.standard_versions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION registry.catalogue_revised();
 CREATE TRIGGER outbox_notify AFTER INSERT ON registry.outbox FOR EACH STATEMENT EXECUTE FUNCTION registry.outbox_notify();
 ALTER TABLE ONLY registry.alias_moves
     ADD CONSTRAINT alias_moves_version_fkey FOREIGN KEY (version) REFERENCES registry.models(version);

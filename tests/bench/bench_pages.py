@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 from bench_service import service_process
-from gateway_bench import PIECE, TUS, entry
+from bench_site import publish_dataset
 from onemachine.process import free_port
 
 DATASETS = 100_000
@@ -32,8 +32,6 @@ LISTED = (
     "/datasets?q={n}",
 )
 TURNS, TURN_SECONDS, CLIENTS = 5, 3.0, 4
-PASSWORD = "a sentence is easy to remember"
-METADATA = "filename ZGF0YS56aXA="
 
 FILL = """
 insert into catalogue
@@ -125,20 +123,6 @@ async def busy(url: str, **headers: str) -> float:
     return done / TURN_SECONDS
 
 
-def publish_dataset(url: str) -> tuple[str, str]:
-    """The path of a public dataset's page, and the Authorization header of its owner."""
-    with httpx.Client(base_url=url, timeout=30) as client:
-        account = {"email": "bench@example.org", "name": "Bench", "password": PASSWORD}
-        client.post("/api/v1/accounts", json=account).raise_for_status()
-        token = client.post("/api/v1/tokens", json=account | {"name": "bench"}).raise_for_status().json()["token"]
-        client.headers["authorization"] = f"Bearer {token}"
-        begun = client.post("/api/v1/uploads", headers={**TUS, "Upload-Length": "10", "Upload-Metadata": METADATA})
-        upload = begun.raise_for_status().headers["location"]
-        client.patch(upload, headers={**PIECE, "Upload-Offset": "0"}, content=b"an archive").raise_for_status()
-        made = client.post("/api/v1/datasets", json=entry(upload.rsplit("/", 1)[1]) | {"description": "Words. " * 300})
-        return f"/datasets/{made.raise_for_status().json()['id']}", client.headers["authorization"]
-
-
 def test_the_list_of_a_hundred_thousand_datasets(site: dict[str, str], tmp_path: Path) -> None:
     url = f"http://{site['POTLUCK_GATEWAY_ADDRESS']}"
 
@@ -160,8 +144,8 @@ def test_the_list_of_a_hundred_thousand_datasets(site: dict[str, str], tmp_path:
 def test_a_datasets_page_against_a_bare_one(site: dict[str, str], tmp_path: Path) -> None:
     url = f"http://{site['POTLUCK_GATEWAY_ADDRESS']}"
     with service_process("gateway", site, tmp_path / "gateway.log"):
-        path, owner = publish_dataset(url)
-        page = url + path
+        dataset_id, owner = publish_dataset(url)
+        page = f"{url}/datasets/{dataset_id}"
         size = len(httpx.get(page, headers={"accept-encoding": "identity"}).content)
         with bare_page(size) as bare:
             bare_size = len(httpx.get(bare).content)

@@ -1,18 +1,22 @@
 """What the platform adds to deepmd's own training: to every step, by looking at held-out frames, and to the start.
 
-The same rendered input, seeds and data on both sides, the laptop preset on the demo's silicon and water. Seconds are
-those of the processor, which other work on the machine disturbs least; each way runs several times, in turn.
+The same rendered input, seeds and data on both sides, the laptop preset on the demo's silicon and water. So that other
+work on the machine meets both alike, they run by turns: steps half a second each, starts one after the other. Told are
+ratios of pairs, of wall time and of processor time, which other work disturbs least.
 """
 
 import asyncio
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,6 +33,7 @@ from trainer_fleet import PRESETS, FakeFleet, WorkerProcess, children, serving, 
 
 STEPS = 500
 TURNS = 3
+SLICE = 0.5
 BRANCHES = tuple(reference_model.BRANCHES)
 FIRST_STEP = re.compile(rb"Batch +1:|batch +1:|batch +1,")
 
@@ -65,40 +70,95 @@ def work_in(folder: Path, steps: int) -> Work:
 
 
 def test_overhead_of_a_step_and_of_looking(tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "support" / "train_once.py"
-    seconds: dict[str, list[float]] = {how: [] for how in ("bare", "steps", "whole")}
-    looks = 0
-    for turn in range(TURNS):
-        for how in seconds:
-            folder = tmp_path / f"{how}-{turn}"
-            folder.mkdir()
-            work_in(folder, STEPS)
-            command = [sys.executable, str(script), str(folder), how]
-            done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=True)
-            told = json.loads(done.stdout.splitlines()[-1])
-            seconds[how].append(told["cpu"])
-            looks = max(looks, told["looks"])
-    assert looks >= 2
-    best = {how: min(values) for how, values in seconds.items()}
-    print(f"\n{STEPS} steps, processor time, best of {TURNS}: " + ", ".join(f"{how} {best[how]:.1f} s" for how in best))
-    print(f"  a step costs {percent(best['steps'], best['bare'])} more than in bare deepmd")
-    print(f"  {looks} looks at held-out frames cost {percent(best['whole'], best['steps'])} of the training time")
-    print(f"  spread of the turns: {', '.join(f'{how} {spread(values)}' for how, values in seconds.items())}")
+    pairs = [in_turns(tmp_path / f"pair-{turn}") for turn in range(TURNS)]
+    whole = alone(tmp_path / "whole")
+    assert whole["looks"] >= 2
+    print(f"\n{STEPS} steps, both by turns of {SLICE:g} s, {TURNS} pairs; the median of their ratios, and each:")
+    for clock, words in (("cpu", "processor time"), ("wall", "wall time of their turns")):
+        ratios = [pair["steps"][clock] / pair["bare"][clock] for pair in pairs]
+        each = statistics.median(pair["bare"][clock] for pair in pairs) / STEPS
+        every = ", ".join(percent(ratio) for ratio in ratios)
+        print(f"  {words}: a step of {1e3 * each:.1f} ms costs {percent(statistics.median(ratios))} more ({every})")
+    looking = whole["looking"] / (whole["cpu"] - whole["looking"])
+    print(
+        f"  {whole['looks']:.0f} looks at held-out frames take {100 * looking:.2f} % of the processor time of training"
+    )
 
 
 def test_start_of_a_round(tmp_path: Path) -> None:
-    bare = [bare_start(tmp_path / f"bare-{turn}") for turn in range(TURNS)]
-    warm = asyncio.run(lease_to_first_step(tmp_path / "warm", warm=True))
-    cold = asyncio.run(lease_to_first_step(tmp_path / "cold", warm=False))
-    peer = statistics.median(bare)
-    every = ", ".join(f"{one:.1f}" for one in bare)
-    print(f"\n`dp --pt train` from its start to the first step: {peer:.1f} s (of {every})")
-    for name, taken in (("warm", warm), ("cold", cold)):
-        print(f"  from a lease to the first step reported, {name} start: {taken:.1f} s, {taken / peer:.2f} times")
+    """One of each after the other, so that what else the machine does meets all alike."""
+    starts: dict[str, list[Start]] = {"bare": [], "warm": [], "cold": []}
+    for turn in range(TURNS):
+        starts["bare"].append(bare_start(tmp_path / f"bare-{turn}"))
+        for how in ("warm", "cold"):
+            start = asyncio.run(lease_to_first_step(tmp_path / f"{how}-{turn}", warm=how == "warm"))
+            starts[how].append(start)
+    print(f"\n`dp --pt train` from its start to the first step: {told(starts['bare'])}")
+    for how in ("warm", "cold"):
+        for clock in ("wall", "cpu"):
+            ratios = [
+                getattr(one, clock) / getattr(peer, clock)
+                for one, peer in zip(starts[how], starts["bare"], strict=True)
+            ]
+            every = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+            print(f"  lease to first step, {how}: {statistics.median(ratios):.2f} times in {clock} time ({every})")
+        print(f"    {told(starts[how])}")
 
 
-def bare_start(folder: Path) -> float:
-    """Seconds of wall time until deepmd's command has told its first step."""
+@dataclass(frozen=True)
+class Start:
+    """Seconds until the first step was told: by the clock, and of processor time of all processes concerned."""
+
+    wall: float
+    cpu: float
+
+
+def told(starts: Sequence[Start]) -> str:
+    return ", ".join(f"{one.wall:.1f} s (processor {one.cpu:.1f} s)" for one in starts)
+
+
+def in_turns(folder: Path) -> dict[str, dict[str, float]]:
+    """Bare deepmd and the engine's session, of which one runs while the other is stopped. Seconds by way and clock."""
+    running, wall, said = {}, {"bare": 0.0, "steps": 0.0}, {}
+    with ExitStack() as stack:
+        for how in wall:
+            work = folder / how
+            work.mkdir(parents=True)
+            work_in(work, STEPS)
+            process = stack.enter_context(trained(work, how))
+            stack.callback(process.kill)
+            assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]), "it ended before its first step"
+            running[how] = process
+        while running:
+            for how, process in list(running.items()):
+                began = time.monotonic()
+                process.send_signal(signal.SIGCONT)
+                with suppress(subprocess.TimeoutExpired):
+                    said[how] = json.loads(process.communicate(timeout=SLICE)[0].splitlines()[-1])
+                    del running[how]
+                process.send_signal(signal.SIGSTOP)
+                wall[how] += time.monotonic() - began
+    return {how: {"cpu": said[how]["cpu"], "wall": wall[how]} for how in wall}
+
+
+def alone(folder: Path) -> dict[str, float]:
+    folder.mkdir()
+    work_in(folder, STEPS)
+    with trained(folder, "whole") as process:
+        found: dict[str, float] = json.loads(process.communicate()[0].splitlines()[-1])
+    return found
+
+
+def trained(folder: Path, how: str) -> subprocess.Popen[str]:
+    script = Path(__file__).parents[1] / "support" / "train_once.py"
+    command = [sys.executable, str(script), str(folder), how]
+    return subprocess.Popen(
+        command, env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def bare_start(folder: Path) -> Start:
+    """Until deepmd's command has told its first step."""
     folder.mkdir()
     work = work_in(folder, 3)
     recipe = render(work, {branch.name: branch.train for branch in work.branches})
@@ -114,14 +174,14 @@ def bare_start(folder: Path) -> float:
     for line in child.stdout:
         said += line
         if FIRST_STEP.search(line):
-            taken = time.monotonic() - started
+            taken = Start(time.monotonic() - started, used(child.pid))
             child.communicate()
             return taken
     raise AssertionError(said.decode()[-2000:])
 
 
-async def lease_to_first_step(folder: Path, *, warm: bool) -> float:
-    """Seconds from the answer to Lease until the report of step 1, held-out errors included, is here."""
+async def lease_to_first_step(folder: Path, *, warm: bool) -> Start:
+    """From the answer to Lease until the report of step 1, held-out errors included, is here."""
     folder.mkdir()
     presets = folder / "presets"
     presets.mkdir()
@@ -141,11 +201,11 @@ async def lease_to_first_step(folder: Path, *, warm: bool) -> float:
             await idle(worker.pid)
             fleet.offer(pb.RoundSpec(preset="laptop", total_steps=1000, seed=1, branches=branches))
             await until("the lease", lambda: fleet.leases)
-            leased = time.monotonic()
+            leased, before = time.monotonic(), used(worker.pid)
             await until("the first step", lambda: fleet.reports or fleet.failures)
             assert not fleet.failures, fleet.failures
             assert fleet.reports[0].step == 1
-            return time.monotonic() - leased
+            return Start(time.monotonic() - leased, used(worker.pid) - before)
 
 
 def training(name: str) -> Sequence[Frame]:
@@ -157,8 +217,7 @@ async def idle(pid: int) -> None:
     before, quiet = -1.0, 0
     while quiet < 4:
         await asyncio.sleep(0.5)
-        family = [psutil.Process(pid), *(psutil.Process(child) for child in children(pid))]
-        now = sum(sum(one.cpu_times()[:2]) for one in family)
+        now = used(pid)
         quiet = quiet + 1 if now - before < 0.05 else 0
         before = now
 
@@ -168,9 +227,11 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, **environment(), "PYTHONPATH": support}
 
 
-def percent(mine: float, peer: float) -> str:
-    return f"{100 * (mine / peer - 1):+.2f} %"
+def percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.2f} %"
 
 
-def spread(values: Sequence[float]) -> str:
-    return f"{100 * (max(values) / min(values) - 1):.1f} %"
+def used(pid: int) -> float:
+    """Seconds of processor time of a process and its children, those that have ended too."""
+    own = sum(psutil.Process(pid).cpu_times()[:4])
+    return own + sum(sum(psutil.Process(child).cpu_times()[:4]) for child in children(pid))

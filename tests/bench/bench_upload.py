@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench_service import service_process
+from bench_service import memory, service_process
 from onemachine.process import free_port
 from potluck.client import Client
 
@@ -31,23 +31,6 @@ ROUNDS = 3
 SAMPLE_SECONDS = 0.1
 EMAIL, PASSWORD = "contributor@example.org", "a long enough password"
 Environment = Callable[[str], dict[str, str]]
-
-
-def memory(pid: int) -> int:
-    """Bytes of a process and its children; 0 when it has ended."""
-    total = 0
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in family:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-        except psutil.AccessDenied:
-            total += process.memory_info().rss
-    return total
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Two regions: measured by the page, uploaded to across origins, downloaded from, and mirrored."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from potluck import Client
 
 SignIn = Callable[[httpx.Client], None]
 
@@ -55,3 +57,35 @@ def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
     stored.unlink()
     mirror = page.get_by_role("link", name="mirror").get_attribute("href")
     assert httpx.get(f"{platform.url}{mirror}").content == b"eastern archive"
+
+
+class AnswerLost(httpx.HTTPTransport):
+    """The answer to the first request that begins an upload is lost on the way."""
+
+    lost = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        if request.method == "POST" and request.url.path == "/api/v1/uploads" and not self.lost:
+            self.lost = True
+            response.read()
+            raise httpx.ReadError("connection reset by peer")
+        return response
+
+
+def test_the_sdk_sends_to_the_region_that_was_chosen(two_regions: tuple[Any, Path], tmp_path: Path) -> None:
+    """The ticket in the region's address is told once: when its answer is lost, the SDK begins anew."""
+    platform, east = two_regions
+    token = platform.client().headers["authorization"].removeprefix("Bearer ")
+    content = os.urandom(100_000)
+    (tmp_path / "sdk.zip").write_bytes(content)
+    network = AnswerLost()
+    with Client(platform.url, token, state_folder=tmp_path / "state", http=network) as client:
+        assert {one.id for one in client.regions()} == {"west", "east"}
+        assert client.nearest_region() is not None
+        dataset = client.upload(tmp_path / "sdk.zip", name="SDK", authors=["A"], shared_only=True, region="east")
+        assert network.lost
+        assert dataset.region == "east"
+        (file,) = client.archive_files(client.dataset(dataset.id))
+        assert client.download(file, tmp_path / "home").read_bytes() == content
+    assert content in [path.read_bytes() for path in east.rglob("archive*") if path.is_file()]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from onemachine.process import free_port
 
 READY_SECONDS = 120.0
@@ -47,6 +48,23 @@ def _ready(port: int) -> bool:
             return bool(answer.status == 200)
     except OSError:  # of which URLError and TimeoutError are kinds
         return False
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process and its children (proportional set size where it is told); 0 when it has ended."""
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in family:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.AccessDenied:
+            total += process.memory_info().rss
+    return total
 
 
 def spans(path: Path) -> Iterator[dict[str, Any]]:

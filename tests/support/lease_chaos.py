@@ -147,7 +147,8 @@ class Battle:
         """One process after another, most of them those that hold the lease."""
         chance = random.Random(self.seed)
         while await self._given_out() < self.leases:
-            await self._moment(chance)
+            if not await self._moment(chance):
+                continue
             name = "registry" if chance.random() < REGISTRY else await self._holder()
             process = self.processes.get(name or "")
             if name is None or process is None or process.returncode is not None:
@@ -161,19 +162,21 @@ class Battle:
                     process.kill()
                     self.struck["registry" if name == "registry" else "worker"] += 1
 
-    async def _moment(self, chance: random.Random) -> None:
+    async def _moment(self, chance: random.Random) -> bool:
         """Somewhere in the life of the lease that is held now: at once, after so much work, or around its submission.
 
-        By what was reached and not by the clock, so that rounds end on slow machines too.
+        By what was reached and not by the clock, so that rounds end on slow machines too. False when none is held: a
+        registry that is struck again before it could give a lease would give none for as long as luck wants.
         """
         before = await self._row(HELD)
         if before is None:
             await asyncio.sleep(0.05)
-            return
+            return False
         wanted = before["step"] + chance.choice((0, SAVE_EVERY, 2 * SAVE_EVERY, STEPS))
         while (now := await self._row(HELD)) and now["fence"] == before["fence"] and now["step"] < min(wanted, STEPS):
             await asyncio.sleep(0.05)
         await asyncio.sleep(chance.uniform(0, 0.5))
+        return True
 
     async def _holder(self) -> str | None:
         row = await self._row("select worker from rounds where state = 'training'")

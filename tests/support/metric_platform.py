@@ -24,6 +24,7 @@ from contracts.artifacts import (
     Histogram,
     MetricReport,
     ModelManifest,
+    PreviewStructure,
 )
 from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult
 from contracts.envelope import Attributes, Event, to_headers
@@ -34,6 +35,8 @@ from contracts.events import (
     DatasetValidated,
     MetricRerunFinished,
     MetricRerunRequested,
+    PredictionFinished,
+    PredictionStructureRead,
 )
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from contracts.topology import EVENT_STREAM
@@ -71,8 +74,7 @@ class Registry(registry_pb2_grpc.RegistryServiceServicer):
         self.model: registry_pb2.Model | None = None
 
     async def GetModel(self, request: registry_pb2.GetModelRequest, context: Any) -> registry_pb2.GetModelResponse:
-        assert request.version_or_alias == "latest"
-        if self.model is None:
+        if self.model is None or request.version_or_alias not in ("latest", self.model.version):
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no model yet")
         return registry_pb2.GetModelResponse(model=self.model)
 
@@ -203,6 +205,25 @@ class Platform:
         await until(lambda: bool(answers()))
         return answers()[0]
 
+    async def predicted(
+        self, structure: PreviewStructure | BlobRef, branches: tuple[str, ...], version: str = "1.0"
+    ) -> PredictionFinished:
+        """Ask for a prediction of what ingest has read, and wait for the answer."""
+        prediction_id = uuid4()
+        if isinstance(structure, PreviewStructure):
+            structure = await self.blobs.put_model(f"predictions/{prediction_id}/structure.json", structure)
+        request = PredictionStructureRead(
+            prediction_id=prediction_id, structure=structure, model_version=version, branches=branches
+        )
+        await self.publish(request, uuid4())
+
+        def answers() -> list[PredictionFinished]:
+            found = [one for one in self.seen if isinstance(one, PredictionFinished)]
+            return [one for one in found if one.prediction_id == prediction_id]
+
+        await until(lambda: bool(answers()))
+        return answers()[0]
+
     async def rows(self, query: str) -> list[dict[str, Any]]:
         """What a statement on the metric's tables returns; none: no rows."""
         async with await psycopg.AsyncConnection.connect(self.dsn, row_factory=dict_row, autocommit=True) as connection:
@@ -253,7 +274,8 @@ async def platform_of(
 async def _publishing() -> AsyncIterator[Callable[[Event, UUID], Any]]:
     """As ingest and gateway publish, but a repeated event reaches JetStream as a new message."""
     clients = {
-        DatasetValidated: await connect(IngestLike(), "ingest"),
+        DatasetValidated: (ingest := await connect(IngestLike(), "ingest")),
+        PredictionStructureRead: ingest,
         MetricRerunRequested: await connect(GatewayLike(), "gateway"),
     }
 
@@ -268,7 +290,7 @@ async def _publishing() -> AsyncIterator[Callable[[Event, UUID], Any]]:
     try:
         yield publish
     finally:
-        for client in clients.values():
+        for client in set(clients.values()):
             await client.close()
 
 

@@ -19,7 +19,7 @@ from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub, add_FleetServiceServicer_to_server
 from contracts.fleet.v1.scoring_pb2_grpc import ScoringServiceStub, add_ScoringServiceServicer_to_server
 from contracts.operator.v1.operator_pb2_grpc import OperatorServiceStub, add_OperatorServiceServicer_to_server
-from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub, add_RegistryServiceServicer_to_server
+from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from kit.blobs import Blobs
 from kit.db import Database
 from kit.queries import Row
@@ -32,7 +32,9 @@ from registry.leakage import Leakage
 from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.presets import Presets
-from registry.rpc import FleetServicer, RegistryServicer
+from registry.query_rpc import SERVICE, add_queries
+from registry.querying import Querying
+from registry.rpc import FleetServicer
 from registry.scoring import Scorings
 from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
@@ -276,6 +278,7 @@ async def opened(
     )
     async with foundation("registry", settings) as base:
         bench = Bench(base.database, base.blobs, policy, presets)
+        querying = Querying.built(settings, base.database, base.blobs, bench.store)
         entries = [
             ServiceEntry(
                 add_FleetServiceServicer_to_server,
@@ -289,11 +292,7 @@ async def opened(
                 "contracts.fleet.v1.ScoringService",
                 TOKEN,
             ),
-            ServiceEntry(
-                add_RegistryServiceServicer_to_server,
-                RegistryServicer(base.database, bench.store),
-                "contracts.registry.v1.RegistryService",
-            ),
+            ServiceEntry(add_queries, querying.internal(), SERVICE),
             ServiceEntry(
                 add_OperatorServiceServicer_to_server,
                 OperatorServicer(base.database, bench.store, bench.rounds.life_seconds, policy.max_attempts),

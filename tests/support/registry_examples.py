@@ -143,6 +143,7 @@ def manifest(
                 content_sha256=CONTENT,
                 left_out_held_out=(3,),
                 baseline_element_energies_ev={"Si": -107.5},
+                baseline_train_frames=(0, 1),
             )
             for name, one in numbers.items()
         ),

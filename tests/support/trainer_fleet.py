@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import grpc
+import psutil
 from contracts import keys
 from contracts.artifacts import DatasetManifest, FrameVerdict, Histogram, MetricReport, ModelManifest
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory, RuleResult
@@ -176,13 +178,48 @@ async def serving(fleet: FakeFleet, port: int = 0, scorings: FakeScoring | None 
         yield bound
 
 
+WORKS = 0.02
+"""Of one core: a process that waits for an answer or beats takes less, a starved one on a full machine more."""
+MOST_WORK = 4
+"""Times `seconds`, in seconds of processors: whoever works so long for nothing is caught in a loop."""
+
+
 async def until(what: str, condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait for a condition. Raises TimeoutError with its name."""
+    """Wait for a condition for as long as processes that this one started work for it.
+
+    On a busy machine work takes longer than `seconds`, but it goes on. Raises TimeoutError with the condition's name
+    when none of them did anything worth mentioning for `seconds`, or all together worked for a multiple of it in vain.
+    """
+    began = marked = _worked()
+    end = time.monotonic() + seconds
+    while not condition():
+        await asyncio.sleep(0.05)
+        if time.monotonic() < end:
+            continue
+        now = _worked()
+        if now - marked < WORKS * seconds or now - began > MOST_WORK * seconds:
+            told = f"{now - began:.0f} s of processor time, {now - marked:.1f} of them in the last {seconds:g} s"
+            raise TimeoutError(f"waited for: {what}; what was started took {told}")
+        marked, end = now, time.monotonic() + seconds
+
+
+async def within(seconds: float, what: str, condition: Callable[[], object]) -> None:
+    """What must be so by then, however busy the machine is. Raises TimeoutError with its name."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds} s for: {what}")
+            raise TimeoutError(f"not so after {seconds:g} s: {what}")
         await asyncio.sleep(0.05)
+
+
+def _worked() -> float:
+    """Seconds of processor time of this process's descendants, those that have ended too."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            total += sum(child.cpu_times()[:4])
+    return total
 
 
 def message(ref: BlobRef) -> pb.Blob:

@@ -12,10 +12,10 @@ import demo_data
 import reference_model
 from case_list import CASES, GROUPS
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
+from frames.pairs import pairs_of_manifest
 from kit.blobs import Blobs
 from known_cases import Case
 from metric.domain.coverage import KnownBranch
-from metric.domain.pairs import pairs_of_manifest
 from metric.domain.run_settings import RunSettings
 from metric.judging import CurrentModel, Judge, LoadedModel, Task
 from metric.prediction import PredictionProcess

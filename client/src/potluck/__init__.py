@@ -6,6 +6,7 @@
         for state in client.follow(dataset.id):
             print(state.stage, state.verdict)
 
+`AsyncClient` has the same methods to await. The reference is docs/sdk.md.
 Names load when they are first used: `import potluck` costs nothing.
 """
 
@@ -13,13 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from potluck.asynchronous import AsyncClient
     from potluck.client import Client
     from potluck.errors import PotluckError, Problem
     from potluck.resources import Dataset, Model
 
-__all__ = ["Client", "Dataset", "Model", "PotluckError", "Problem"]
+__all__ = ["AsyncClient", "Client", "Dataset", "Model", "PotluckError", "Problem"]
 
 _HOMES = {
+    "AsyncClient": "potluck.asynchronous",
     "Client": "potluck.client",
     "Dataset": "potluck.resources",
     "Model": "potluck.resources",

@@ -1,11 +1,18 @@
 """Fetching a file: continues a part that is here already, and trusts nothing but its SHA-256."""
 
+import errno
 import hashlib
-from collections.abc import Callable
+import io
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from potluck import stopping
 from potluck.errors import Corrupt, LocalFileError, UnexpectedAnswer
 from potluck.resources import ModelFile
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
@@ -13,6 +20,11 @@ from potluck.transport import Transport, problem
 
 # The bytes themselves: their hash is not that of a compressed answer.
 RAW = {"Accept": "*/*", "Accept-Encoding": "identity"}
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+# Pieces are of 64 KiB: of what is not hashed yet there are a few MiB.
+BATCH_PIECES = 16
+BATCHES_UNDER_WAY = 4
 
 Report = Callable[[int, int], None]
 
@@ -23,36 +35,118 @@ def fetch(transport: Transport, file: ModelFile, folder: Path, report: Report) -
     What arrives is kept as `NAME.part` until its SHA-256 is right, so a rerun continues there.
     Raises Problem, Unreachable, Corrupt, LocalFileError.
     """
-    target = _target(file, folder)
-    if target.exists() and _sha256(target) == file.sha256:
-        report(file.size, file.size)
+    with _on_this_disk(folder, file):
+        target = _target(file, folder)
+        if target.exists() and sha256_of(target) == file.sha256:
+            report(file.size, file.size)
+            return target
+        part = target.with_name(target.name + ".part")
+        _room_for(file, part, folder)
+        arriving = _Arriving(part)
+        patience = transport.new_patience()
+        while not part.exists() or arriving.have < file.size:
+            before = arriving.have
+            try:
+                again = _receive(transport, file, arriving, patience, report)
+            except httpx.TransportError as error:
+                if arriving.have > before:
+                    patience.progressed()
+                if not patience.wait():
+                    raise transport.unreachable(error) from error
+                continue
+            if not again:
+                break
+        if arriving.hexdigest() != file.sha256:
+            part.unlink()
+            raise Corrupt(
+                "what arrived is not the file that was published: its SHA-256 differs",
+                where=file.name,
+                remedy="Run the same command again; if it happens twice, tell the people who run the server.",
+            )
+        part.replace(target)
         return target
-    part = target.with_name(target.name + ".part")
-    patience = transport.new_patience()
-    while (have := part.stat().st_size if part.exists() else 0) < file.size or not part.exists():
+
+
+class _Arriving:
+    """A file as it grows; each byte is hashed once, as it is written."""
+
+    def __init__(self, part: Path) -> None:
+        self.path = part
+        self.have = part.stat().st_size if part.exists() else 0
+        self._hash: hashlib._Hash | None = None
+
+    def append(self, pieces: Iterator[bytes], start: int, size: int, report: Report, name: str) -> None:
+        """Writes what comes, from byte `start`. Raises UnexpectedAnswer beyond `size` bytes."""
+        digest = self._hash_to(start)
+        self._hash = None  # while it is not that of what is on the disk
         try:
-            again = _receive(transport, file, part, have, patience, report)
-        except httpx.TransportError as error:
-            if part.exists() and part.stat().st_size > have:
-                patience.progressed()
-            if not patience.wait():
-                raise transport.unreachable(error) from error
-            continue
-        if not again:
-            break
-    if _sha256(part) != file.sha256:
-        part.unlink()
-        raise Corrupt(
-            "what arrived is not the file that was published: its SHA-256 differs",
-            where=file.name,
-            remedy="Run the same command again; if it happens twice, tell the people who run the server.",
-        )
-    part.replace(target)
-    return target
+            with self.path.open("r+b" if start else "wb", buffering=0) as out, _hashing(digest) as taken:
+                out.seek(start)
+                self.have = start
+                try:
+                    for piece in pieces:
+                        stopping.check()
+                        _write(out, piece)
+                        taken(piece)
+                        self.have += len(piece)
+                        if self.have > size:
+                            raise UnexpectedAnswer(f"the server sends more than the {size} bytes it told", where=name)
+                        report(self.have, size)
+                finally:
+                    out.truncate(self.have)
+        finally:
+            self._hash = digest
+
+    def hexdigest(self) -> str:
+        return self._hash_to(self.have).hexdigest()
+
+    def _hash_to(self, end: int) -> "hashlib._Hash":
+        """Of the first `end` bytes: what is known, else read from the disk."""
+        if end == 0:
+            return hashlib.sha256()
+        if self._hash is not None and end == self.have:
+            return self._hash
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256")
 
 
-def _receive(transport: Transport, file: ModelFile, part: Path, have: int, patience: Patience, report: Report) -> bool:
-    """Appends to `part` until the answer ends; True: the server was busy, ask again."""
+@contextmanager
+def _hashing(digest: "hashlib._Hash") -> Iterator[Callable[[bytes], None]]:
+    """Takes pieces into `digest` beside the caller, who goes on receiving; all of them are in when the block ends."""
+    with ThreadPoolExecutor(1, thread_name_prefix="potluck-sha256") as thread:
+        batch: list[bytes] = []
+        under_way: deque[Future[None]] = deque()
+
+        def update(pieces: list[bytes]) -> None:
+            for piece in pieces:
+                digest.update(piece)
+
+        def take(piece: bytes) -> None:
+            nonlocal batch
+            batch.append(piece)
+            if len(batch) == BATCH_PIECES:
+                under_way.append(thread.submit(update, batch))
+                batch = []
+                if len(under_way) > BATCHES_UNDER_WAY:
+                    under_way.popleft().result()
+
+        try:
+            yield take
+        finally:
+            # Also after a broken connection: what is on the disk is known by its hash.
+            thread.submit(update, batch).result()
+
+
+def _write(out: io.RawIOBase, piece: bytes) -> None:
+    """All of it: an unbuffered file may take a part."""
+    view = memoryview(piece)
+    while view:
+        view = view[out.write(view) or 0 :]
+
+
+def _receive(transport: Transport, file: ModelFile, arriving: _Arriving, patience: Patience, report: Report) -> bool:
+    """Appends to the part until the answer ends; True: the server was busy, ask again."""
+    have = arriving.have
     headers = {"Range": f"bytes={have}-", "If-Range": f'"{file.sha256}"'} if have else {}
     with transport.stream(file.url, headers=headers | RAW) as response:
         if response.status_code in RETRIED_STATUS and patience.wait(retry_after(response)):
@@ -60,31 +154,48 @@ def _receive(transport: Transport, file: ModelFile, part: Path, have: int, patie
         if response.status_code not in (200, 206):
             raise problem(response)
         # 200 to a Range request: the server sends all of it, so what is here counts for nothing.
-        have = have if response.status_code == 206 else 0
-        with part.open("r+b" if have else "wb") as out:
-            out.seek(have)
-            for piece in response.iter_raw():
-                out.write(piece)
-                have += len(piece)
-                if have > file.size:
-                    raise UnexpectedAnswer(f"the server sends more than the {file.size} bytes it told", where=file.name)
-                report(have, file.size)
-    return have < file.size
+        start = have if response.status_code == 206 else 0
+        arriving.append(response.iter_raw(), start, file.size, report, file.name)
+    return arriving.have < file.size
+
+
+@contextmanager
+def _on_this_disk(folder: Path, file: ModelFile) -> Iterator[None]:
+    """What this machine's disk refuses, in words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise _no_room(folder, f"the disk is full: {file.name} is not complete") from error
+        raise LocalFileError(
+            f"cannot write there: {error.strerror}", where=str(folder), remedy="Choose another folder with -o."
+        ) from error
+
+
+def _room_for(file: ModelFile, part: Path, folder: Path) -> None:
+    missing = file.size - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(folder).free
+    if missing > free:
+        raise _no_room(folder, f"{file.name} needs {missing / 1e6:,.1f} MB more, and {free / 1e6:,.1f} MB are free")
+
+
+def _no_room(folder: Path, what: str) -> LocalFileError:
+    return LocalFileError(
+        what,
+        where=str(folder),
+        remedy="Make room and run the same command again: it continues where it stopped. Or choose another folder "
+        "with -o.",
+    )
 
 
 def _target(file: ModelFile, folder: Path) -> Path:
     """A name that came over the network must not lead out of the folder."""
     if Path(file.name).name != file.name or file.name in ("", ".", ".."):
         raise UnexpectedAnswer(f"the server offers a file named {file.name!r}, which is not a plain name")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LocalFileError(
-            f"cannot write there: {error.strerror}", where=str(folder), remedy="Choose another folder with -o."
-        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
     return folder / file.name
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

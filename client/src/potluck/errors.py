@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of the `potluck` command (2 is a wrong command line, 130 is Ctrl-C)."""
+    """Exit codes of the `potluck` command (2 is a wrong command line)."""
 
     OK = 0
     FAILED = 1
@@ -12,6 +12,7 @@ class Exit(IntEnum):
     NEEDS_YOU = 4
     UNREACHABLE = 5
     REFUSED = 6
+    STOPPED = 130
 
 
 class PotluckError(Exception):
@@ -64,7 +65,16 @@ class Problem(PotluckError):
     exit_code = Exit.REFUSED
 
     def __init__(
-        self, *, status: int, kind: str, title: str, detail: str, field: str = "", remedy: str = "", where: str = ""
+        self,
+        *,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        field: str = "",
+        remedy: str = "",
+        where: str = "",
+        location: str = "",
     ) -> None:
         what = f"{title}: {detail}" if detail and detail != title else title
         super().__init__(what, where=f"field {field}" if field else where, remedy=remedy)
@@ -73,6 +83,7 @@ class Problem(PotluckError):
         self.title = title
         self.detail = detail
         self.field = field
+        self.location = location
         if status in (401, 403):
             self.exit_code = Exit.NOT_ALLOWED
 

@@ -208,6 +208,9 @@ class Dataset:
     authors: tuple[str, ...] = ()
     licence: str = ""
     private: bool = False
+    dpa: bool = True
+    region: str | None = None
+    withdrawn: str | None = None
     description: str = ""
     created: str = ""
     filename: str = ""
@@ -281,3 +284,82 @@ class Account:
 
     email: str
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An API token as its owner sees it; the secret was shown once."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...] = ()
+    created: str = ""
+    last_used: str | None = None
+    expires: str | None = None
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One dataset of a search."""
+
+    id: str
+    name: str
+    version: int = 1
+    authors: tuple[str, ...] = ()
+    licence: str = ""
+    frames: int = 0
+    elements: tuple[str, ...] = ()
+    functional: str | None = None
+    stage: str = ""
+    state: str = ""
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """A page of what was looked for; `later`: where the next one begins."""
+
+    datasets: tuple[Found, ...]
+    found: int = 0
+    more_found: bool = False
+    later: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format of DFT output; `reads`: whether one calculation is a 'file', 'files' or a 'folder'."""
+
+    name: str
+    title: str = ""
+    reads: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """`id`: SPDX."""
+
+    id: str
+    name: str = ""
+    short: str = ""
+    text_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """The text that publishing agrees to, as Markdown."""
+
+    version: str
+    language: str = "en"
+    sha256: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """Where archives may lie."""
+
+    id: str
+    title: str = ""
+    probe_url: str = ""

@@ -3,8 +3,12 @@
 import random
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import httpx
+from potluck import stopping
+
+if TYPE_CHECKING:
+    import httpx
 
 RETRIED_STATUS = frozenset({423, 429, 500, 502, 503, 504})
 FIRST_PAUSE_SECONDS = 0.3
@@ -35,12 +39,13 @@ class Patience:
         pause = max(asked_seconds or 0.0, self._pause * random.uniform(0.7, 1.3))  # noqa: S311 (no secret)
         if self._clock() + pause - self._since > self._seconds:
             return False
+        stopping.check()
         self._sleep(pause)
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         return True
 
 
-def retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: "httpx.Response") -> float | None:
     """Seconds that the server asks us to wait, when it says so in seconds."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None

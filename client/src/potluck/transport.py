@@ -1,6 +1,7 @@
 """HTTP with the manners of a good client: a token, safe retries, and errors in words."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,10 +9,14 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from potluck import stopping
 from potluck.errors import PotluckError, Problem, UnexpectedAnswer, Unreachable
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
 
 API = "/api/v1/"
+PROBE_SECONDS = 3.0
+# Said by the server when a creating request with the same key is being answered: its answer comes soon.
+UNDER_WAY = ":request-under-way"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -38,6 +43,9 @@ class Transport:
             timeout=httpx.Timeout(60.0, connect=10.0),
             headers={"User-Agent": "potluck-client", "Accept": "application/json"},
         )
+
+    lost = httpx.TransportError
+    """What a connection that ended or was never made raises."""
 
     def close(self) -> None:
         self._http.close()
@@ -66,7 +74,7 @@ class Transport:
         address: str,
         *,
         body: object | None = None,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int] | list[tuple[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> httpx.Response:
@@ -86,7 +94,7 @@ class Transport:
                 if safe and patience.wait():
                     continue
                 raise self.unreachable(error) from error
-            if response.status_code in RETRIED_STATUS and repeatable and patience.wait(retry_after(response)):
+            if repeatable and _may_be_repeated(response) and patience.wait(retry_after(response)):
                 continue
             return self.checked(response)
 
@@ -113,6 +121,22 @@ class Transport:
         finally:
             response.close()
 
+    def broken(self, what: str) -> httpx.TransportError:
+        """A connection that ended too soon, to be made again."""
+        return httpx.RemoteProtocolError(what)
+
+    def seconds_to(self, address: str) -> float | None:
+        """How long an address takes to answer on a warm connection; None when it does not."""
+        took = None
+        for _ in range(2):
+            begun = time.perf_counter()
+            try:
+                self._http.get(self.url(address), timeout=PROBE_SECONDS)
+            except httpx.HTTPError:
+                return None
+            took = time.perf_counter() - begun
+        return took
+
     def checked(self, response: httpx.Response) -> httpx.Response:
         """The same response when it is below 400. Raises Problem."""
         if response.status_code < 400:
@@ -135,10 +159,11 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> httpx.Request:
+        stopping.check()
         url = self.url(address)
         sent = dict(headers or {})
         # The token belongs to this server alone: an address elsewhere never sees it.
-        if self._token and urlsplit(url).netloc == urlsplit(self.server).netloc:
+        if self._token and "Authorization" not in sent and urlsplit(url).netloc == urlsplit(self.server).netloc:
             sent["Authorization"] = f"Bearer {self._token}"
         try:
             return self._http.build_request(method, url, headers=sent, **content)
@@ -148,6 +173,13 @@ class Transport:
                 where="--server",
                 remedy="Write it as http://host:port or https://host",
             ) from error
+
+
+def _may_be_repeated(response: httpx.Response) -> bool:
+    """Whether the server is busy, or still at the same request: 409 otherwise is an answer."""
+    if response.status_code in RETRIED_STATUS:
+        return True
+    return response.status_code == 409 and problem(response).kind.endswith(UNDER_WAY)
 
 
 def problem(response: httpx.Response) -> Problem:
@@ -160,8 +192,12 @@ def problem(response: httpx.Response) -> Problem:
     if not isinstance(told, dict):
         told = {}
     remedy = str(told.get("remedy") or "")
-    if response.status_code == 401 and not remedy:
+    if response.status_code == 401 and str(told.get("type", "")).endswith(":wrong-token"):
+        remedy = "The token was revoked, has expired, or is of another server. Sign in again: potluck login"
+    elif response.status_code == 401 and not remedy:
         remedy = "Sign in: potluck login"
+    if response.status_code == 503 and (seconds := retry_after(response)):
+        remedy = f"{remedy} It asks for {seconds:.0f} s of patience.".strip()
     return Problem(
         status=response.status_code,
         kind=str(told.get("type") or "about:blank"),
@@ -170,6 +206,7 @@ def problem(response: httpx.Response) -> Problem:
         field=str(told.get("field") or ""),
         remedy=remedy,
         where=where,
+        location=response.headers.get("Location", ""),
     )
 
 

@@ -5,9 +5,11 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
+from potluck import stopping
 from potluck.errors import Corrupt, Problem, UnexpectedAnswer
 from potluck.pending import Archive, PendingUploads
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
@@ -64,11 +66,19 @@ class Sender:
     `report(sent, total)` is called in bytes as they leave.
     """
 
-    def __init__(self, transport: Transport, pending: PendingUploads, archive: Archive, report: Report) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        pending: PendingUploads,
+        archive: Archive,
+        report: Report,
+        region: str | None = None,
+    ) -> None:
         self._transport = transport
         self._pending = pending
         self._archive = archive
         self._report = report
+        self._region = region
         self._hash = _FileHash(archive)
         self._chunk_bytes = CHUNK_BYTES
 
@@ -98,16 +108,19 @@ class Sender:
             self._report(offset, self._archive.size)
         self._archive.unchanged()
         self._hash.read_to(self._archive.size)
-        return SentArchive(upload.rstrip("/").rsplit("/", 1)[-1], self._hash.hexdigest())
+        return SentArchive(urlsplit(upload).path.rstrip("/").rsplit("/", 1)[-1], self._hash.hexdigest())
 
     def _create(self) -> str:
-        name = base64.b64encode(self._archive.path.name.encode()).decode()
-        response = self._transport.request(
-            "POST",
-            "uploads",
-            headers=TUS | {"Upload-Length": str(self._archive.size), "Upload-Metadata": f"filename {name}"},
-            idempotency_key=str(uuid.uuid4()),
-        )
+        metadata = {"filename": self._archive.path.name} | ({"region": self._region} if self._region else {})
+        packed = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+        headers = TUS | {"Upload-Length": str(self._archive.size), "Upload-Metadata": packed}
+        try:
+            response = self._transport.request("POST", "uploads", headers=headers, idempotency_key=str(uuid.uuid4()))
+        except Problem as refused:
+            # An address with a ticket in it is not told twice: what was begun there expires by itself.
+            if not refused.kind.endswith(":shown-once"):
+                raise
+            response = self._transport.request("POST", "uploads", headers=headers, idempotency_key=str(uuid.uuid4()))
         location = response.headers.get("Location")
         if not location:
             raise UnexpectedAnswer("the server opened an upload and did not say where", where="POST uploads")
@@ -174,6 +187,7 @@ class Sender:
 
     def _pieces(self, offset: int, chunk: bytes) -> Iterator[bytes]:
         for start in range(0, len(chunk), PIECE_BYTES):
+            stopping.check()
             piece = chunk[start : start + PIECE_BYTES]
             yield piece
             self._report(offset + start + len(piece), self._archive.size)

@@ -61,6 +61,28 @@ class PreviewStructure(Frozen):
     frame: int | None = Field(default=None, description="its place among the frames of the dataset, from 0")
 
 
+class StructurePrediction(Frozen):
+    """What one branch of a version says of a structure that somebody sent.
+
+    No label is there to compare with: it counts as covered when the branch has seen all its elements and it lies no
+    farther from what the version was trained on than training structures lie from each other.
+    """
+
+    model_version: str
+    branch: str
+    structure: PreviewStructure
+    energy_ev: float = Field(description="at the branch's level of theory")
+    forces_ev_per_angstrom: tuple[tuple[float, float, float], ...]
+    max_force_ev_per_angstrom: float
+    covered: bool
+    unknown_elements: tuple[str, ...] = Field(description="that the branch has never seen")
+    distance: float | None = Field(
+        description="to the training data, in units of that among training structures; none: it was not measured"
+    )
+    far_above: float | None = Field(description="a distance above this counts as far")
+    expected_force_rmse_mev_per_angstrom: float = Field(description="of the branch on its held-out frames")
+
+
 Run = tuple[int, int]
 """First position and how many that follow each other."""
 
@@ -366,6 +388,9 @@ class BranchManifest(Frozen):
     baseline_element_energies_ev: dict[str, float] | None = Field(
         default=None, description="element → eV per atom, fitted to training frames: the composition-only baseline"
     )
+    baseline_train_frames: tuple[int, ...] | None = Field(
+        default=None, description="which training frames (index in their LMDB) those were fitted to"
+    )
 
 
 class ModelManifest(Frozen):
@@ -393,6 +418,9 @@ class ModelManifest(Frozen):
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
+    standard_dataset: BlobRef | None = Field(
+        default=None, description="of a model: the StandardDataset that it was scored on; none for a candidate"
+    )
 
 
 class PublishedBranch(Frozen):
@@ -419,6 +447,11 @@ class PublishedBranch(Frozen):
         default=None, description="held-out frames (index in their LMDB) that the metric failed: not measured on"
     )
     baseline_element_energies_ev: dict[str, float] | None = Field(default=None, description="element → eV per atom")
+    baseline_train_frames: tuple[int, ...] | None = Field(
+        default=None,
+        description="which training frames (index in their LMDB) those were fitted to; none too when frames were left "
+        "out because other datasets test on them",
+    )
     baseline_energy_rmse_mev_per_atom: float | None = Field(default=None, description="composition-only, held-out")
     baseline_force_rmse_mev_per_angstrom: float | None = Field(default=None, description="all forces zero, held-out")
 

@@ -21,6 +21,11 @@ def metric_file(run_id: UUID, name: str) -> str:
     return f"metric/{run_id}/{name}"
 
 
+def prediction_file(prediction_id: UUID, name: str) -> str:
+    """Of a structure that somebody sent, 'text', 'structure.json', 'result.json': deleted soon."""
+    return f"predictions/{prediction_id}/{name}"
+
+
 def round_file(round_id: UUID, name: str) -> str:
     """Work in progress of a round: checkpoints and candidates. Names carry the fence of who wrote them."""
     return f"rounds/{round_id}/{name}"

@@ -15,6 +15,10 @@ class StandardBranch(Frozen):
     frames: tuple[Sha256, ...] = Field(min_length=1, description="frame hashes, ascending")
     baseline_energy_rmse_mev_per_atom: float = Field(gt=0, description="composition-only baseline on these frames")
     baseline_force_rmse_mev_per_angstrom: float = Field(gt=0, description="all forces zero, on these frames")
+    baseline_element_energies_ev: dict[str, float] | None = Field(
+        default=None,
+        description="element → eV per atom, what that baseline is made of; none in versions from before it was there",
+    )
 
 
 class StandardDataset(Frozen):
@@ -25,6 +29,30 @@ class StandardDataset(Frozen):
     seed: int = Field(description="of the order in which frames are chosen")
     frames_per_branch: int = Field(ge=1, description="at most so many frames of a branch")
     branches: tuple[StandardBranch, ...] = Field(min_length=1)
+
+
+class PublishedStandardBranch(Frozen):
+    """The frames of one branch as anyone may read them; of a private dataset their number alone."""
+
+    branch: str = Field(description="its name in the version that this is published with")
+    count: int = Field(ge=1, description="how many frames")
+    dataset: DatasetRef | None = Field(description="none for a private one")
+    frames: tuple[Sha256, ...] = Field(description="frame hashes, ascending; empty for a private one")
+    positions: tuple[int, ...] | None = Field(
+        description="where each of `frames` is in the dataset's held-out.mdb, from 0; none for a private one, and "
+        "where the trainer did not tell which frames it left out"
+    )
+    baseline_element_energies_ev: dict[str, float] | None = Field(
+        description="element → eV per atom, what the composition-only baseline on these frames is made of; none for a "
+        "private one"
+    )
+
+
+class PublishedStandard(Frozen):
+    """Which frames a version of the standard dataset holds, as anyone may read it: 'standard.json' of a model."""
+
+    number: int = Field(ge=1)
+    branches: tuple[PublishedStandardBranch, ...] = Field(min_length=1)
 
 
 class StandardBranchScore(Frozen):

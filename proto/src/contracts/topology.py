@@ -22,6 +22,10 @@ from contracts.events import (
     ModelRescored,
     ModelRetired,
     ModelWithheld,
+    PredictionFinished,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
@@ -53,9 +57,15 @@ class Consumer:
 
 
 EMITS: dict[str, tuple[type[Event], ...]] = {
-    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested),
-    "ingest": (DatasetReading, DatasetValidated, DatasetRejected),
-    "metric": (DatasetMetricStarted, DatasetMetricPassed, DatasetMetricNotPassed, MetricRerunFinished),
+    "gateway": (DatasetUploaded, DatasetMadePublic, DatasetWithdrawn, MetricRerunRequested, PredictionRequested),
+    "ingest": (DatasetReading, DatasetValidated, DatasetRejected, PredictionStructureRead, PredictionRefused),
+    "metric": (
+        DatasetMetricStarted,
+        DatasetMetricPassed,
+        DatasetMetricNotPassed,
+        MetricRerunFinished,
+        PredictionFinished,
+    ),
     "registry": (
         TrainingQueued,
         TrainingHeldUp,
@@ -85,8 +95,10 @@ _OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("ingest", "ingest-dataset-withdrawn", DatasetWithdrawn.nats_subject),
+    Consumer("ingest", "ingest-prediction-requested", PredictionRequested.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),
+    Consumer("metric", "metric-prediction-structure-read", PredictionStructureRead.nats_subject),
     Consumer("registry", "registry-dataset-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("registry", "registry-dataset-made-public", DatasetMadePublic.nats_subject),
     Consumer("registry", "registry-dataset-withdrawn", DatasetWithdrawn.nats_subject),

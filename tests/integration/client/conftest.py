@@ -30,7 +30,7 @@ class GatewayProcess:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._streams = streams
         own = service_env("gateway") | {"POTLUCK_GATEWAY_ADDRESS": self.url.removeprefix("http://")}
-        self._environment = {**os.environ, **own}
+        self.environment = {**os.environ, **own}
         self.blobs = Path(unquote(urlsplit(own["POTLUCK_GATEWAY_BLOBS_URL"]).path))
         self._log = folder / "gateway.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,7 +38,7 @@ class GatewayProcess:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "gateway"], env=self.environment, stdout=log, stderr=log
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():

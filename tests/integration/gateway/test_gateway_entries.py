@@ -227,8 +227,15 @@ async def test_public_datasets_are_cited(site: Site, mei: Member) -> None:
     assert cff["authors"][0] == {"name": "Mei Lin", "orcid": "https://orcid.org/0000-0002-1825-0097"}
     assert cff["url"] == f"{site.url}/datasets/{made['id']}?version=1"
     assert (await site.http.get(f"{path}?format=word")).status_code == 422
+    datacite = (await site.http.get(f"{path}?format=datacite")).json()["data"]["attributes"]
+    assert [one["name"] for one in datacite["creators"]] == ["Mei Lin", "J. Doe"]
+    crate = await site.http.get(f"/api/v1/datasets/{made['id']}/ro-crate?version=1")
+    assert crate.headers["content-disposition"] == 'attachment; filename="ro-crate-metadata.json"'
+    graph = {one["@id"]: one for one in crate.json()["@graph"]}
+    assert graph["./"]["url"] == cff["url"]
     hidden = await mei.publish(b"2", private=True)
-    assert (await mei.request("GET", f"/api/v1/datasets/{hidden['id']}/citation")).status_code == 404
+    for export in ("citation", "citation?format=datacite", "ro-crate"):
+        assert (await mei.request("GET", f"/api/v1/datasets/{hidden['id']}/{export}")).status_code == 404
 
 
 async def test_licences_and_the_agreement_are_there_to_read(site: Site) -> None:

@@ -448,3 +448,32 @@ async def test_too_many_watchers(gateway_env: dict[str, str], monkeypatch: pytes
                 return response.status_code == 200
 
         await eventually(free_again)
+
+
+async def test_who_waits_for_training_is_told_when_from_the_rounds_there_were(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    before, now = await a_dataset(mei), await a_dataset(mei)
+    round_id = uuid4()
+    begin = outside.clock
+    report = await judged(site, now)
+    await handled(site, outside, validated(now), passed(now, report))
+    assert (await view(site, now))["queue"] == place("train", 1)
+    told = ((queued(round_id, before), 0), (started(round_id), 60), (published(round_id, before), 1200))
+    for event, seconds in told:
+        await outside.say(event, at=begin - timedelta(seconds=1200 - seconds))
+    await until(site, now, queue=place("train", 1, 900, 1800))
+    line = (await site.http.get("/api/v1/queue")).json()["train"]
+    assert [(one["eta_low_seconds"], one["eta_high_seconds"]) for one in line] == [(900, 1800)]
+    # Its own round began ten minutes ago.
+    await outside.say(queued(uuid4(), now), at=outside.clock - timedelta(seconds=600))
+    own = await until_eta(site, now, 1200)
+    assert own["eta_low_seconds"] in (240, 300)
+
+
+async def until_eta(site: Site, dataset: DatasetRef, high: float) -> dict[str, Any]:
+    async def there() -> dict[str, Any] | None:
+        found = (await view(site, dataset))["queue"]
+        return found if found["eta_high_seconds"] == high else None
+
+    return dict(await eventually(there))

@@ -17,6 +17,7 @@ from report_examples import everything
 from starlette.routing import BaseRoute, Route
 
 SECRETS = ("Zweifeldite", "Nobody Knows", "hushhush", "secret-branch")
+PICTURE = b"<svg><title>Frames</title><text>hushhush</text></svg>"
 ARCHIVE = b"hushhush: what the archive holds"
 
 
@@ -44,7 +45,7 @@ async def private_dataset(site: Site, owner: Member, outside: Outside) -> dict[s
         ARCHIVE, name="Zweifeldite under pressure", authors=["Nobody Knows"], description="hushhush", private=True
     )
     ref = DatasetRef(dataset_id=UUID(entry["id"]), version=1)
-    picture = await site.base.blobs.put_bytes("metric/x/parity-force.svg", b"<svg>hushhush</svg>")
+    picture = await site.base.blobs.put_bytes("metric/x/parity-force.svg", PICTURE)
     table = await site.base.blobs.put_bytes("metric/x/frames.csv", b"hushhush")
     report = MetricReport.model_validate(
         everything_of(ref) | {"pictures": {"parity-force.svg": picture}, "tables": {"frames.csv": table}}
@@ -154,6 +155,24 @@ async def test_no_route_tells_a_stranger_or_another_account(
     logged = capfd.readouterr()
     for secret in SECRETS:
         assert secret not in logged.out + logged.err, secret
+
+
+async def test_pictures_are_given_in_the_language_that_is_asked_for(site: Site, outside: Outside) -> None:
+    """What the metric stored, to readers of English; a private one to its owner alone."""
+    owner = await site.join("owner")
+    ids = await private_dataset(site, owner, outside)
+    path = f"/datasets/{ids['dataset_id']}/pictures/parity-force.svg"
+    for language, given in (("en", PICTURE), ("zh", PICTURE.replace(b"Frames", "帧数".encode()))):
+        answer = await owner.request("GET", f"{path}?lang={language}")
+        assert (answer.status_code, answer.content) == (200, given)
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "private" in answer.headers["cache-control"]
+        kept = await owner.request("GET", f"{path}?lang={language}", headers={"if-none-match": answer.headers["etag"]})
+        assert kept.status_code == 304
+    assert (await owner.request("GET", path.replace("parity-force", "map"))).status_code == 404
+    assert (await owner.request("GET", "/datasets/none/pictures/parity-force.svg")).status_code == 404
+    assert (await site.http.get(f"{path}?lang=zh")).status_code in (303, 404)
 
 
 async def test_an_upload_is_its_owners(site: Site) -> None:

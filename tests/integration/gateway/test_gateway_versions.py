@@ -48,6 +48,24 @@ async def test_a_version_says_that_it_is_retired_or_that_its_data_was_withdrawn(
     assert [(one["withdrawn"], one["download"]) for one in view["datasets"]] == [(True, None), (False, None)]
 
 
+async def test_a_version_is_exported_for_other_programs(site: Site, outside: Outside) -> None:
+    public = await a_dataset(await site.join("exporter"))
+    await handled(site, outside, published(uuid4(), public, None, version="1.1"))
+    crate = (await site.http.get("/api/v1/models/latest/ro-crate")).json()
+    graph = {one["@id"]: one for one in crate["@graph"]}
+    assert {"@id": f"{site.url}/datasets/{public.dataset_id}"} in graph["./"]["isBasedOn"]
+    files = [one["@id"] for one in graph["./"]["hasPart"]]
+    assert files == [f"{site.url}{one['url']}" for one in (await model(site, "1.1"))["files"]]
+    address = "/api/v1/models/1.1/citation"
+    assert (await site.http.get(address)).text.startswith("@misc{potluck-dpa-1.1,")
+    assert "type: software" in (await site.http.get(f"{address}?format=cff")).text
+    told = (await site.http.get(f"{address}?format=datacite")).json()["data"]["attributes"]
+    assert told["url"] == f"{site.url}/models/1.1"
+    assert "doi" not in told
+    assert (await site.http.get(f"{address}?format=word")).status_code == 422
+    assert (await site.http.get("/api/v1/models/9.9/ro-crate")).status_code == 404
+
+
 async def test_a_version_is_compared_with_its_parent_on_the_same_standard_dataset(site: Site, outside: Outside) -> None:
     first = published(uuid4(), None, version="1.0").model_copy(
         update={"parent": None, "standard": standard_score(1, {"si": (0.4, 0.6)})}

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -9,8 +10,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psycopg
 import pytest
+from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
 from machines import Machine, eventually, family, gone
 from onemachine import nats, postgres
 from onemachine.errors import AlreadyRunning, DiskFull, PortInUse
@@ -180,6 +183,8 @@ def test_the_command_about_people_finds_database_and_address(machine: Machine) -
     machine.up()
     missing = people("reset-link", "mei@example.org")
     assert (missing.returncode, missing.stderr) == (1, "there is no account with the address mei@example.org\n")
+    rebuilt = people("rebuild")
+    assert (rebuilt.returncode, rebuilt.stdout[:19]) == (0, "0 events replayed, "), rebuilt.stderr
 
 
 def test_the_operators_command_finds_registry_and_token(machine: Machine) -> None:
@@ -201,3 +206,12 @@ def test_the_operators_command_finds_registry_and_token(machine: Machine) -> Non
         1,
         "refused: no round waits or trains: there is nothing to cancel\n",
     )
+
+
+def test_programs_query_the_registry_where_status_says(machine: Machine) -> None:
+    machine.variables = {"POTLUCK_ONEMACHINE_SERVICES": '["registry"]'}
+    machine.up()
+    (address,) = re.findall(r"^registry \(gRPC\): (\S+)$", machine.run("status").stdout, re.MULTILINE)
+    with grpc.insecure_channel(address) as channel:
+        stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        assert not stub.ListModels(registry_pb2.ListModelsRequest(), timeout=20).models

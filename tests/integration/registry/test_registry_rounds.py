@@ -123,7 +123,10 @@ async def test_a_model_that_there_is_not(bench: Bench, asked: str) -> None:
         bench.queries.GetLineage(registry.GetLineageRequest(version_or_alias=asked)),
     )
     for call in calls:
-        assert await refused(call) == (grpc.StatusCode.NOT_FOUND, f"there is no model {asked!r}")
+        assert await refused(call) == (
+            grpc.StatusCode.NOT_FOUND,
+            f"there is no model {asked!r}; nothing was published yet",
+        )
 
 
 async def test_wrong_questions_say_what_is_wrong(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 import pytest_asyncio
-from contracts.artifacts import PublishedManifest
+from contracts.artifacts import ModelManifest, PublishedManifest
 from contracts.base import DatasetRef
 from contracts.events import (
     DatasetReceiptIssued,
@@ -23,7 +23,7 @@ from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1 import scoring_pb2 as pb
 from contracts.operator.v1 import operator_pb2 as operator
 from contracts.registry.v1 import registry_pb2 as registry
-from contracts.standard import StandardDataset
+from contracts.standard import PublishedStandard, StandardDataset
 from registry_bench import Bench, FreshDatabase, better, frame_hash, opened, refused
 from registry_examples import Numbers, policy
 
@@ -105,6 +105,17 @@ async def test_the_first_model_makes_the_first_standard_dataset_and_is_scored_on
     public = next(file for file in one.files if file.name == "manifest.json")
     manifest = await bench.blobs.get_model(public.artifact.key, PublishedManifest)
     assert manifest.standard == published.standard
+    file = next(file for file in one.files if file.kind == "standard")
+    assert (file.name, file.artifact.sha256) in {(told.name, told.sha256) for told in manifest.files}
+    table = await bench.blobs.get_model(file.artifact.key, PublishedStandard)
+    shown = {told.dataset: told for told in table.branches}
+    assert (table.number, shown.keys()) == (1, {si, None}), "nobody reads which dataset the water is"
+    assert shown[si].frames == told[si].frames
+    assert shown[si].baseline_element_energies_ev == told[si].baseline_element_energies_ev == {"Si": -107.5}
+    assert (shown[None].count, shown[None].frames) == (CHOSEN, ())
+    full = await bench.blobs.get_model(one.manifest.key, ModelManifest)
+    assert full.standard_dataset is not None
+    assert await bench.blobs.get_model(full.standard_dataset.key, StandardDataset) == standard
     assert await lease(bench) is None, "its errors are known: nobody needs to predict"
 
 

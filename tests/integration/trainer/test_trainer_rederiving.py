@@ -13,9 +13,10 @@ from contracts.artifacts import ModelManifest
 from contracts.base import BlobRef
 from contracts.registry.v1 import registry_pb2 as pb
 from contracts.registry.v1 import registry_pb2_grpc
+from contracts.standard import StandardDataset
 from kit.blobs import Blobs
 from kit.rpc import ServiceEntry, serve
-from published_model import manifest, platform
+from published_model import manifest, platform, standard_of
 from pydantic import SecretStr
 from trainer import command
 
@@ -55,13 +56,15 @@ async def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """The reference model as it lies in storage, its water private; a registry that answers."""
     url = (tmp_path / "blobs").as_uri()
     blobs = Blobs(url)
-    published = json.loads(platform(tmp_path, ("water",)).files["manifest.json"][1])
+    published = json.loads(platform(tmp_path, ("water",), standard=True).files["manifest.json"][1])
     branches = []
     for one in manifest().branches:
         dataset, ref = await reference_model.store_dataset(blobs, tmp_path / "datasets", one.name)
         branches.append(one.model_copy(update={"dataset_manifest": ref, "content_sha256": dataset.content_sha256}))
     release = await blobs.put_file("models/1.0/model.pt", reference_model.RELEASE)
-    told = manifest().model_copy(update={"branches": tuple(branches), "release": release})
+    standard, _ = standard_of(manifest(), ("water",))
+    content = await blobs.put_model("standard/1/content.json", standard)
+    told = manifest().model_copy(update={"branches": tuple(branches), "release": release, "standard_dataset": content})
     public = await blobs.put_bytes("models/1.0/manifest.json", json.dumps(published).encode())
     files = [
         pb.ModelFile(name="model.pt", kind="checkpoint", artifact=artifact(release)),
@@ -99,7 +102,11 @@ async def test_every_branch_comes_out_again_private_ones_too(stored: Stored) -> 
         "water.content",
         "silicon.baseline_energy_rmse_mev_per_atom",
         "public.water.energy_rmse_mev_per_atom",
+        "water.baseline_element_energies_ev.O",
+        "standard.water.force_rmse_mev_per_angstrom",
+        "standard.silicon.baseline_energy_rmse_mev_per_atom",
         "score_held_out",
+        "standard_score",
     } <= set(found)
 
 
@@ -114,6 +121,28 @@ async def test_a_number_that_was_never_measured_is_seen(stored: Stored) -> None:
     assert found["water.force_rmse_mev_per_angstrom"] == "differs"
     assert found["public.water.force_rmse_mev_per_angstrom"] == "differs"
     assert found["silicon.force_rmse_mev_per_angstrom"] == "matches"
+
+
+async def test_another_standard_dataset_than_the_one_that_was_scored_on_is_seen(stored: Stored) -> None:
+    content = stored.manifest.standard_dataset
+    assert content is not None
+    standard = await stored.blobs.get_model(content.key, StandardDataset)
+    water = standard.branches[1]
+    others = water.model_copy(update={"frames": (*water.frames[:-1], "f" * 64)})
+    changed = standard.model_copy(update={"branches": (standard.branches[0], others)})
+    other = await stored.blobs.put_model("standard/1/other.json", changed)
+    await stored.tell(stored.manifest.model_copy(update={"standard_dataset": other}))
+    found = await verify()
+    assert found["standard.water.frames"] == "differs"
+    assert found["standard.silicon.frames"] == "matches"
+    assert found["standard_score"] == "not-rederived"
+
+
+async def test_without_word_of_the_standard_dataset_its_score_is_not_derived(stored: Stored) -> None:
+    await stored.tell(stored.manifest.model_copy(update={"standard_dataset": None}))
+    found = await verify()
+    assert found["standard.frames"] == found["standard_score"] == "not-rederived"
+    assert found["score_held_out"] == "matches"
 
 
 async def test_what_is_gone_or_changed_in_storage_is_told(stored: Stored) -> None:

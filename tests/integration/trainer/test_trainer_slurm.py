@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from one_node_slurm import missing, one_node_slurm
-from trainer_fleet import FakeFleet, until
+from trainer_fleet import FakeFleet, within
 from trainer_jobs import engines, finished_and_handed_back
 
 pytestmark = pytest.mark.slurm
@@ -37,4 +37,4 @@ async def test_rounds_run_as_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.M
             "processes_per_node": 2,
         }
         await finished_and_handed_back(tmp_path, FakeFleet(ttl=10), told, lose)
-        await until("an empty queue", lambda: not queue("%i"), seconds=60)
+        await within(60, "an empty queue", lambda: not queue("%i"))

@@ -66,7 +66,9 @@ def test_a_wrong_password_is_told_in_words(
 
 def test_nobody_to_ask_is_told(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("login", "--server", SERVER) == 1
-    assert "Give --email." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    for way in ("--browser", "--token-stdin", "--email"):
+        assert way in said
 
 
 def test_upload_for_a_script(
@@ -226,6 +228,42 @@ def test_download_takes_the_files_that_were_asked_for(
     capsys.readouterr()
     assert signed_in("download", "1.1", "--file", "nothing") == 1
     assert "It has: dpa.pt, sic.pth" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    signed_in: Command, fake: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_model("1.1", **{"dpa.pt": b"all"})
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "download", interrupted)
+    assert signed_in("download", "1.1", "-o", str(tmp_path)) == 130
+    assert "the same command again goes on" in capsys.readouterr().err
+
+
+def test_verify_ends_with_4_when_something_differs(
+    signed_in: Command, fake: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.add_model("1.1", **{"dpa.pt": b"all"})
+    assert signed_in("verify", "1.1", str(tmp_path)) == 4
+    (tmp_path / "dpa.pt").write_bytes(b"all")
+    assert signed_in("verify", "1.1", str(tmp_path)) == 0
+    (tmp_path / "dpa.pt").write_bytes(b"ALL")
+    capsys.readouterr()
+    assert signed_in("verify", "1.1", str(tmp_path), "--json") == 4
+    assert json.loads(capsys.readouterr().out)["files"] == {"dpa.pt": "differs"}
+
+
+def test_an_unknown_version_is_told_with_those_there_are(
+    signed_in: Command, fake: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.add_model("1.1", **{"dpa.pt": b"all"})
+    fake.models["1.1"]["aliases"] = ["latest"]
+    fake.fail("GET", 404)
+    assert signed_in("download", "9.9", "-o", str(tmp_path)) == 6
+    assert "There are: 1.1 (latest)" in capsys.readouterr().err
 
 
 def test_lists_say_what_to_do_when_they_are_empty(

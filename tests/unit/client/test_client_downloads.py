@@ -1,5 +1,6 @@
 """A download continues, and nothing but the right bytes gets the file's name."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from potluck.client import Client
-from potluck.errors import Corrupt, Problem, UnexpectedAnswer, Unreachable
+from potluck.errors import Corrupt, LocalFileError, Problem, UnexpectedAnswer, Unreachable
 
 NewClient = Callable[..., Client]
 DATA = bytes(range(256)) * 20
@@ -108,3 +109,52 @@ def test_the_token_stays_with_its_server(fake: Any, new_client: NewClient, tmp_p
     asked, fetched = fake.requests("GET", "models/1.1")
     assert "Authorization" in asked
     assert "Authorization" not in fetched
+
+
+def test_too_little_room_is_told_before_anything_is_sent(
+    fake: Any, new_client: NewClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    (tmp_path / "model.part").write_bytes(DATA[:100])
+    fake.log.clear()
+    room = shutil.disk_usage(tmp_path)._replace(free=len(DATA) - 101)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(LocalFileError, match=r"needs 0\.0 MB more") as caught:
+        client.download(file, tmp_path)
+    assert "Make room" in caught.value.remedy
+    assert not fake.log
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room._replace(free=len(DATA) - 100))
+    assert client.download(file, tmp_path).read_bytes() == DATA
+
+
+def test_a_folder_that_cannot_be_made(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LocalFileError, match="cannot write there"):
+        client.download(client.model("1.1").files[0], tmp_path / "file" / "folder")
+
+
+def test_a_busy_server_is_waited_for_as_long_as_it_asks(fake: Any, new_client: NewClient) -> None:
+    def busy(_request: httpx.Request) -> httpx.Response:
+        told = {"title": "Back in a moment", "detail": "Restarting.", "remedy": "Try again."}
+        return httpx.Response(503, json=told, headers={"Retry-After": "20"})
+
+    fake.fail("GET", busy)
+    assert new_client().models() == ()
+    fake.fail("GET", busy)
+    with pytest.raises(Problem, match="Restarting") as caught:
+        new_client(patience_seconds=10.0).models()
+    assert "20 s of patience" in caught.value.remedy
+
+
+def test_files_are_compared_with_what_was_published(fake: Any, new_client: NewClient, tmp_path: Path) -> None:
+    fake.add_model("1.1", same=DATA, other=DATA, cut=DATA, absent=DATA)
+    client = new_client()
+    (tmp_path / "same").write_bytes(DATA)
+    (tmp_path / "other").write_bytes(DATA[:-1] + b"!")
+    (tmp_path / "cut").write_bytes(DATA[:-1])
+    found = client.verify(client.model("1.1"), tmp_path)
+    assert found == {"same": "same", "other": "differs", "cut": "differs", "absent": "missing"}

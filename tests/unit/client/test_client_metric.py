@@ -12,7 +12,7 @@ from typing import Any
 import potluck.cli.options
 import pytest
 from potluck.cli.app import run
-from potluck.cli.metric import where
+from potluck.cli.options import where
 from potluck.client import Client
 from potluck.errors import PotluckError
 

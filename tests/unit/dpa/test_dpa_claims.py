@@ -6,6 +6,7 @@ import pytest
 from dpa.claims import (
     BASELINE_ENERGY,
     BASELINE_FORCE,
+    ENERGIES,
     ENERGY,
     FORCE,
     THRESHOLD,
@@ -43,8 +44,8 @@ def test_a_threshold_has_its_own_small_unit() -> None:
 
 
 def test_every_number_is_looked_at() -> None:
-    found = compared(claim(), Measured("silicon", 8, dict(NUMBERS)))
-    assert [one.what for one in found] == [f"silicon.{name}" for name in NUMBERS]
+    found = compared(claim(), Measured("silicon", 8, dict(NUMBERS), {"Si": -107.5}))
+    assert [one.what for one in found] == [*(f"silicon.{name}" for name in NUMBERS), f"silicon.{ENERGIES}.Si"]
     assert {one.state for one in found} == {"matches"}
 
 

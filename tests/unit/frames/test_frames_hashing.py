@@ -67,6 +67,56 @@ def test_displacement_cell_element_and_periodicity_matter(seed: int) -> None:
     assert len({frame_hash(one) for one in [frame, *others]}) == 5
 
 
+def triclinic(seed: int) -> Frame:
+    """A cell of any shape that is not flat, with vectors of any number of decimals, and atoms in and around it."""
+    rng = np.random.default_rng(seed)
+    while True:
+        cell = rng.normal(0, 1, (3, 3)) * rng.uniform(3, 20, (3, 1))
+        if abs(np.linalg.det(cell)) > 0.2 * np.prod(np.linalg.norm(cell, axis=1)):
+            break
+    sites = rng.uniform(-1, 2, (6, 3))
+    # Some lie on faces, as far as numbers can tell.
+    sites[rng.random((6, 3)) < 0.2] = rng.choice([0.0, 1.0, 1 - 1e-15])
+    return Frame(rng.choice([6, 14], 6), sites @ cell, cell, 0.0, np.zeros((6, 3)))
+
+
+@given(seed=st.integers(0, 2**32 - 1), copies=st.lists(st.integers(-5, 5), min_size=18, max_size=18))
+def test_lattice_vectors_do_not_matter_for_any_atom_in_any_cell(seed: int, copies: list[int]) -> None:
+    frame = triclinic(seed)
+    assert frame.cell is not None
+    order = np.random.default_rng(seed).permutation(frame.natoms)
+    moved = frame.coords + np.array(copies).reshape(-1, 3) @ frame.cell
+    other = dataclasses.replace(frame, coords=moved[order], numbers=frame.numbers[order])
+    assert frame_hash(other) == frame_hash(frame)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    length=st.floats(0.01, 0.5),
+    direction=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda one: np.linalg.norm(one) > 0.1),
+    copies=st.lists(st.integers(-5, 5), min_size=3, max_size=3),
+)
+def test_displacements_matter_in_any_cell(
+    seed: int, length: float, direction: tuple[float, float, float], copies: list[int]
+) -> None:
+    frame = triclinic(seed)
+    assert frame.cell is not None
+    moved = frame.coords.copy()
+    moved[0] += length * np.array(direction) / np.linalg.norm(direction) + np.array(copies) @ frame.cell
+    assert frame_hash(dataclasses.replace(frame, coords=moved)) != frame_hash(frame)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_cells_that_are_printed_with_fewer_digits_divide_space_alike(seed: int) -> None:
+    """What is printed in Å is where it is: an error of the cell that rounds away is none of the positions."""
+    frame = triclinic(seed)
+    assert frame.cell is not None
+    cell = np.floor(frame.cell / 1e-4) * 1e-4 + 2e-5
+    inside = np.random.default_rng(seed).uniform(0, 0.98, (6, 3)) @ cell
+    printed, rounded = (dataclasses.replace(frame, coords=inside, cell=one) for one in (cell, cell + 1e-6))
+    assert frame_hash(printed) == frame_hash(rounded)
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.125, 0.25, 0.5])
 def test_lattice_vectors_and_rounding_noise_do_not_matter_on_ideal_sites(fraction: float) -> None:
     cell = np.eye(3) * 5.47

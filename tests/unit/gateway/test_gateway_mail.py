@@ -53,6 +53,7 @@ SCOPES = [
     ("HEAD", "/api/v1/uploads/1", "read"),
     ("PATCH", "/api/v1/uploads/1", "contribute"),
     ("POST", "/api/v1/datasets", "contribute"),
+    ("POST", "/api/v1/models/1.1/predictions", "read"),
     ("GET", "/api/v1/me", "read"),
     ("PATCH", "/api/v1/me", "account"),
     ("PUT", "/api/v1/me/password", "account"),

@@ -89,7 +89,7 @@ def test_a_file_that_breaks_off_costs_the_frame_at_its_end(text: str) -> None:
     assert isinstance(first, Raw)
     assert isinstance(second, Raw)
     assert isinstance(last, Unfit)
-    assert (last.rule, last.reason) == ("truncated", "the file ends within a frame of 2 atoms")
+    assert (last.rule, last.reason) == ("truncated", "the file ends within frame 2, of 2 atoms")
 
 
 def test_where_the_next_frame_begins_nobody_can_tell_after_other_text() -> None:
@@ -103,3 +103,42 @@ def test_where_the_next_frame_begins_nobody_can_tell_after_other_text() -> None:
 def test_an_absurd_number_of_atoms_takes_no_time() -> None:
     with pytest.raises(Unfit, match="ends within a frame of 1000000000000 atoms"):
         list(frames(io.StringIO(f"1000000000000\n{PROPERTIES}\n{ATOMS}")))
+
+
+def long(rows: list[str], end: str) -> list[Raw | Unfit]:
+    """Two frames, the second with these rows and this end of the file."""
+    head = f"{len(rows)}\n{LATTICE} {PROPERTIES} energy=0\n"
+    whole = head + "\n".join(rows)
+    return list(frames(io.StringIO(whole + "\n" + whole + end), "long.xyz"))
+
+
+FIXED = ["O 0.00 0.00 0.00 0.12 0.20 0.31", "H 0.90 0.00 0.00 -0.12 -0.20 -0.31"]
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+@pytest.mark.parametrize("rows", [FIXED, FIXED[:1]])
+def test_a_number_that_is_cut_is_not_read(lost: int, rows: list[str]) -> None:
+    """Where the copy of a file broke off within the last number, whatever is left of it looks like one."""
+    text = f"{len(rows)}\n{LATTICE} {PROPERTIES} energy=0\n" + "\n".join(rows)
+    found = list(frames(io.StringIO(f"{text}\n{text[:-lost]}"), "long.xyz"))
+    first, last = found
+    assert isinstance(first, Raw)
+    assert isinstance(last, Unfit)
+    assert last.rule in ("truncated", "not-a-number", "unreadable")
+    assert last.rule != "truncated" or "long.xyz ends within the last line of frame 1" in last.reason
+
+
+@pytest.mark.parametrize("rows", [FIXED, FIXED[:1]])
+def test_a_last_line_without_its_end_is_read_where_it_is_whole(rows: list[str]) -> None:
+    with_end, without = long(rows, "\n")[1], long(rows, "")[1]
+    assert isinstance(with_end, Raw)
+    assert isinstance(without, Raw)
+    np.testing.assert_array_equal(without.forces, with_end.forces)
+
+
+def test_where_numbers_have_any_length_the_last_line_needs_its_end() -> None:
+    rows = ["O 0 0 0 0.1 0.25 0.375", "H 1 0 0 0.1 0.25 0.125"]
+    with_end, without = long(rows, "\n")[1], long([*rows[:1], rows[1] + "5"], "")[1]
+    assert isinstance(with_end, Raw)
+    assert isinstance(without, Unfit)
+    assert "add a line end" in without.remedy

@@ -1,6 +1,8 @@
 """The per-frame table: every frame, every rule with unit and threshold, in CSV and Parquet alike."""
 
 import csv
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +153,25 @@ def alike(frames: int) -> Survey:
     records = Records(rows, one.records.sources, one.records.formulas, one.records.counts)
     levels = {rule: np.repeat(found, frames) for rule, found in one.levels.items()}
     return Survey(records, LIMITS, levels, np.repeat(one.worst, frames), one.checks)
+
+
+def test_tables_are_written_without_pandas_which_can_be_imported_all_the_same(tmp_path: Path) -> None:
+    """Loading it takes a second of a metric run's cold start."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom metric.domain.table import Column\n"
+        "from metric.tables import write_tables\n"
+        "kinds = {'text': ['a', None], 'whole': [1, None], 'number': [0.5, None], 'truth': [True, None]}\n"
+        "class Small:\n"
+        "    columns = [Column(kind, kind, 'eV', '') for kind in kinds]\n"
+        "    def blocks(self): yield list(kinds.values())\n"
+        "write_tables(Small(), Path(sys.argv[1]), {})\n"
+        "assert 'pandas' not in sys.modules\n"
+        "import pandas\nassert pandas.DataFrame({'a': [1]}).shape == (1, 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    assert pq.read_table(tmp_path / "frames.parquet").to_pylist()[0] == {
+        "text": "a",
+        "whole": 1,
+        "number": 0.5,
+        "truth": True,
+    }

@@ -77,6 +77,40 @@ def test_both_ends_of_the_registry_know_the_same_tokens(tmp_path: Path) -> None:
     assert len(set(tokens)) == 3
 
 
+def test_what_the_registry_signs_the_gateway_believes(tmp_path: Path) -> None:
+    addresses = Addresses(
+        ("127.0.0.1", 8000),
+        nats=4222,
+        nats_monitor=8222,
+        registry=5000,
+        health=dict.fromkeys(SETTINGS, 9000),
+        registry_public=5001,
+    )
+    told = Telling(addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: f"secret {name}")
+    registry, gateway = (service_environment(told, one, one, None, None) for one in ("registry", "gateway"))
+    assert registry["POTLUCK_REGISTRY_DOWNLOAD_SECRET"] == gateway["POTLUCK_GATEWAY_DOWNLOAD_SECRET"]
+    assert registry["POTLUCK_REGISTRY_DOWNLOAD_URL"] == "http://127.0.0.1:8000"
+    assert registry["POTLUCK_REGISTRY_PUBLIC_ADDRESS"] == addresses.registry_public_address == "127.0.0.1:5001"
+
+
+@pytest.mark.parametrize(("host", "anonymous"), [("127.0.0.1", True), ("0.0.0.0", False)])
+def test_who_queries_from_elsewhere_shows_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, anonymous: bool
+) -> None:
+    health = dict.fromkeys(SETTINGS, 9000)
+    addresses = Addresses(
+        (host, 8000), nats=4222, nats_monitor=8222, registry=5000, health=health, registry_public=5001
+    )
+    told = Telling(
+        addresses, OneMachineSettings(state=tmp_path), tmp_path, lambda name: sha256(name.encode()).hexdigest()
+    )
+    for name, value in service_environment(told, "registry", "registry", "host=/run", "password").items():
+        monkeypatch.setenv(name, value)
+    settings = RegistrySettings()
+    assert settings.anonymous is anonymous
+    assert settings.public_tokens
+
+
 @pytest.mark.parametrize(
     ("host", "site", "bound"),
     [
@@ -110,7 +144,7 @@ def test_each_further_region_has_a_gateway_and_a_store_of_its_own(
     assert [unit for unit, service in units.items() if service == "gateway"] == ["gateway", "gateway-2"]
     health = {"gateway": 9000, "gateway-2": 9001}
     addresses = Addresses(("127.0.0.1", 8000), 4222, 8222, 5000, health, {"gateway-2": 8001})
-    told = Telling(addresses, settings, tmp_path, lambda name: f"secret {name}")
+    told = Telling(addresses, settings, tmp_path, lambda name: sha256(name.encode()).hexdigest())
     found = {}
     for unit in health:
         environment = service_environment(told, "gateway", unit, "host=/run user=me", "password")

@@ -17,7 +17,7 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
-from registry.wire import to_model
+from registry.query_wire import to_model
 from registry_examples import CONTENT, LOADS, Numbers, branch, manifest, member
 
 ROUND_ID = UUID(int=7)
@@ -60,6 +60,7 @@ OF_ITS_FRAMES = {
     "held_out_frames",
     "left_out_held_out",
     "baseline_element_energies_ev",
+    "baseline_train_frames",
     "baseline_energy_rmse_mev_per_atom",
     "baseline_force_rmse_mev_per_angstrom",
 }
@@ -112,9 +113,19 @@ def test_the_public_manifest_hides_elements_and_method_of_a_private_dataset() ->
     assert (public.held_out_frames, public.left_out_held_out) == (2, (3,))
     assert public.baseline_element_energies_ev == {"Si": -107.5}
     assert (public.baseline_energy_rmse_mev_per_atom, public.baseline_force_rmse_mev_per_angstrom) == (100, 1000)
+    assert public.baseline_train_frames == (0, 1)
     told = private.model_dump(include=OF_ITS_FRAMES)
     assert len(told) == len(OF_ITS_FRAMES)
     assert set(told.values()) == {None}
+
+
+def test_gaps_that_test_frames_of_others_left_in_a_dataset_are_not_told() -> None:
+    one = model()
+    left_out = tuple(each.model_copy(update={"left_out_frames": 1}) for each in CANDIDATE.branches)
+    candidate = CANDIDATE.model_copy(update={"branches": left_out})
+    public, _ = published_manifest(candidate, "1.1", one.branches, one.rules, 0.2, one.files).branches
+    assert public.baseline_train_frames is None
+    assert public.baseline_element_energies_ev == {"Si": -107.5}
 
 
 def test_the_public_manifest_tells_what_each_branch_counts_as_known() -> None:

@@ -121,6 +121,7 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
         baseline_energy_rmse_mev_per_atom=50,
         baseline_force_rmse_mev_per_angstrom=900,
         baseline_element_energies_ev={"C": -155.0, "Si": -107.5},
+        baseline_train_frames=(0, 2, 3),
         left_out_held_out=(2,),
         held_out_frames=frames,
         sample=Path("s"),
@@ -145,6 +146,7 @@ async def test_a_branch_manifest_says_what_was_measured_on_which_dataset(tmp_pat
     assert described.content_sha256 == manifest.content_sha256
     assert described.left_out_held_out == (2,)
     assert described.baseline_element_energies_ev == {"C": -155.0, "Si": -107.5}
+    assert described.baseline_train_frames == (0, 2, 3)
     assert described.elements == ("C", "Si")
 
 

@@ -61,6 +61,7 @@ def test_standard_frames_are_left_out_by_their_structure_and_counted(tmp_path: P
     wanted = [frame.energy for place, frame in enumerate(train) if place not in (2, 5)]
     assert energies(loaded.train) == wanted
     assert [frame.energy for frame in loaded.train_sample] == wanted
+    assert loaded.sampled == (0, 1, 3, 4, 6, 7)
     assert loaded.left_out == 2
     assert loaded.hashes == tuple(frame_hashes(HELD_OUT))
     assert loaded.seen == ()
@@ -88,6 +89,15 @@ def test_frames_that_planning_named_are_left_out_without_a_standard_dataset(tmp_
     loaded = load([given], 100, (), CUTOFF)["si"]
     assert energies(loaded.train) == [frame.energy for place, frame in enumerate(SILICON) if place not in (1, 3, 6)]
     assert loaded.left_out == 2
+
+
+def test_what_a_baseline_is_fitted_to_is_told_by_its_place_in_the_dataset(tmp_path: Path) -> None:
+    """Frames that were left out count too: the dataset as it is published has them."""
+    given = branch(tmp_path, "si", SILICON, HELD_OUT, left_out_train=(0, 4))
+    loaded = load([given], 3, frame_hashes([SILICON[2]]), CUTOFF)["si"]
+    assert len(loaded.train_sample) == len(loaded.sampled) == 3
+    assert [frame.energy for frame in loaded.train_sample] == [SILICON[place].energy for place in loaded.sampled]
+    assert not {0, 2, 4} & set(loaded.sampled)
 
 
 def test_a_dataset_of_test_frames_alone_fails_with_a_sentence(tmp_path: Path) -> None:

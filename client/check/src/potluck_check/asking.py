@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 from contracts.artifacts import MetricPolicy, PublishedManifest
 from contracts.base import BlobRef
+from frames.pairs import pairs_of_elements
 from kit.blobs import file_sha256
 from metric.domain.coverage import KnownBranch
-from metric.domain.pairs import pairs_of_elements
 from metric.domain.run_settings import RunSettings, stored_settings
 from metric.judging import CurrentModel, LoadedModel
 from metric.settings import MetricSettings

@@ -1,14 +1,24 @@
 """What a published version says of itself, fetched: its files by hash, its manifest, its signature, its frames."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from contracts.artifacts import PublishedBranch, PublishedManifest
+from contracts.base import DatasetRef
 from contracts.signed import SignedFile
-from dpa.claims import BASELINE_ENERGY, BASELINE_FORCE, ENERGY, FORCE, THRESHOLD, Claim, Finding, same
+from contracts.standard import PublishedStandard, StandardScore
+from dpa.claims import (
+    BASELINE_ENERGY,
+    BASELINE_FORCE,
+    ENERGY,
+    FORCE,
+    THRESHOLD,
+    Claim,
+    Finding,
+    StandardClaim,
+    same,
+)
 from frames.store import DATA_FILE
 from potluck.client import Client
 from potluck.errors import Corrupt, Problem
@@ -16,8 +26,8 @@ from potluck.resources import Download, Model, ModelFile
 from potluck.signing import NotGenuine, SigningKey, verify
 from pydantic import ValidationError
 
-MANIFEST, SIGNATURE, CHECKPOINT = "manifest", "signature", "checkpoint"
-HELD_OUT = "held-out.mdb"
+MANIFEST, SIGNATURE, CHECKPOINT, STANDARD = "manifest", "signature", "checkpoint", "standard"
+HELD_OUT, TRAIN = "held-out.mdb", "train.mdb"
 GONE = frozenset({404, 410})
 
 Fetch = Callable[[ModelFile, Path], Path]
@@ -25,12 +35,16 @@ Fetch = Callable[[ModelFile, Path], Path]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version on this machine. `release`: none when it did not arrive as it was published."""
+    """A version on this machine.
+
+    release   none when it did not arrive as it was published
+    standard  which frames it was scored on; none when the version does not tell, or not so that it can be understood
+    """
 
     model: Model
     manifest: PublishedManifest | None
-    raw: dict[str, Any]
     release: Path | None
+    standard: PublishedStandard | None
 
 
 def fetch_model(model: Model, folder: Path, fetch: Fetch, findings: list[Finding]) -> Published:
@@ -44,12 +58,13 @@ def fetch_model(model: Model, folder: Path, fetch: Fetch, findings: list[Finding
             findings.append(Finding(f"file {file.name}", "differs", file.sha256, None, error.what))
     by_kind = {file.kind: file for file in model.files}
     told = by_kind.get(MANIFEST)
-    raw, manifest = _manifest(paths.get(told.name) if told else None, findings)
+    manifest = _manifest(paths.get(told.name) if told else None, findings)
     if manifest is not None:
         _files(model, manifest, findings)
         _page(model, manifest, findings)
-    release = by_kind.get(CHECKPOINT)
-    return Published(model, manifest, raw, paths.get(release.name) if release else None)
+    release, table = (paths.get(by_kind[kind].name) if kind in by_kind else None for kind in (CHECKPOINT, STANDARD))
+    standard = _standard(table, manifest, findings) if table is not None and manifest is not None else None
+    return Published(model, manifest, release, standard)
 
 
 def check_signature(model: Model, folder: Path, keys: tuple[SigningKey, ...]) -> Finding:
@@ -69,16 +84,38 @@ def check_signature(model: Model, folder: Path, keys: tuple[SigningKey, ...]) ->
     return Finding(what, "matches", signed.signature.key_id, key.key_id)
 
 
-def _manifest(path: Path | None, findings: list[Finding]) -> tuple[dict[str, Any], PublishedManifest | None]:
+def _manifest(path: Path | None, findings: list[Finding]) -> PublishedManifest | None:
     if path is None:
         findings.append(Finding("manifest", "differs", why="the version offers none that arrived whole"))
-        return {}, None
+        return None
     try:
-        data = path.read_bytes()
-        return dict(json.loads(data)), PublishedManifest.model_validate_json(data)
+        return PublishedManifest.model_validate_json(path.read_bytes())
     except ValueError as error:
         findings.append(Finding("manifest", "differs", why=f"it cannot be understood: {str(error)[:200]}"))
-        return {}, None
+        return None
+
+
+def _standard(path: Path, manifest: PublishedManifest, findings: list[Finding]) -> PublishedStandard | None:
+    """Which frames the manifest's score is of; none when the file tells of others."""
+    score = manifest.standard
+    if score is None:
+        return None
+    try:
+        table = PublishedStandard.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        findings.append(Finding(path.name, "differs", why=f"it cannot be understood: {str(error)[:200]}"))
+        return None
+    datasets = {one.name: one.dataset for one in manifest.branches}
+    told = [_row(one.branch, one.frames, datasets.get(one.branch)) for one in score.branches]
+    found = [_row(one.branch, one.count, one.dataset) for one in table.branches]
+    compared = [same(f"{path.name}.number", f"S{score.standard}", f"S{table.number}")]
+    compared.append(same(f"{path.name}.branches", "; ".join(told), "; ".join(found)))
+    findings += compared
+    return table if all(one.state == "matches" for one in compared) else None
+
+
+def _row(branch: str, frames: int, dataset: DatasetRef | None) -> str:
+    return f"{branch}: {frames} of {dataset if dataset is not None else 'a private dataset'}"
 
 
 def _files(model: Model, manifest: PublishedManifest, findings: list[Finding]) -> None:
@@ -103,9 +140,17 @@ def _page(model: Model, manifest: PublishedManifest, findings: list[Finding]) ->
 
 
 def fetch_claim(
-    client: Client, branch: PublishedBranch, folder: Path, fetch: Fetch, findings: list[Finding]
+    client: Client,
+    branch: PublishedBranch,
+    standard: StandardClaim | None,
+    folder: Path,
+    fetch: Fetch,
+    findings: list[Finding],
 ) -> Claim | None:
-    """A public branch with its held-out frames; none when they are not to be had, which is told."""
+    """A public branch with its held-out frames; none when they are not to be had, which is told.
+
+    Training frames come along where the manifest tells which of them made the baseline.
+    """
     if branch.dataset is None:
         return None
     try:
@@ -114,7 +159,10 @@ def fetch_claim(
         why = _why_not(branch, dataset.version, offered)
         if why is None:
             path = fetch(_as_file(branch, offered[HELD_OUT]), folder / branch.name)
-            return _claim(branch, path)
+            train = None
+            if TRAIN in offered and branch.baseline_train_frames is not None:
+                train = fetch(_as_file(branch, offered[TRAIN]), folder / f"{branch.name}.train").parent
+            return _claim(branch, path, train, standard)
     except Problem as error:
         if error.status not in GONE:
             raise
@@ -141,7 +189,27 @@ def _as_file(branch: PublishedBranch, told: Download) -> ModelFile:
     )
 
 
-def _claim(branch: PublishedBranch, data_file: Path) -> Claim:
+def standard_claims(standard: PublishedStandard | None, score: StandardScore | None) -> dict[str, StandardClaim]:
+    """What is published of each public branch on the standard dataset, by branch."""
+    if standard is None or score is None:
+        return {}
+    numbers = {one.branch: one for one in score.branches}
+    return {
+        one.branch: StandardClaim(
+            count=numbers[one.branch].frames,
+            frames=one.frames,
+            positions=one.positions,
+            element_energies=one.baseline_element_energies_ev,
+            numbers={
+                name: getattr(numbers[one.branch], name) for name in (ENERGY, FORCE, BASELINE_ENERGY, BASELINE_FORCE)
+            },
+        )
+        for one in standard.branches
+        if one.dataset is not None and not numbers[one.branch].zero_shot
+    }
+
+
+def _claim(branch: PublishedBranch, data_file: Path, train: Path | None, standard: StandardClaim | None) -> Claim:
     return Claim(
         branch=branch.name,
         held_out=data_file.parent,
@@ -155,4 +223,7 @@ def _claim(branch: PublishedBranch, data_file: Path) -> Claim:
             BASELINE_ENERGY: branch.baseline_energy_rmse_mev_per_atom,
             BASELINE_FORCE: branch.baseline_force_rmse_mev_per_angstrom,
         },
+        train=train,
+        fitted_to=branch.baseline_train_frames,
+        standard=standard,
     )

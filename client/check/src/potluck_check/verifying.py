@@ -5,15 +5,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.artifacts import PublishedManifest
-from dpa.claims import SCORE, Finding, Measured, compared, exit_code, number, overall
+from dpa.claims import (
+    BASELINE_ENERGY,
+    BASELINE_FORCE,
+    ENERGY,
+    FORCE,
+    SCORE,
+    STANDARD_SCORE,
+    Finding,
+    Measured,
+    compared,
+    exit_code,
+    number,
+    overall,
+)
 from dpa.remeasure import NotMeasured, remeasured
 from potluck.client import Client
 from potluck.errors import PotluckError
 from potluck.resources import ModelFile
 from potluck.signing import SigningKey
 
-from potluck_check.claims import Published, check_signature, fetch_claim, fetch_model
+from potluck_check.claims import Published, check_signature, fetch_claim, fetch_model, standard_claims
 
+BASELINES = (BASELINE_ENERGY, BASELINE_FORCE)
 Say = Callable[[str], None]
 
 
@@ -49,10 +63,12 @@ def verify(client: Client, version: str, folder: Path, keys: tuple[SigningKey, .
     if published.manifest is None:
         return Verified(model.version, tuple(findings), 0)
     private = sum(one.dataset is None for one in published.manifest.branches)
+    standard = standard_claims(published.standard, published.manifest.standard)
     claims = [
         claim
         for branch in published.manifest.branches
-        if (claim := fetch_claim(client, branch, folder / "frames", fetch, findings)) is not None
+        if (claim := fetch_claim(client, branch, standard.get(branch.name), folder / "frames", fetch, findings))
+        is not None
     ]
     measured: list[Measured] = []
     if published.release is not None and claims:
@@ -69,16 +85,40 @@ def verify(client: Client, version: str, folder: Path, keys: tuple[SigningKey, .
                 f"the model cannot be asked here: {error}",
                 remedy='It needs deepmd-kit: pip install "deepmd-kit[torch]".',
             ) from error
-    findings += _scores(published, published.manifest, measured, private)
+    findings += _scores(published.manifest, measured, private)
+    findings += _standard_score(published, published.manifest, measured, private)
     return Verified(model.version, tuple(findings), private)
 
 
-def _scores(published: Published, manifest: PublishedManifest, measured: list[Measured], private: int) -> list[Finding]:
+def _scores(manifest: PublishedManifest, measured: list[Measured], private: int) -> list[Finding]:
     if private:
         return []  # their share is not public
     found = overall(measured) if len(measured) == len(manifest.branches) else None
-    findings = [number(SCORE, manifest.score_held_out, found)]
-    # A standard dataset of its own is a choice of held-out frames that is not published frame by frame.
-    if not published.raw.get("standard"):
-        findings.append(number("standard_score", manifest.standard_score, found))
-    return findings
+    return [number(SCORE, manifest.score_held_out, found)]
+
+
+def _standard_score(
+    published: Published, manifest: PublishedManifest, measured: list[Measured], private: int
+) -> list[Finding]:
+    """E on the standard dataset: public branches as measured, private ones as published."""
+    if manifest.standard is None:
+        # Before there was a standard dataset all held-out frames took its place, private ones too.
+        found = overall(measured) if len(measured) == len(manifest.branches) else None
+        return [] if private else [number(STANDARD_SCORE, manifest.standard_score, found)]
+    if published.standard is None:
+        why = "the version does not tell which frames the standard dataset holds"
+        return [Finding(STANDARD_SCORE, "not-rederived", manifest.standard_score, None, why)]
+    counts = {one.branch: one.frames for one in manifest.standard.branches}
+    here = {
+        one.branch: one.standard for one in measured if one.standard and one.standard.frames == counts.get(one.branch)
+    }
+    secret = {one.branch for one in published.standard.branches if one.dataset is None}
+    parts = [
+        Measured(one.branch, one.frames, {name: getattr(one, name) for name in (ENERGY, FORCE, *BASELINES)})
+        if one.branch in secret
+        else here.get(one.branch)
+        for one in manifest.standard.branches
+    ]
+    complete = [one for one in parts if one is not None and {ENERGY, FORCE, *BASELINES} <= one.numbers.keys()]
+    found = overall(complete) if len(complete) == len(parts) else None
+    return [number(STANDARD_SCORE, manifest.standard_score, found)]

@@ -3,41 +3,56 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from potluck.cli import account, browse, contribute, metric, receipt
-from potluck.cli.output import print_error
-from potluck.cli.plugins import CommandGroup
-from potluck.errors import PotluckError
+from potluck.cli.lazily import CommandGroup
+from potluck.errors import Exit, PotluckError
+
+# Set by the scripts of `potluck completion`.
+COMPLETE = "_POTLUCK_COMPLETE"
 
 app = typer.Typer(
     name="potluck",
     cls=CommandGroup,
     help="Everyone brings a DFT dataset, everyone takes home the model that all of it trained.",
     no_args_is_help=True,
-    add_completion=False,
+    # Typer's own options for it are not offered; a line that is being completed needs what reads it.
+    add_completion=COMPLETE in os.environ,
     pretty_exceptions_enable=False,
+    # Plain help is there in a third of the time.
+    rich_markup_mode=None,
 )
-app.command()(account.login)
-app.command()(account.signup)
-app.command()(contribute.upload)
-app.command()(contribute.status)
-app.add_typer(metric.app, name="metric")
-app.command()(receipt.receipt)
-app.command()(browse.datasets)
-app.command()(browse.models)
-app.command()(browse.download)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"potluck {version('potluck')}")
+        raise typer.Exit
+
+
+@app.callback()
+def potluck(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Everyone brings a DFT dataset, everyone takes home the model that all of it trained."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code: see `potluck.errors.Exit`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=words)
+        app(args=words, prog_name="potluck")
     except PotluckError as error:
-        print_error(error, as_json="--json" in words)
+        _say(error, words)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.STOPPED)
     except Exception as error:
         if os.environ.get("POTLUCK_DEBUG"):
             raise
@@ -45,5 +60,11 @@ def run(arguments: Sequence[str] | None = None) -> None:
             f"a fault in the client: {type(error).__name__}: {error}",
             remedy="Run it again with POTLUCK_DEBUG=1 and report what it prints. Nothing on the server is lost.",
         )
-        print_error(fault, as_json="--json" in words)
+        _say(fault, words)
         sys.exit(fault.exit_code)
+
+
+def _say(error: PotluckError, words: Sequence[str]) -> None:
+    from potluck.cli.output import print_error
+
+    print_error(error, as_json="--json" in words)

@@ -1,4 +1,4 @@
-"""`potluck datasets`, `potluck models` and `potluck download`."""
+"""`potluck datasets`, `potluck cite` and `potluck models`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,19 +8,28 @@ from rich.markup import escape
 from rich.table import Table
 
 from potluck import wording
-from potluck.cli.fetching import fetched
-from potluck.cli.options import AsJson, Folder, Server, connect
+from potluck.cli.options import AsJson, Server, connect, where
 from potluck.cli.output import out, print_json
-from potluck.errors import PotluckError
-from potluck.resources import Model, ModelFile
+from potluck.errors import LocalFileError
+from potluck.resources import Catalogue
 
 
 def datasets(
+    words: Annotated[list[str] | None, typer.Argument(help="Words, authors, formulas (SiC) to look for.")] = None,
+    element: Annotated[
+        list[str] | None, typer.Option("--element", help="Only with this element; repeat it for more.")
+    ] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only what this account contributed.")] = False,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """List datasets, newest first."""
+    """List datasets, newest first; with words or elements, search them."""
+    if words or element:
+        if mine:
+            raise typer.BadParameter("--mine lists all of yours: it goes without words and elements")
+        with connect(server) as client:
+            page = client.search(" ".join(words or ()), elements=element or ())
+        return print_json(page) if as_json else _found(page)
     with connect(server) as client:
         found = client.datasets(mine=mine)
     if as_json:
@@ -33,45 +42,48 @@ def datasets(
     return None
 
 
+def cite(
+    dataset: Annotated[str, typer.Argument(help="Id of the dataset, or the address of its page.")],
+    form: Annotated[str, typer.Option("--format", help="bibtex, or cff for CITATION.cff.")] = "bibtex",
+    save: Annotated[Path | None, typer.Option("--save", help="Write it to this file.", dir_okay=False)] = None,
+    server: Server = None,
+    as_json: AsJson = False,
+) -> None:
+    """How to cite a dataset: BibTeX, or CITATION.cff."""
+    identity, server = where(dataset, server)
+    with connect(server) as client:
+        text = client.citation(identity, form)
+    if save is not None:
+        try:
+            save.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise LocalFileError(f"cannot write there: {error.strerror}", where=str(save)) from error
+    if as_json:
+        return print_json({"format": form, "citation": text})
+    print(text, end="")
+    return None
+
+
 def models(server: Server = None, as_json: AsJson = False) -> None:
     """List the versions of the model, newest first."""
     with connect(server) as client:
         found = client.models()
     if as_json:
         return print_json(found)
-    table = Table("version", "grew from", "datasets", "contributors", "published", box=None, pad_edge=False)
+    table = Table("version", "names", "grew from", "datasets", "contributors", "published", box=None, pad_edge=False)
     for one in found:
         names = ", ".join(escape(row.name) for row in one.datasets)
-        table.add_row(one.version, one.parent or "–", names, escape(", ".join(one.contributors)), one.published)
+        contributors = escape(", ".join(one.contributors))
+        table.add_row(one.version, ", ".join(one.aliases), one.parent or "–", names, contributors, one.published)
     out.print(table if found else "No model yet: the first one comes with the first datasets.")
     return None
 
 
-def download(
-    version: Annotated[str, typer.Argument(help="Version, e.g. 1.1, or an alias, e.g. latest.")],
-    file: Annotated[list[str] | None, typer.Option("--file", help="Only this file; repeat it for more.")] = None,
-    folder: Folder = Path(),
-    server: Server = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fetch a model's files; continues where it broke off, and checks every SHA-256."""
-    with connect(server) as client:
-        model = client.model(version)
-        paths = fetched(client, _chosen(model, file or []), folder, quiet=as_json)
-    if as_json:
-        return print_json([str(path) for path in paths])
-    for path in paths:
-        out.print(str(path))
-    return None
-
-
-def _chosen(model: Model, names: list[str]) -> list[ModelFile]:
-    by_name = {one.name: one for one in model.files}
-    for name in names:
-        if name not in by_name:
-            raise PotluckError(
-                f"model {model.version} has no file {name!r}",
-                where="--file",
-                remedy=f"It has: {', '.join(by_name) or 'none'}",
-            )
-    return [by_name[name] for name in names] or list(model.files)
+def _found(page: Catalogue) -> None:
+    table = Table("id", "name", "elements", "frames", "licence", "stage", "model", box=None, pad_edge=False)
+    for one in page.datasets:
+        elements = ", ".join(one.elements)
+        table.add_row(one.id, escape(one.name), elements, f"{one.frames:,}", one.licence, one.stage, one.model or "–")
+    out.print(table if page.datasets else "Nothing was found. Fewer words find more.")
+    if page.later:
+        out.print(f"{len(page.datasets)} of {page.found:,}{' or more' if page.more_found else ''}.")

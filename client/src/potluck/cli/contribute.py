@@ -1,60 +1,75 @@
 """`potluck upload` and `potluck status`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from potluck import config
+from potluck.cli.entries import agreed, authors_of, text_of
 from potluck.cli.follow import follow, show
-from potluck.cli.options import AsJson, Follow, Server, connect
+from potluck.cli.options import Agree, AsJson, Follow, Server, connect, resumable, where
 from potluck.cli.output import out, print_json, transfer_bar
 from potluck.client import Client
-from potluck.errors import LocalFileError, PotluckError
+from potluck.errors import PotluckError
 from potluck.resources import Dataset
 
-AGREEMENT = (
-    "By publishing you confirm that you may share this data under the licence you chose, and that DPA models "
-    "trained on it, private data included, are public."
-)
-
 PATIENCE_SECONDS = 300.0
+NEAREST = "nearest"
 
 
 def upload(
     archive: Annotated[Path, typer.Argument(help="zip, tar(.gz, .bz2, .xz, .zst) or one plain file, below 4 GB.")],
     name: Annotated[str, typer.Option("--name", help="Name of the dataset.")],
-    author: Annotated[list[str], typer.Option("--author", help="An author; repeat it, the order is kept.")],
+    author: Annotated[
+        list[str] | None,
+        typer.Option("--author", help="An author, as 'Name' or 'Name (ORCID iD)'; repeat it, the order is kept."),
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="dpdata's name of the DFT format.")] = "detect",  # noqa: A002
-    licence: Annotated[str, typer.Option("--licence", help="SPDX identifier.")] = "CC-BY-4.0",
+    licence: Annotated[str | None, typer.Option("--licence", help="SPDX identifier; default: CC-BY-4.0.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Train on it, but show it to nobody.")] = False,
+    shared_only: Annotated[bool, typer.Option("--shared-only", help="Share it; no model is trained on it.")] = False,
+    version_of: Annotated[
+        str | None, typer.Option("--version-of", help="Your dataset of which this is the next version.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Storage region, or 'nearest': measured.")] = None,
     description: Annotated[Path | None, typer.Option("--description", help="Markdown file.", dir_okay=False)] = None,
     functional: Annotated[str | None, typer.Option("--functional", help="Where files do not tell: PBE.")] = None,
     code: Annotated[str | None, typer.Option("--code", help="Where files do not tell: the DFT program.")] = None,
     cutoff: Annotated[float | None, typer.Option("--cutoff-ev", help="Plane-wave cut-off, eV.", min=1)] = None,
     k_points: Annotated[str | None, typer.Option("--k-points", help="k-mesh, such as '4 4 4'.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="Basis set or pseudopotentials.")] = None,
-    agree: Annotated[bool, typer.Option("--agree", help="I agree: I may share this data under this licence.")] = False,
+    agree: Agree = False,
     stay: Follow = False,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Contribute a dataset. Broke off? The same command again goes on where it stopped."""
-    text = _text(description)
-    _agreed(agree)
+    chosen = config.settings()
+    authors = author or list(chosen.authors)
+    if not authors:
+        raise PotluckError("nobody is named as author", where="--author", remedy="Name who made the data: --author.")
+    text = text_of(description) if description else ""
+    agreed(agree)
     told = {"functional": functional, "code": code, "cutoff_ev": cutoff, "k_points": k_points, "basis": basis}
-    level = {key: value for key, value in told.items() if value}
-    with connect(server, patience_seconds=PATIENCE_SECONDS) as client, transfer_bar(quiet=as_json) as bar:
+    with (
+        connect(server, patience_seconds=PATIENCE_SECONDS) as client,
+        resumable("upload"),
+        transfer_bar(quiet=as_json) as bar,
+    ):
         task = bar.add_task(archive.name, total=None)
         dataset = client.upload(
             archive,
             name=name,
-            authors=author,
+            authors=authors_of(authors),
             format=format,
-            licence=licence,
+            licence=licence or chosen.licence or "CC-BY-4.0",
             private=private,
+            shared_only=shared_only,
+            version_of=where(version_of, server)[0] if version_of else None,
+            region=_region(client, region or chosen.region),
             description=text,
-            level_of_theory=level,
+            level_of_theory={key: value for key, value in told.items() if value},
             report=lambda sent, total: bar.update(task, completed=sent, total=total),
         )
     with connect(server, patience_seconds=PATIENCE_SECONDS) as client:
@@ -62,42 +77,31 @@ def upload(
 
 
 def status(
-    dataset: Annotated[str, typer.Argument(help="Id of the dataset, as `potluck upload` printed it.")],
+    dataset: Annotated[str, typer.Argument(help="Id of the dataset, or the address of its page.")],
     stay: Follow = False,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Where a dataset stands: stage, verdict, training, model."""
+    identity, server = where(dataset, server)
     with connect(server, patience_seconds=PATIENCE_SECONDS if stay else 10.0) as client:
-        _report(client, client.dataset(dataset), stay=stay, as_json=as_json)
+        _report(client, client.dataset(identity), stay=stay, as_json=as_json)
+
+
+def _region(client: Client, asked: str | None) -> str | None:
+    if asked != NEAREST:
+        return asked
+    nearest = client.nearest_region()
+    return nearest.id if nearest else None
 
 
 def _report(client: Client, dataset: Dataset, *, stay: bool, as_json: bool) -> None:
     if stay:
-        raise typer.Exit(follow(client, dataset, as_json=as_json))
+        with resumable("status", f"The platform goes on. potluck status {dataset.id} --follow looks again."):
+            raise typer.Exit(follow(client, dataset, as_json=as_json))
     if as_json:
         print_json(dataset)
     else:
         show(dataset)
         if not dataset.finished:
             out.print(f"[dim]potluck status {dataset.id} --follow[/] shows what happens next.")
-
-
-def _text(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LocalFileError(
-            f"the description cannot be read: {error}", where=str(path), remedy="Give a Markdown file in UTF-8."
-        ) from error
-
-
-def _agreed(agree: bool) -> None:
-    if agree:
-        return
-    if not sys.stdin.isatty():
-        raise PotluckError("publishing needs your agreement", remedy=f"Add --agree. {AGREEMENT}")
-    out.print(AGREEMENT)
-    typer.confirm("Do you agree?", abort=True, err=True)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -11,12 +10,17 @@ from rich.table import Table
 
 from potluck import wording
 from potluck.cli.fetching import fetched
-from potluck.cli.options import AsJson, Server, connect
+from potluck.cli.options import AsJson, Server, connect, where
 from potluck.cli.output import out, print_json
 from potluck.client import Client
-from potluck.errors import Exit, LocalFileError, PotluckError
+from potluck.errors import Exit, LocalFileError
 
-app = typer.Typer(help="The check of a dataset: its report, and whether it can be repeated.", no_args_is_help=True)
+app = typer.Typer(
+    help="The check of a dataset: its report, and whether it can be repeated.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 Which = Annotated[str, typer.Argument(help="Id of the dataset, or the address of its page.", metavar="DATASET")]
 
@@ -67,23 +71,6 @@ def rerun(
             out.print(f"  {escape(line)}")
     if not found.same:
         raise typer.Exit(Exit.FAILED if found.state == "failed" else Exit.NEEDS_YOU)
-
-
-def where(dataset: str, server: str | None) -> tuple[str, str | None]:
-    """The dataset's id, and the server: of a page's address its own, unless another was given."""
-    if "/" not in dataset:
-        return dataset, server
-    parts = urlsplit(dataset)
-    before, _, after = parts.path.rpartition("/datasets/")
-    identity = after.partition("/")[0]
-    if not identity:
-        raise PotluckError(
-            f"{dataset!r} is not the address of a dataset",
-            where="DATASET",
-            remedy="Give its id, or the address of its page: https://…/datasets/ID.",
-        )
-    own = f"{parts.scheme}://{parts.netloc}{before.removesuffix('/api/v1')}" if parts.netloc else None
-    return identity, server or own
 
 
 def _saved(client: Client, found: dict[str, Any], folder: Path, *, quiet: bool) -> list[Path]:

@@ -1,11 +1,16 @@
 """Options that several commands share, and the client they lead to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
+from potluck.cli.output import err
 from potluck.client import Client
+from potluck.errors import Exit, PotluckError
 
 Server = Annotated[
     str | None, typer.Option("--server", help="Address of the platform, e.g. https://potluck.example.org.")
@@ -15,6 +20,37 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Stay and show each
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.", file_okay=False)]
 
 
+Agree = Annotated[bool, typer.Option("--agree", help="I agree: I may share this data under this licence.")]
+
+
 def connect(server: str | None, *, patience_seconds: float = 10.0) -> Client:
     """Who waits at a prompt wants to hear soon that nobody answers; an upload is worth more patience."""
     return Client(server, patience_seconds=patience_seconds)
+
+
+def where(dataset: str, server: str | None) -> tuple[str, str | None]:
+    """The dataset's id, and the server: of a page's address its own, unless another was given."""
+    if "/" not in dataset:
+        return dataset, server
+    parts = urlsplit(dataset)
+    before, _, after = parts.path.rpartition("/datasets/")
+    identity = after.partition("/")[0]
+    if not identity:
+        raise PotluckError(
+            f"{dataset!r} is not the address of a dataset",
+            where="DATASET",
+            remedy="Give its id, or the address of its page: https://…/datasets/ID.",
+        )
+    own = f"{parts.scheme}://{parts.netloc}{before.removesuffix('/api/v1')}" if parts.netloc else None
+    return identity, server or own
+
+
+@contextmanager
+def resumable(what: str, how: str = "") -> Iterator[None]:
+    """Ctrl-C ends the command with 130 and says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = how or "Nothing is lost: the same command again goes on where this one stopped."
+        err.print(f"\n{what} stopped. {again}")
+        raise typer.Exit(Exit.STOPPED) from None

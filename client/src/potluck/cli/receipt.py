@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from potluck.cli.metric import where as dataset_of
 from potluck.cli.options import AsJson, Server, connect
+from potluck.cli.options import where as dataset_of
 from potluck.cli.output import out, print_json
 from potluck.errors import LocalFileError, PotluckError
 from potluck.signing import SigningKey, key_from, verify_receipt
@@ -32,7 +32,10 @@ def receipt(
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a dataset's receipts and verify their signatures; with --verify and --key nothing is sent anywhere."""
+    """Fetch a dataset's receipts and verify their signatures.
+
+    With --verify and --key nothing is sent anywhere.
+    """
     if (dataset is None) == (file is None):
         raise typer.BadParameter("give a dataset, or a file with --verify")
     documents, keys = _given(file, key, server) if file is not None else _fetched(str(dataset), key, server)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from onemachine import report
+from onemachine.environment import PUBLIC_TOKEN
 from onemachine.installation import Installation, inherited
 from onemachine.lock import StateLock
 from onemachine.ports import Ports
@@ -37,7 +38,7 @@ def up(settings: OneMachineSettings) -> int:
     with StateLock(installation.state).held() as announce:
         installation.prepare()
         addresses = installation.addresses()
-        announce(addresses.site)
+        announce(addresses.site, addresses.registry_public_address if "registry" in settings.services else "")
         stages = installation.stages(addresses)
         file = installation.state / REPORT
 
@@ -50,6 +51,9 @@ def up(settings: OneMachineSettings) -> int:
 
         def ready() -> None:
             say(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)")
+            if "registry" in settings.services:
+                say(f"Programs query the registry at {addresses.registry_public_address} (gRPC, docs/registry.md);")
+                say(f"from other machines with the token in {installation.state / 'secrets' / PUBLIC_TOKEN}")
 
         supervisor = Supervisor(stages, ready, changed)
         report.write(file, supervisor.units)  # in place of the last run's
@@ -67,7 +71,8 @@ def status(state: Path) -> int:
     if holder is None:
         print(f"not running (state folder {state.absolute()})")
         return NOT_RUNNING
-    print(f"{holder.address}   supervisor pid {holder.pid}\n")
+    registry = f"\nregistry (gRPC): {holder.registry}" if holder.registry else ""
+    print(f"{holder.address}   supervisor pid {holder.pid}{registry}\n")
     try:
         rows = report.read(state / REPORT)
     except FileNotFoundError:
@@ -118,7 +123,7 @@ def operate(state: Path, arguments: Sequence[str]) -> int:
 
 
 def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
-    """The gateway's own command (`python -m gateway …`), with its database and the site's address."""
+    """The gateway's own command (`python -m gateway …`), with its database, its bus and the site's address."""
     holder = StateLock(settings.state).holder()
     if holder is None:
         print(f"not running (state folder {settings.state.absolute()})")
@@ -128,6 +133,9 @@ def people(settings: OneMachineSettings, arguments: Sequence[str]) -> int:
         "POTLUCK_GATEWAY_DATABASE_DSN": installation.dsn("gateway") or "",
         "POTLUCK_GATEWAY_BLOBS_URL": installation.blobs.as_uri(),
         "POTLUCK_GATEWAY_PUBLIC_URL": holder.address,
+        "POTLUCK_GATEWAY_NATS_URL": f"nats://127.0.0.1:{Ports(settings.state / 'ports.json').known('nats')}",
+        "POTLUCK_GATEWAY_NATS_USER": "gateway",
+        "POTLUCK_GATEWAY_NATS_PASSWORD": Secrets(settings.state / "secrets").get("nats-gateway"),
     }
     command = [sys.executable, "-m", "gateway", *(arguments or ("--help",))]
     return subprocess.run(command, env=inherited(os.environ, "gateway", own), check=False).returncode

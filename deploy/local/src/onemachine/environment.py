@@ -8,6 +8,8 @@ from pathlib import Path
 from onemachine.settings import OneMachineSettings
 
 Secret = Callable[[str], str]
+PUBLIC_TOKEN = "registry-public"  # noqa: S105 - its name
+"""The secret that who queries the registry from elsewhere shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,17 @@ class Addresses:
     health: Mapping[str, int]
     regions: Mapping[str, int] = field(default_factory=dict)
     """Unit → port of the gateways of further regions."""
+    registry_public: int = 0
+    """Where strangers query the registry, on the site's host."""
 
     @property
     def registry_address(self) -> str:
         return f"127.0.0.1:{self.registry}"
+
+    @property
+    def registry_public_address(self) -> str:
+        """As programs on this machine call it."""
+        return site_address(self.gateway[0], self.registry_public).removeprefix("http://")
 
     @property
     def site(self) -> str:
@@ -92,6 +101,7 @@ def _gateway(told: Telling) -> dict[str, str]:
         "address": _bound(*told.addresses.gateway),
         "registry_address": told.addresses.registry_address,
         "registry_operator_token": told.secret("registry-operator"),
+        "download_secret": told.secret("downloads"),
     }
     if told.addresses.regions:
         values["regions"] = json.dumps(_regions(told))
@@ -142,6 +152,11 @@ def _registry(told: Telling) -> dict[str, str]:
         "operator_token": told.secret("registry-operator"),
         # 32 random bytes in hex are an Ed25519 seed.
         "signing_key": told.secret("registry-signing"),
+        "public_address": _bound(told.addresses.gateway[0], told.addresses.registry_public),
+        # Without it on this machine, with it from elsewhere.
+        "public_tokens": json.dumps({"this-machine": told.secret(PUBLIC_TOKEN)}),
+        "download_url": told.addresses.site,
+        "download_secret": told.secret("downloads"),
     }
 
 

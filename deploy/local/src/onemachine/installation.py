@@ -63,6 +63,7 @@ class Installation:
             nats_monitor=ports.get("nats-monitor"),
             registry=ports.get("registry"),
             health={unit: ports.get(f"health-{unit}") for unit in self.service_units()},
+            registry_public=ports.get("registry-public"),
             regions={unit: ports.get(unit) for unit in self._region_units()},
         )
 

@@ -4,21 +4,31 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from onemachine.errors import AlreadyRunning
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who runs the platform of a state folder. `address` is 'starting' until it is known."""
+    """Who runs the platform of a state folder. `address` is 'starting' until it is known.
+
+    registry  host:port where programs query the registry
+    """
 
     pid: int
     address: str
+    registry: str = ""
+
+
+class Announce(Protocol):
+    """Told the site's address, and the registry's."""
+
+    def __call__(self, address: str, registry: str = "") -> None: ...
 
 
 def _acquired(file: IO[str]) -> bool:
@@ -38,16 +48,16 @@ class StateLock:
         self._file = state / "supervisor.lock"
 
     @contextmanager
-    def held(self) -> Iterator[Callable[[str], None]]:
+    def held(self) -> Iterator[Announce]:
         """Hold the lock while the block runs. Raises AlreadyRunning. The block gets a function that announces
-        the site's address to whoever asks."""
+        the addresses to whoever asks."""
         with self._file.open("a+") as file:
             if not _acquired(file):
                 raise AlreadyRunning(self._sentence())
 
-            def announce(address: str) -> None:
+            def announce(address: str, registry: str = "") -> None:
                 file.truncate(0)
-                file.write(json.dumps(asdict(Holder(os.getpid(), address))))
+                file.write(json.dumps(asdict(Holder(os.getpid(), address, registry))))
                 file.flush()
 
             announce("starting")

@@ -40,7 +40,10 @@ def provision_database(admin_dsn: str, passwords: Mapping[str, str], name: str =
         connection.execute(sql.SQL("revoke all on database {} from public").format(database))
         for role, password in passwords.items():
             _ensure_role(connection, role, password)
-            connection.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(role)))
+            # Temporary tables: the gateway builds its read tables anew beside the old ones.
+            connection.execute(
+                sql.SQL("grant connect, temporary on database {} to {}").format(database, sql.Identifier(role))
+            )
     with psycopg.connect(admin_dsn, dbname=name, autocommit=True) as connection:
         connection.execute("revoke all on schema public from public")
         for role in passwords:

@@ -25,6 +25,12 @@ from contracts.events.model import (
     ModelWithheld,
     TrainedDataset,
 )
+from contracts.events.prediction import (
+    PredictionFinished,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
+)
 from contracts.events.standard import ModelRescored, StandardReleased
 from contracts.events.training import (
     TrainingFailed,
@@ -63,6 +69,10 @@ EVENTS: tuple[type[Event], ...] = (
     ModelRescored,
     ModelMarked,
     DatasetReceiptIssued,
+    PredictionRequested,
+    PredictionStructureRead,
+    PredictionRefused,
+    PredictionFinished,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -101,6 +111,10 @@ __all__ = [
     "ModelRetired",
     "ModelWithheld",
     "NumberCompared",
+    "PredictionFinished",
+    "PredictionRefused",
+    "PredictionRequested",
+    "PredictionStructureRead",
     "StandardReleased",
     "TrainedDataset",
     "TrainingFailed",

@@ -17,7 +17,8 @@ class ModelFile(Frozen):
     name: str
     blob: BlobRef
     kind: str = Field(
-        description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'manifest', 'signature'"
+        description="'checkpoint' (.pt, every branch), 'frozen' (.pth, one branch), 'recipe', 'standard' (which frames "
+        "it was scored on), 'manifest', 'signature'"
     )
     branch: str | None = None
 

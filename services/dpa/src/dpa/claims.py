@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from frames.score import score
 
@@ -19,8 +19,32 @@ THRESHOLD = "threshold_ev_per_angstrom"
 BASELINE_ENERGY = "baseline_energy_rmse_mev_per_atom"
 BASELINE_FORCE = "baseline_force_rmse_mev_per_angstrom"
 SCORE = "score_held_out"
+STANDARD_SCORE = "standard_score"
+ENERGIES = "baseline_element_energies_ev"
+ELEMENT_TOLERANCE_EV = 1e-5
+"""Energies of elements are fitted in double precision to the same numbers, and are large beside what they explain."""
+
+STANDARD = "standard"
 
 State = Literal["matches", "differs", "not-rederived"]
+
+
+@dataclass(frozen=True, slots=True)
+class StandardClaim:
+    """What is published of a branch on the standard dataset.
+
+    count             how many frames the published numbers are of
+    frames            hashes (hex) of its held-out frames that are in it
+    positions         where each is in the branch's LMDB; none: nobody tells, each is looked for
+    element_energies  eV per atom, the baseline that was pinned with them; none: nobody tells
+    numbers           by the names above
+    """
+
+    count: int
+    frames: tuple[str, ...]
+    positions: tuple[int, ...] | None
+    element_energies: Mapping[str, float] | None
+    numbers: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,9 @@ class Claim:
     left_out          indices of its frames that were not measured on; none: nobody tells
     element_energies  eV per atom, the baseline; none: nobody tells
     numbers           by the names above
+    train             an LMDB folder; none: not here
+    fitted_to         indices of the training frames that the element energies were fitted to; none: nobody tells
+    standard          none: nothing is published, or nobody tells the frames
     """
 
     branch: str
@@ -39,15 +66,36 @@ class Claim:
     element_energies: Mapping[str, float] | None
     numbers: Mapping[str, float | None]
     frames: int | None = None
+    train: Path | None = None
+    fitted_to: tuple[int, ...] | None = None
+    standard: StandardClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A branch measured again; numbers by the same names."""
+    """A branch measured again; numbers by the same names.
+
+    element_energies  fitted again; none: it was not asked for
+    standard          on the standard frames that are where they are told to be; none: it was not asked for, or none is
+    """
 
     branch: str
     frames: int
     numbers: dict[str, float] = field(default_factory=dict)
+    element_energies: dict[str, float] | None = None
+    standard: "Measured | None" = None
+
+    @classmethod
+    def told(cls, told: Mapping[str, Any]) -> "Measured":
+        """From what a measuring process wrote."""
+        standard = told.get("standard")
+        return cls(
+            branch=told["branch"],
+            frames=told["frames"],
+            numbers=told["numbers"],
+            element_energies=told.get("element_energies"),
+            standard=None if standard is None else cls.told(standard),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +123,42 @@ def compared(claim: Claim, measured: Measured) -> list[Finding]:
         findings.append(Finding(f"{claim.branch}.frames", "differs", claim.frames, measured.frames, why))
     for name, published in claim.numbers.items():
         findings.append(number(f"{claim.branch}.{name}", published, measured.numbers.get(name)))
+    return [*findings, *_energies(claim, measured), *_on_standard(claim, measured)]
+
+
+def _energies(claim: Claim, measured: Measured) -> list[Finding]:
+    """The baseline's energies against those that its training frames give."""
+    if claim.element_energies is None:
+        return []  # the baseline's own number says so
+    found, what = measured.element_energies, f"{claim.branch}.{ENERGIES}"
+    if found is None:
+        if claim.train is None:
+            why = "the training frames that they were fitted to are not to be had"
+        else:
+            why = "the manifest does not tell which training frames they were fitted to, as when test frames of other "
+            why += "datasets were among them"
+        return [Finding(what, "not-rederived", why=why)]
+    findings = []
+    for element, published in sorted(claim.element_energies.items()):
+        mine = found.get(element)
+        same = mine is not None and math.isclose(published, mine, rel_tol=0, abs_tol=ELEMENT_TOLERANCE_EV)
+        why = "" if mine is not None else "not so many training frames are there, or none has this element"
+        findings.append(Finding(f"{what}.{element}", "matches" if same else "differs", published, mine, why))
     return findings
+
+
+def _on_standard(claim: Claim, measured: Measured) -> list[Finding]:
+    if claim.standard is None:
+        return []
+    told, found = claim.standard, measured.standard
+    what = f"{STANDARD}.{claim.branch}"
+    here = 0 if found is None else found.frames
+    if not here == len(told.frames) == told.count:
+        why = "not every frame of the standard dataset is where it is told to be among the held-out frames"
+        return [Finding(f"{what}.frames", "differs", told.count, here, why)]
+    findings = [Finding(f"{what}.frames", "matches", told.count, here)]
+    numbers = {} if found is None else found.numbers
+    return findings + [number(f"{what}.{name}", value, numbers.get(name)) for name, value in told.numbers.items()]
 
 
 def number(what: str, published: float | None, found: float | None) -> Finding:

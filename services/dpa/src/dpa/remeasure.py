@@ -11,19 +11,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dpa.claims import BASELINE_ENERGY, BASELINE_FORCE, ENERGY, FORCE, THRESHOLD, Claim, Measured
+from dpa.claims import Claim, Measured
 from dpa.environment import environment
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 # What a program needs to find its interpreter, its libraries and its GPU; credentials live in other variables.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES")
-MILLI = 1e3
 
 
 class NotMeasured(RuntimeError):
@@ -32,18 +31,7 @@ class NotMeasured(RuntimeError):
 
 def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterator[Measured | str]:
     """Each claim's branch measured anew by a fresh process, or why it could not be. Raises NotMeasured."""
-    job = {
-        "model": str(model.absolute()),
-        "branches": [
-            {
-                "branch": one.branch,
-                "held_out": str(one.held_out.absolute()),
-                "left_out": list(one.left_out or ()),
-                "element_energies": dict(one.element_energies) if one.element_energies is not None else None,
-            }
-            for one in claims
-        ],
-    }
+    job = {"model": str(model.absolute()), "branches": [wanted(one) for one in claims]}
     inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
     with subprocess.Popen(
         [sys.executable, "-m", "dpa.remeasure", str(os.getpid())],
@@ -64,9 +52,33 @@ def remeasured(model: Path, claims: Sequence[Claim], threads: int = 1) -> Iterat
                 if not line:
                     raise NotMeasured(f"the measuring process ended at branch {claim.branch} ({_how(child.wait())})")
                 told = json.loads(line)
-                yield told["error"] if "error" in told else Measured(told["branch"], told["frames"], told["numbers"])
+                yield told["error"] if "error" in told else Measured.told(told)
         finally:
             child.kill()
+
+
+def wanted(claim: Claim) -> dict[str, Any]:
+    """What the measuring process is told of a branch: `branch.measured` reads it."""
+    standard = claim.standard
+    return {
+        "branch": claim.branch,
+        "held_out": str(claim.held_out.absolute()),
+        "left_out": list(claim.left_out or ()),
+        "element_energies": _plain(claim.element_energies),
+        "train": None if claim.train is None else str(claim.train.absolute()),
+        "fitted_to": None if claim.fitted_to is None else list(claim.fitted_to),
+        "standard": None
+        if standard is None
+        else {
+            "frames": list(standard.frames),
+            "positions": None if standard.positions is None else list(standard.positions),
+            "element_energies": _plain(standard.element_energies),
+        },
+    }
+
+
+def _plain(energies: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if energies is None else dict(energies)
 
 
 def _how(code: int) -> str:
@@ -79,39 +91,20 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints is no answer
     job = json.loads(sys.stdin.readline())
-    for wanted in job["branches"]:
+    for one in job["branches"]:
         try:
-            told: dict[str, Any] = _measured(Path(job["model"]), wanted)
+            told = _measured(Path(job["model"]), one)
         except Exception as error:  # whatever it is, the caller says that this branch could not be measured
-            told = {"branch": wanted["branch"], "error": f"{type(error).__name__}: {error}"}
+            told = {"branch": one["branch"], "error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(told) + "\n")
     return 0
 
 
-def _measured(model: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+def _measured(model: Path, one: dict[str, Any]) -> dict[str, Any]:
     # Seconds of imports; whoever imports this module for `remeasured` stays light.
-    import numpy as np
-    from frames.baseline import Baseline
-    from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_force_error
-    from frames.store import iterate
+    from dpa.branch import measured
 
-    from dpa.predictor import Predictor
-
-    left_out = set(wanted["left_out"])
-    frames = [frame for position, frame in enumerate(iterate(Path(wanted["held_out"]))) if position not in left_out]
-    prediction = Predictor(model, wanted["branch"]).predict(frames)
-    forces = [frame.forces for frame in frames]
-    residual = prediction.energy - np.array([frame.energy for frame in frames])
-    zero = Baseline.told(wanted["element_energies"] or {})
-    numbers = {
-        ENERGY: MILLI * energy_rmse(residual, [frame.natoms for frame in frames]),
-        FORCE: MILLI * force_rmse(prediction.forces, forces),
-        THRESHOLD: conformal_threshold(max_force_error(prediction.forces, forces)),
-        BASELINE_FORCE: MILLI * zero.force_rmse(frames),
-    }
-    if wanted["element_energies"] is not None:
-        numbers[BASELINE_ENERGY] = MILLI * zero.energy_rmse(frames)
-    return {"branch": wanted["branch"], "frames": len(frames), "numbers": numbers}
+    return measured(model, one)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -15,6 +15,8 @@ HashArray = NDArray[np.uint8]
 # Ideal sites (a/8 and the like) would lie exactly on a grid boundary and fall to either side by rounding
 # noise: the grid starts at an odd place.
 _OFFSET = 0.3183098861837907
+# Part of a lattice vector below the origin where cells begin: where sites of symmetry are not, nor most atoms.
+_BEGIN = 0.0123456789
 
 
 def frame_hash(frame: Frame) -> bytes:
@@ -43,8 +45,9 @@ def _alike_hashed(frames: list[Frame]) -> Iterator[bytes]:
     coords = np.array([frame.coords for frame in frames])
     cells = [frame.cell for frame in frames if frame.cell is not None]
     if cells:
-        kind, cell = b"periodic", _on_grid(np.array(cells) / GRID_ANGSTROM)
-        grid = _lattice_grid(coords, cell)
+        lattices = np.array(cells)
+        kind, cell = b"periodic", _on_grid(lattices / GRID_ANGSTROM)
+        grid = _lattice_grid(_in_cell(coords, lattices), cell)
     else:
         kind, cell = b"open", np.zeros((len(frames), 0, 3), dtype=np.int64)
         grid = _on_grid(coords / GRID_ANGSTROM)
@@ -57,6 +60,15 @@ def _alike_hashed(frames: list[Frame]) -> Iterator[bytes]:
 
 def _on_grid(values: FloatArray) -> IntArray:
     return np.floor(values + _OFFSET).astype(np.int64)
+
+
+def _in_cell(coords: FloatArray, cells: FloatArray) -> FloatArray:
+    """Positions, moved by the cells' own vectors into one copy of them, [frames, n, 3].
+
+    The cell on the grid is another by up to 1e-4 Å: by as much, times the vectors between, would copies differ there.
+    """
+    copies = np.floor(coords @ np.linalg.inv(cells) + _BEGIN)
+    return np.asarray(coords - copies @ cells, dtype=np.float64)
 
 
 def _lattice_grid(coords: FloatArray, cell: IntArray) -> IntArray:

@@ -95,9 +95,12 @@ def needed_scope(method: str, path: str) -> Scope:
     """What a token must be for to send such a request.
 
     Derived here for every route, so that none can forget it: whoever reads needs `read`, whoever writes `contribute`,
-    and whatever changes who may act as the person `account`.
+    and whatever changes who may act as the person `account`. Having a structure predicted is reading: nothing of
+    anybody's changes by it.
     """
-    if path.startswith(("/account", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
+    if path.startswith("/api/v1/models/") and path.endswith("/predictions"):
+        return "read"
+    if path.startswith(("/account", "/device", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/identities")):
         return "account"
     if path.startswith("/api/v1/me") and method not in ("GET", "HEAD"):
         return "account"

@@ -182,6 +182,15 @@ class Accounts:
                 await self._people.replace_hash(connection, known[0].id, stronger)
         return known[0]
 
+    async def who_repeats(self, email: Any, password: Any, address: str) -> Person | None:
+        """Whose address and password these are; None for a wrong pair. 429 after too many."""
+        try:
+            return await self.authenticated(email, password, address)
+        except Problem as problem:
+            if problem.rule != "wrong-password":
+                raise
+            return None
+
     async def _count(self, account: str, address: str) -> None:
         window = self._settings.sign_in_window_minutes * 60
         most = self._settings.sign_in_attempts

@@ -26,6 +26,7 @@ from gateway.api.openapi import OpenApi
 from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
+from gateway.open_files import make_room
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -63,7 +64,7 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
-    served = [*api.routes(), *Tus(gateway.uploads).routes()]
+    served = [*api.routes(), *Tus(gateway.uploads, gateway.repeats).routes()]
     described = OpenApi(served)
     app = Starlette(
         routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
@@ -117,6 +118,7 @@ async def build(
     problem_page: ProblemPage,
 ) -> AsyncIterator[None]:
     """Consume events and answer HTTP while the block runs."""
+    make_room(settings.max_watchers)
     store = Store()
     gateway = Gateway.built(settings, base.database, base.blobs, store, base.bus.jetstream.publish)
     projector = Projector(base.database, store, base.blobs, Notices(store, settings))
@@ -184,6 +186,9 @@ async def _sweep(gateway: Gateway) -> None:
         try:
             await gateway.uploads.expire()
             await gateway.accounts.sweep()
+            await gateway.predictions.expire()
+            await gateway.programs.sweep()
+            await gateway.repeats.sweep()
         except Exception as error:  # whatever it was, uploads and sign-ins go on without it
             log.warning("sweep-failed", error=repr(error))
         await asyncio.sleep(gateway.settings.upload_sweep_seconds)

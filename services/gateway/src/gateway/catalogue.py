@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from contracts.base import Frozen
 from kit.db import Database
-from kit.queries import Row
+from kit.queries import Connection, Row
 
 from gateway.catalogue_store import Slice, SortColumn
 from gateway.domain import Person
@@ -22,6 +23,10 @@ from gateway.store import Store
 from gateway.views import Stage, State, Verdict
 
 COUNTED = 1000
+# A search that finds no more is sorted whole; of others the first rows in the list's order are soon found.
+FEW = 1000
+COUNTS_KEPT = 256
+COUNT_SECONDS = 5.0
 FUNCTIONALS = 40
 FACETS_SECONDS = 60.0
 _COLUMNS: dict[Sort, tuple[SortColumn, bool]] = {
@@ -99,6 +104,8 @@ class Catalogue:
         self._store = store
         self._settings = settings
         self._functionals: tuple[float, list[str]] = (0.0, [])
+        # What strangers were told that a search finds, and until when it is believed: counting costs most of a page.
+        self._counts: OrderedDict[str | None, tuple[float, int]] = OrderedDict()
 
     async def page(self, reader: Person | None, criteria: Criteria, place: str | None = None) -> CatalogueView:
         """422 for a place that is none of this list."""
@@ -114,9 +121,12 @@ class Catalogue:
         size = self._settings.page_size
         reader_id = reader.id if reader else None
         async with self._database.transaction() as connection:
-            rows = await self._store.catalogue.page(connection, reader_id, part, size + 1)
-            found = await self._store.catalogue.count(connection, reader_id, part.tsquery, COUNTED + 1)
+            found = await self._count(connection, reader_id, part.tsquery)
+            few = part.tsquery is not None and found <= FEW
+            rows = await self._store.catalogue.page(connection, reader_id, part, size + 1, few)
         more, rows = len(rows) > size, rows[:size]
+        if at is None and not more:
+            found = len(rows)  # all of them are here: a number that was kept could contradict the page
         if backwards:
             rows.reverse()
         return CatalogueView(
@@ -126,6 +136,19 @@ class Catalogue:
             earlier=_place(rows[0], "earlier") if rows and (more if backwards else at is not None) else None,
             later=_place(rows[-1], "later") if rows and (more or backwards) else None,
         )
+
+    async def _count(self, connection: Connection, reader_id: UUID | None, tsquery: str | None) -> int:
+        """Up to a little more than COUNTED."""
+        kept = self._counts.get(tsquery) if reader_id is None else None
+        if kept is not None and monotonic() < kept[0]:
+            return kept[1]
+        found = await self._store.catalogue.count(connection, reader_id, tsquery, COUNTED + 1)
+        if reader_id is None:
+            self._counts[tsquery] = (monotonic() + COUNT_SECONDS, found)
+            self._counts.move_to_end(tsquery)
+            if len(self._counts) > COUNTS_KEPT:
+                self._counts.popitem(last=False)
+        return found
 
     async def functionals(self) -> list[str]:
         """Those that public datasets have, the most frequent first; known for a minute."""

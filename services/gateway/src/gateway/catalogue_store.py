@@ -38,8 +38,8 @@ class Catalogue:
     def __init__(self, queries: Queries) -> None:
         self._q = queries
 
-    async def page(self, c: Connection, reader_id: UUID | None, part: Slice, limit: int) -> list[Row]:
-        """Rows in the slice's order; `key` is their value of the column."""
+    async def page(self, c: Connection, reader_id: UUID | None, part: Slice, limit: int, few: bool) -> list[Row]:
+        """Rows in the slice's order; `key` is their value of the column. `few`: the search is known to find few."""
         key, kind = _COLUMNS[part.column]
         direction = sql.SQL("asc") if part.ascending else sql.SQL("desc")
         beyond: sql.Composable = sql.SQL("true")
@@ -50,9 +50,8 @@ class Catalogue:
                 key=key, kind=kind, sign=sql.SQL(">") if part.ascending else sql.SQL("<")
             )
         shape = {"key": key, "direction": direction, "beyond": beyond, "matching": _matching(part.tsquery)}
-        return await self._q.shaped(
-            c, "page_of_catalogue", shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place
-        )
+        query = "page_of_few" if few else "page_of_catalogue"
+        return await self._q.shaped(c, query, shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place)
 
     async def count(self, c: Connection, reader_id: UUID | None, tsquery: str | None, most: int) -> int:
         """At most `most` for each of public and the reader's own."""

@@ -1,18 +1,24 @@
-"""How to cite a dataset: BibTeX, and a CITATION.cff of version 1.2.0 of the format."""
+"""How to cite a dataset or a version of the model: BibTeX, and a CITATION.cff of version 1.2.0 of the format."""
 
 import json
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 from uuid import UUID
 
+from gateway.model_views import ModelView
 from gateway.views import DatasetView
 
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
     "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
 }  # fmt: skip
+
+# Stands for the authors of a version that private contributions alone have trained.
+NAMELESS = "Potluck contributors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,10 @@ class Cited:
     published: date
 
     @classmethod
-    def of(cls, view: DatasetView) -> "Cited":
+    def of(cls, view: DatasetView) -> "Cited | None":
+        """None for what others could not look up."""
+        if view.private or view.withdrawn:
+            return None
         return cls(
             dataset_id=view.id,
             version=view.version,
@@ -59,29 +68,84 @@ class Cited:
             "url": self.url(site),
             "note": f"Dataset, {self.licence}",
         }
-        lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-        return f"@misc{{{self.key},\n{lines}\n}}\n"
+        return _entry(self.key, fields)
 
     def cff(self, site: str) -> str:
-        """YAML; strings are written as JSON, which YAML reads."""
-        lines = [
-            "cff-version: 1.2.0",
-            'message: "If you use this dataset, please cite it as below."',
-            "type: dataset",
-            f"title: {_quoted(self.name)}",
-            "authors:",
-        ]
-        for name, orcid in self.authors:
-            lines.append(f"  - name: {_quoted(name)}")
-            if orcid:
-                lines.append(f"    orcid: {_quoted(f'https://orcid.org/{orcid}')}")
-        lines += [
-            f"version: {_quoted(str(self.version))}",
-            f"date-released: {_quoted(self.published.isoformat())}",
-            f"license: {_quoted(self.licence)}",
-            f"url: {_quoted(self.url(site))}",
-        ]
-        return "\n".join(lines) + "\n"
+        """YAML."""
+        return _cff("dataset", self.name, self.authors, str(self.version), self.published, self.url(site), self.licence)
+
+
+@dataclass(frozen=True, slots=True)
+class CitedModel:
+    """A published version of the model. `authors`: its contributors in the order of arrival, never empty."""
+
+    version: str
+    authors: tuple[str, ...]
+    published: date
+
+    @classmethod
+    def of(cls, view: ModelView) -> "CitedModel":
+        return cls(view.version, view.contributors or (NAMELESS,), view.published.date())
+
+    @property
+    def title(self) -> str:
+        return f"DPA {self.version}"
+
+    @property
+    def key(self) -> str:
+        return f"potluck-dpa-{self.version}"
+
+    def url(self, site: str) -> str:
+        return f"{site}/models/{self.version}"
+
+    def bibtex(self, site: str) -> str:
+        fields = {
+            "title": f"{{{self.title}}}",
+            "author": " and ".join(f"{{{_tex(name)}}}" for name in self.authors),
+            "year": str(self.published.year),
+            "version": self.version,
+            "publisher": "Potluck",
+            "url": self.url(site),
+        }
+        return _entry(self.key, fields)
+
+    def cff(self, site: str) -> str:
+        authors = tuple((name, None) for name in self.authors)
+        return _cff("software", self.title, authors, self.version, self.published, self.url(site), None)
+
+
+def _entry(key: str, fields: Mapping[str, str]) -> str:
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@misc{{{key},\n{lines}\n}}\n"
+
+
+def _cff(
+    kind: Literal["dataset", "software"],
+    title: str,
+    authors: Sequence[tuple[str, str | None]],
+    version: str,
+    released: date,
+    url: str,
+    licence: str | None,
+) -> str:
+    """YAML; strings are written as JSON, which YAML reads."""
+    what = "model" if kind == "software" else kind
+    lines = [
+        "cff-version: 1.2.0",
+        f'message: "If you use this {what}, please cite it as below."',
+        f"type: {kind}",
+        f"title: {_quoted(title)}",
+        "authors:",
+    ]
+    for name, orcid in authors:
+        lines.append(f"  - name: {_quoted(name)}")
+        if orcid:
+            lines.append(f"    orcid: {_quoted(f'https://orcid.org/{orcid}')}")
+    lines += [f"version: {_quoted(version)}", f"date-released: {_quoted(released.isoformat())}"]
+    if licence is not None:
+        lines.append(f"license: {_quoted(licence)}")
+    lines.append(f"url: {_quoted(url)}")
+    return "\n".join(lines) + "\n"
 
 
 def _tex(text: str) -> str:

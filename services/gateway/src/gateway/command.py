@@ -1,7 +1,8 @@
-"""What an administrator of a gateway does about people: `python -m gateway reset-link <e-mail address>`, and
-`operator grant|revoke <e-mail address>` or `operator list`: who may steer the platform.
+"""What an administrator of a gateway does about people: `python -m gateway reset-link <e-mail address>`,
+`operator grant|revoke <e-mail address>` or `operator list`: who may steer the platform; and `rebuild`: read tables once
+more from the log of events, while the site serves.
 
-Exit codes: 0 done, 1 there is no such account, or it is so already, 2 wrong arguments.
+Exit codes: 0 done, 1 there is no such account, it is so already, or the log cannot be replayed, 2 wrong arguments.
 """
 
 import argparse
@@ -9,10 +10,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from kit import bus
+from kit.blobs import Blobs
 from kit.db import Database
 
 from gateway.accounts import Accounts
 from gateway.problems import Problem
+from gateway.rebuild import CannotRebuild, Rebuild
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -62,6 +66,28 @@ async def operator(settings: GatewaySettings, verb: str, email: str | None) -> i
         return 0
 
 
+async def rebuild(settings: GatewaySettings) -> int:
+    """Read tables once more from the log, while the site serves."""
+    if settings.database_dsn is None or settings.nats_url is None:
+        print("POTLUCK_GATEWAY_DATABASE_DSN and POTLUCK_GATEWAY_NATS_URL are needed to rebuild", file=sys.stderr)
+        return 2
+    client = await bus.connect(settings, "gateway")
+    try:
+        dsn = settings.database_dsn.get_secret_value()
+        done = await Rebuild(dsn, Store(), Blobs(settings.blobs_url), client.jetstream()).run()
+    except CannotRebuild as error:
+        print(f"nothing was changed: {error}", file=sys.stderr)
+        return 1
+    finally:
+        await bus.disconnect(client)
+    print(
+        f"{done.events:,} events replayed, {done.left_out} of them left out as they were before;"
+        f" {done.rows:,} rows of {len(done.changed):,} datasets differed;"
+        f" new events waited for {done.stood_still:.2f} s"
+    )
+    return 0
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -72,7 +98,10 @@ def main(arguments: Sequence[str]) -> int:
     for verb in ("grant", "revoke"):
         verbs.add_parser(verb).add_argument("email", help="of an account that exists")
     verbs.add_parser("list").set_defaults(email=None)
+    commands.add_parser("rebuild", help="read tables once more from the log of events, while the site serves")
     given = parser.parse_args(arguments)
+    if given.command == "rebuild":
+        return asyncio.run(rebuild(GatewaySettings()))
     if given.command == "operator":
         return asyncio.run(operator(GatewaySettings(), given.verb, given.email))
     return asyncio.run(reset_link(GatewaySettings(), given.email))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -24,6 +24,7 @@ from gateway.queue_views import QueueEntry, QueueView
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.views import ContentsView, CurvePoint, DatasetPage, DatasetView, QueuePlace, RerunView
+from gateway.waiting_training import OpenRound, PastRound, training_ranges
 
 log = get_logger(__name__)
 
@@ -31,6 +32,7 @@ QUEUE_TOPIC = "queue"
 READING_TOPIC = "reading "
 MAX_PAGE = 100_000
 RECENT_RUNS = 20
+RECENT_ROUNDS = 10
 RERUNS_SHOWN = 5
 
 
@@ -57,6 +59,11 @@ class Datasets:
         """The latest version that this reader may see, or the one that is asked for. 404 for others."""
         view, _position = await self.snapshot(reader, dataset_id, version)
         return view
+
+    async def ref(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> DatasetRef:
+        """Which version `get` would show. 404 likewise."""
+        async with self._database.transaction() as connection:
+            return _ref_of(await self._visible(connection, reader, dataset_id, version))
 
     async def snapshot(
         self, reader: Person | None, dataset_id: UUID, version: int | None = None
@@ -98,8 +105,7 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             lines = await self._store.entries.lines(connection)
             rounds = await self._store.entries.open_rounds(connection)
-            runs = await self._store.entries.recent_runs(connection, RECENT_RUNS)
-        etas = _etas(lines, runs)
+            etas = await _etas(self._store, connection, lines)
         by_line: dict[str, list[QueueEntry]] = defaultdict(list)
         for row in lines:
             eta = etas.get(_ref_of(row))
@@ -123,14 +129,14 @@ class Datasets:
             await self._store.entries.read_consistently(connection)
             row = await self._visible(connection, reader, dataset_id, version)
             ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
-            (view,) = await views_of(self._store, connection, [ref], reader_id)
-            full = (await self._store.entries.rows(connection, [ref]))[ref]
+            rows = await self._store.entries.rows(connection, [ref])
+            (view,) = await _views(self._store, connection, rows, [ref], reader_id)
             versions = await self._store.entries.versions(connection, dataset_id, reader_id)
             models = await self._store.entries.models_of(connection, ref)
             consents = await self._store.entries.consents(connection, ref) if view.yours else []
         return view, DatasetPast(
             versions=tuple(history.version_view(one) for one in versions),
-            activity=history.activity(full, view, models),
+            activity=history.activity(rows[ref], view, models),
             models=tuple(one["version"] for one in models),
             consents=tuple(ConsentView.model_validate(one) for one in consents),
         )
@@ -148,12 +154,15 @@ class Datasets:
             raise not_found("structure") from None
         return ContentsView(structures=manifest.preview, compositions=manifest.compositions)
 
-    async def cited(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Cited:
-        """What to cite. 404 for a private dataset, also to its owner: there is nothing that others could look up."""
+    async def cited(
+        self, reader: Person | None, dataset_id: UUID, version: int | None = None
+    ) -> tuple[DatasetView, Cited]:
+        """The dataset and how to cite it. 404 for a private one, also to its owner: others could not look it up."""
         view = await self.get(reader, dataset_id, version)
-        if view.private or view.withdrawn:
+        cited = Cited.of(view)
+        if cited is None:
             raise not_found("citation", "A dataset can be cited while it is public.")
-        return Cited.of(view)
+        return view, cited
 
     async def archive(self, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Download:
         """What `assemble.shared_archive` says; before ingest has looked into it, its owner may have it back."""
@@ -227,17 +236,27 @@ async def views_of(
     store: Store, connection: Connection, refs: Sequence[DatasetRef], reader_id: UUID | None = None
 ) -> list[DatasetView]:
     """Views in the order of `refs`, as this reader sees them (none: a stranger)."""
-    rows = await store.entries.rows(connection, refs)
+    return await _views(store, connection, await store.entries.rows(connection, refs), refs, reader_id)
+
+
+async def _views(
+    store: Store,
+    connection: Connection,
+    rows: Mapping[DatasetRef, Row],
+    refs: Sequence[DatasetRef],
+    reader_id: UUID | None,
+) -> list[DatasetView]:
     round_ids = [row["round_id"] for row in rows.values() if row["round_id"]]
     curves: dict[tuple[UUID, str], list[CurvePoint]] = defaultdict(list)
-    for point in await store.entries.curves(connection, round_ids):
+    for point in await store.entries.curves(connection, round_ids) if round_ids else ():
         curves[point["round_id"], point["branch"]].append(CurvePoint.model_validate(point))
     reruns: dict[DatasetRef, list[RerunView]] = defaultdict(list)
     for one in await store.reruns.of(connection, refs):
         reruns[_ref_of(one)].append(assemble.rerun_view(one))
     somebody_waits = any(row["state"] in ("uploaded", "validated", "checking", "passed") for row in rows.values())
     places = await queue_places(store, connection) if somebody_waits else {}
-    names = await store.entries.visible_names(connection, assemble.overlapping(rows.values()), reader_id)
+    overlapping = assemble.overlapping(rows.values())
+    names = await store.entries.visible_names(connection, overlapping, reader_id) if overlapping else {}
     return [
         assemble.dataset_view(
             rows[ref],
@@ -256,7 +275,7 @@ async def views_of(
 async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef, QueuePlace]:
     """Where everybody stands who waits and is not held up."""
     lines = await store.entries.lines(connection)
-    etas = _etas(lines, await store.entries.recent_runs(connection, RECENT_RUNS))
+    etas = await _etas(store, connection, lines)
     places = {}
     for row in lines:
         if row["position"] is None:
@@ -273,9 +292,31 @@ async def queue_places(store: Store, connection: Connection) -> dict[DatasetRef,
     return places
 
 
-def _etas(lines: Sequence[Row], runs: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
-    """Of the line for the check: when each will have its verdict."""
-    line = [row for row in lines if row["line"] == "check" and row["position"] is not None]
+async def _etas(store: Store, connection: Connection, lines: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
+    """When each that waits will have its verdict, or a model that it trained."""
+    standing = [row for row in lines if row["position"] is not None]
+    check = [row for row in standing if row["line"] == "check"]
+    train = [row for row in standing if row["line"] == "train"]
+    found: dict[DatasetRef, waiting.Range] = {}
+    if check:
+        found |= _check_etas(check, await store.entries.recent_runs(connection, RECENT_RUNS))
+    if train:
+        past = await store.entries.past_rounds(connection, RECENT_ROUNDS)
+        found |= _training_etas(train, await store.entries.rounds_under_way(connection), past)
+    return found
+
+
+def _training_etas(line: Sequence[Row], rounds: Sequence[Row], past: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
+    under_way = [OpenRound(row["planned"], row["held_up"]) for row in rounds]
+    own = {ref: one for row, one in zip(rounds, under_way, strict=True) for ref in row["datasets"]}
+    refs = [_ref_of(row) for row in line]
+    found = training_ranges(
+        [own.get(str(ref)) for ref in refs], under_way, [PastRound(**row) for row in past], datetime.now(UTC)
+    )
+    return {ref: eta for ref, eta in zip(refs, found, strict=True) if eta is not None}
+
+
+def _check_etas(line: Sequence[Row], runs: Sequence[Row]) -> dict[DatasetRef, waiting.Range]:
     found = waiting.ranges(
         [waiting.Waiting(frames=row["frames"], started=row["started"]) for row in line],
         [waiting.Run(**row) for row in runs],

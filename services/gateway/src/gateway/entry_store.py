@@ -117,6 +117,12 @@ class Entries:
     async def recent_runs(self, c: Connection, limit: int) -> list[Row]:
         return await self._q.all(c, "recent_runs", limit=limit)
 
+    async def past_rounds(self, c: Connection, limit: int) -> list[Row]:
+        return await self._q.all(c, "past_rounds", limit=limit)
+
+    async def rounds_under_way(self, c: Connection) -> list[Row]:
+        return await self._q.all(c, "rounds_under_way")
+
     async def visible_names(
         self, c: Connection, dataset_ids: Sequence[UUID], reader_id: UUID | None
     ) -> dict[UUID, str]:

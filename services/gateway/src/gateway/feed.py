@@ -59,8 +59,12 @@ def encode(event: str, data: str, position: int | None = None) -> bytes:
 
 @dataclass(eq=False)
 class Watcher:
-    """One open stream. A watcher that does not keep up is cut off: it comes back with its Last-Event-ID."""
+    """One open stream. A watcher that does not keep up is cut off: it comes back with its Last-Event-ID.
 
+    `since`: every message of the log beyond this position is put into the queue.
+    """
+
+    since: int = 0
     queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_LENGTH))
 
     def give(self, message: Message | None) -> bool:
@@ -80,7 +84,7 @@ class _Topic:
     """A contribution that somebody watches, and how far its log has been handed out."""
 
     ref: DatasetRef
-    position: int = 0
+    position: int | None = None  # None until the first watcher has asked
     place: QueuePlace | None = None
     watchers: set[Watcher] = field(default_factory=set)
     advancing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -113,10 +117,12 @@ class Feed:
         topic = self._topics.setdefault(ref, _Topic(ref))
         topic.watchers.add(watcher)
         try:
-            if len(topic.watchers) == 1:
-                async with topic.advancing, self._database.transaction() as connection:
-                    topic.position = await self._store.entries.position(connection, ref)
-                    topic.place = (await queue_places(self._store, connection)).get(ref)
+            async with topic.advancing:
+                if topic.position is None:
+                    async with self._database.transaction() as connection:
+                        topic.place = (await queue_places(self._store, connection)).get(ref)
+                        topic.position = await self._store.entries.position(connection, ref)
+                watcher.since = topic.position
             yield watcher
         finally:
             self._count -= 1
@@ -198,6 +204,8 @@ class Feed:
 
     async def _advance(self, topic: _Topic) -> None:
         async with topic.advancing:
+            if topic.position is None:
+                return  # its first watcher could not ask; whoever comes next does
             async with self._database.transaction() as connection:
                 rows = await self._store.entries.log_after(connection, topic.ref, topic.position, LOG_BATCH)
             for row in rows:

@@ -42,6 +42,18 @@ class NewTokenView(Frozen):
     expires: datetime | None
 
 
+class ProgramSignInView(Frozen):
+    """A program that waits to be signed in: `secret` is its own, `code` its user's. It asks at that interval."""
+
+    secret: str
+    code: str
+    url: str
+    url_with_code: str
+    expires: datetime
+    expires_seconds: int
+    interval_seconds: float
+
+
 class SessionView(Frozen):
     """A browser in which somebody is signed in."""
 

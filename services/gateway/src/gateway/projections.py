@@ -1,7 +1,9 @@
 """Events into read tables. Facts may come twice and out of order: what is shown is derived from all of them."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 from contracts.artifacts import DatasetManifest, MetricReport
@@ -26,6 +28,10 @@ from contracts.events import (
     ModelRescored,
     ModelRetired,
     ModelWithheld,
+    PredictionFinished,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
     StandardReleased,
     TrainingFailed,
     TrainingFinished,
@@ -38,14 +44,13 @@ from contracts.events import (
 from contracts.topology import DEAD_LETTER_PREFIX
 from kit.blobs import BlobMissing, Blobs
 from kit.bus import Delivery, Raw
-from kit.db import Database
 from kit.inbox import first_time
 from kit.logs import get_logger
 from kit.queries import Connection
 from pydantic import ValidationError
 
 from gateway.datasets import QUEUE_TOPIC, READING_TOPIC
-from gateway.domain import standing
+from gateway.domain import Standing, standing
 from gateway.notices import Notices
 from gateway.operator_store import DeadLetter
 from gateway.projection_store import ReportFacts
@@ -59,6 +64,9 @@ log = get_logger(__name__)
 REASON_LENGTH = 300
 FORMULAS_KEPT = 2000
 BESIDE_THE_WAY = frozenset(event.nats_subject for event in (DatasetReading, DatasetReceiptIssued, MetricRerunFinished))
+PREDICTIONS = frozenset((PredictionRequested.nats_subject, PredictionStructureRead.nats_subject))
+NOT_PREDICTED = "It could not be predicted, which is on our side."
+TRY_LATER = "Try again later."
 
 RoundEvent = (
     TrainingQueued
@@ -73,10 +81,16 @@ RoundEvent = (
 )
 
 
-class Projector:
-    """Handlers of both durable consumers."""
+class Transactions(Protocol):
+    """A database, or one session of it."""
 
-    def __init__(self, database: Database, store: Store, blobs: Blobs, notices: Notices) -> None:
+    def transaction(self) -> AbstractAsyncContextManager[Connection]: ...
+
+
+class Projector:
+    """Handlers of both durable consumers. Without `notices` it only stores: nobody is told of anything."""
+
+    def __init__(self, database: Transactions, store: Store, blobs: Blobs, notices: Notices | None) -> None:
         self._database = database
         self._store = store
         self._tables = store.projections
@@ -110,7 +124,11 @@ class Projector:
                 case MetricRerunFinished():
                     await self._store.reruns.finish(connection, event, at)
                     await self._tell_of_reruns(connection, event.dataset)
-                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn():
+                case PredictionFinished() | PredictionRefused():
+                    await self._on_prediction(connection, event, at)
+                case PredictionStructureRead():
+                    pass  # nothing to show before it is predicted
+                case MetricRerunRequested() | DatasetMadePublic() | DatasetWithdrawn() | PredictionRequested():
                     pass  # our own words: their rows committed with them
                 case ModelAliased():
                     await self._store.versions.add_alias_move(connection, event, at)
@@ -209,12 +227,37 @@ class Projector:
             async with self._database.transaction() as connection:
                 if await self._store.reruns.give_up(connection, asked.rerun_id, reason):
                     await self._tell_of_reruns(connection, asked.dataset)
+        elif subject in PREDICTIONS:
+            await self._give_prediction_up(raw)
         elif subject not in BESIDE_THE_WAY:
             return False
         log.error("dead-letter-beside-the-way", subject=subject, reason=reason)
         return True
 
+    async def _on_prediction(
+        self, connection: Connection, event: PredictionFinished | PredictionRefused, at: datetime
+    ) -> None:
+        if self._notices is None:
+            return  # an answer to somebody who waited, kept for a while: no read table
+        result = event.result if isinstance(event, PredictionFinished) else None
+        reason = None if result is not None else event.reason or NOT_PREDICTED
+        await self._store.predictions.finish(connection, event.prediction_id, at, result, reason, event.remedy)
+
+    async def _give_prediction_up(self, raw: Raw) -> None:
+        """Whoever waits for it is told."""
+        headers = {key.lower(): value for key, value in raw.headers.items()}
+        try:
+            prediction_id = UUID(headers.get("ce-subject", "").removeprefix("prediction/"))
+        except ValueError:
+            log.error("dead-letter-about-nobody", subject=raw.subject)
+            return
+        at = _time(headers.get("dead-time"))
+        async with self._database.transaction() as connection:
+            await self._store.predictions.finish(connection, prediction_id, at, None, NOT_PREDICTED, TRY_LATER)
+
     async def _tell_of_reruns(self, connection: Connection, ref: DatasetRef) -> None:
+        if self._notices is None:
+            return
         await self._tables.lock(connection, ref)
         await tell(self._store, connection, ref, {"reruns"})
 
@@ -226,7 +269,8 @@ class Projector:
                 return
             if before["held_up"] and before["held_up_at"] < at:
                 await self._tell(connection, event.dataset, at)
-            await self._tables.notify(connection, f"{READING_TOPIC}{event.dataset}")
+            if self._notices is not None:
+                await self._tables.notify(connection, f"{READING_TOPIC}{event.dataset}")
 
     async def _on_dataset(
         self,
@@ -303,14 +347,23 @@ class Projector:
     ) -> None:
         """Derive where the contribution stands, and log for its watchers what has changed. Holds its lock."""
         before = await self._tables.lock(connection, ref)
-        now = standing(await self._tables.facts(connection, ref))
-        await self._tables.set_standing(connection, ref, now, at)
-        if not await tell(self._store, connection, ref, sections, point_step):
+        now = await self._settled(connection, ref, at)
+        if self._notices is None or not await tell(self._store, connection, ref, sections, point_step):
             return  # an entry of another installation, or a log that is replayed into an empty database
         if before["state"] != now.state or before["held_up"]:
             await self._tables.notify(connection, QUEUE_TOPIC)
         if before["state"] != now.state:
             await self._notices.tell(connection, ref, now)
+
+    async def settle(self, connection: Connection, ref: DatasetRef) -> None:
+        """Derive where the contribution stands, from what is known now."""
+        await self._tables.lock(connection, ref)
+        await self._settled(connection, ref, None)
+
+    async def _settled(self, connection: Connection, ref: DatasetRef, at: datetime | None) -> Standing:
+        now = standing(await self._tables.facts(connection, ref))
+        await self._tables.set_standing(connection, ref, now, at)
+        return now
 
 
 def _dataset_ref(text: str) -> DatasetRef:

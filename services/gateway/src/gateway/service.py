@@ -19,9 +19,12 @@ from gateway.formats import Formats
 from gateway.identities import Identities
 from gateway.models import Models
 from gateway.operators import Operators, Publish
+from gateway.predictions import Predictions
+from gateway.programs import Programs
 from gateway.publishing import Publishing
 from gateway.receipts import Receipts
 from gateway.regions import Regions
+from gateway.repeats import Repeats
 from gateway.reruns import Reruns
 from gateway.resets import Resets
 from gateway.settings import GatewaySettings
@@ -41,6 +44,8 @@ class Gateway:
     blobs: Blobs
     accounts: Accounts
     tokens: Tokens
+    programs: Programs
+    repeats: Repeats
     identities: Identities
     resets: Resets
     uploads: Uploads
@@ -51,6 +56,7 @@ class Gateway:
     agreements: Agreements
     reruns: Reruns
     models: Models
+    predictions: Predictions
     catalogue: Catalogue
     coverage: Coverage
     standards: Standards
@@ -72,11 +78,14 @@ class Gateway:
         steering = Steering(settings)
         accounts = Accounts(database, store, settings)
         publishing = Publishing(database, store, blobs, uploads, formats, regions, agreements, settings)
+        models = Models(database, store, blobs)
         return cls(
             settings=settings,
             blobs=blobs,
             accounts=accounts,
             tokens=Tokens(database, store, accounts),
+            programs=Programs(database, store, accounts),
+            repeats=Repeats(database, store),
             identities=Identities(database, store, accounts, settings),
             resets=Resets(database, store, accounts, settings),
             uploads=uploads,
@@ -86,7 +95,8 @@ class Gateway:
             regions=regions,
             agreements=agreements,
             reruns=Reruns(database, store, settings),
-            models=Models(database, store, blobs),
+            models=models,
+            predictions=Predictions(database, store, blobs, models, settings),
             catalogue=Catalogue(database, store, settings),
             coverage=Coverage(database, store),
             standards=Standards(database, store),

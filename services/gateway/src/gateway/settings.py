@@ -71,6 +71,11 @@ class GatewaySettings(ServiceSettings):
     licences: tuple[str, ...] = Field(
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"
     )
+    doi_prefix: str | None = Field(
+        default=None,
+        pattern=r"^10\.\d{4,9}$",
+        description="your DOI prefix at DataCite: what is exported for it then names a DOI; none: it names none",
+    )
     agreement: str = Field(default="2026-11", description="version of the contributor agreement in force")
     agreements_folder: Path | None = Field(
         default=None, description="texts of your own, <version>.<language>.md; none: ours"
@@ -82,11 +87,22 @@ class GatewaySettings(ServiceSettings):
     region: str | None = Field(default=None, description="id of the region whose uploads this process takes")
     plain_upload_bytes: int = Field(default=100_000_000, ge=1, description="largest archive of the form without script")
     reruns_per_hour: int = Field(default=6, ge=1, description="repetitions of metric runs that one person may ask for")
+    predictions_per_hour: int = Field(
+        default=30, ge=1, description="structures that one person, or one address, may have predicted"
+    )
+    predictions_waiting: int = Field(default=100, ge=1, description="structures that may wait for it together")
+    prediction_bytes: int = Field(default=900_000, ge=1, le=1_000_000, description="largest structure, as text")
+    prediction_hours: float = Field(default=24, gt=0, description="how long structure and prediction are kept")
     registry_address: str | None = Field(
         default=None,
         description="host:port of the registry's gRPC: operators steer growth; none: they cannot from here",
     )
     registry_operator_token: SecretStr | None = Field(default=None, description="bearer token of operators there")
+    download_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="with which the registry signs addresses of model files; none: no such address is answered",
+    )
     page_size: int = Field(default=20, ge=1, le=100, description="datasets on one page of a list")
     max_watchers: int = Field(default=2000, ge=1, description="live streams open at a time")
     keep_alive_seconds: float = Field(default=15, gt=0, description="a sign of life on a quiet live stream")

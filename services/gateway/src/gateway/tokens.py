@@ -33,6 +33,21 @@ def _wanted(fields: dict[str, Any]) -> _Wanted:
     return _Wanted(label_of(fields.get("name")), scopes_of(fields.get("scopes")), days_of(fields.get("expires_days")))
 
 
+def new_secret() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_token_view(row: Row, secret: str) -> NewTokenView:
+    return NewTokenView(
+        id=row["token_id"],
+        token=secret,
+        name=row["name"],
+        scopes=row["scopes"],
+        created=row["created"],
+        expires=row["expires"],
+    )
+
+
 class Tokens:
     """Raises Problem for everything that a person can put right."""
 
@@ -41,29 +56,21 @@ class Tokens:
         self._people = store.people
         self._accounts = accounts
 
-    async def by_password(self, fields: dict[str, Any], address: str) -> NewTokenView:
-        """A token for a program that asks with e-mail and password; like signing in, with the same limit."""
-        wanted = _wanted(fields)
-        person = await self._accounts.authenticated(fields.get("email"), fields.get("password"), address)
-        return await self._add(person, wanted)
+    async def who_asks(self, fields: dict[str, Any], address: str) -> Person:
+        """Who asks for a token with e-mail and password; like signing in, with the same limit."""
+        _wanted(fields)
+        return await self._accounts.authenticated(fields.get("email"), fields.get("password"), address)
 
     async def add(self, person: Person, fields: dict[str, Any]) -> NewTokenView:
         return await self._add(person, _wanted(fields))
 
     async def _add(self, person: Person, wanted: "_Wanted") -> NewTokenView:
-        secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        secret = new_secret()
         async with self._database.transaction() as connection:
             row = await self._people.add_token(
                 connection, person.id, wanted.label, digest(secret), list(wanted.scopes), wanted.days
             )
-        return NewTokenView(
-            id=row["token_id"],
-            token=secret,
-            name=row["name"],
-            scopes=row["scopes"],
-            created=row["created"],
-            expires=row["expires"],
-        )
+        return new_token_view(row, secret)
 
     async def person(self, secret: str) -> tuple[Person, tuple[Scope, ...]] | None:
         """Whose token it is and what it is for; None when it is not known or has ended."""

@@ -17,9 +17,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message
 
+from gateway.domain import Person
 from gateway.identity import signed_in
 from gateway.problems import Problem
 from gateway.regions import UPLOADS_PATH
+from gateway.repeats import Repeats
 from gateway.spool import Busy, Gone, UploadFile
 from gateway.uploads import Upload, Uploads, disk_problem, still_written, words
 
@@ -60,8 +62,9 @@ class _Arrival:
 class Tus:
     """The endpoints. Offsets are the sizes of files; nothing of a body is kept in memory."""
 
-    def __init__(self, uploads: Uploads) -> None:
+    def __init__(self, uploads: Uploads, repeats: Repeats) -> None:
         self._uploads = uploads
+        self._repeats = repeats
 
     def routes(self) -> list[BaseRoute]:
         one = f"{PATH}/{{upload_id:uuid}}"
@@ -88,6 +91,18 @@ class Tus:
             raise _bad_header("Upload-Defer-Length", "is not supported", "Send Upload-Length with the size in bytes.")
         size = _integer(request, "Upload-Length", "Send the size of the archive in bytes.")
         metadata = _metadata(request.headers.get("upload-metadata", ""))
+        if request.headers.get("content-type") == BODY_TYPE:
+            # Begun with bytes in the same request: it is they that the offset tells of, not a key.
+            return await self._begin(request, person, size, metadata)
+        return await self._repeats.once(
+            request,
+            person,
+            {"size": size, "metadata": metadata},
+            lambda: self._begin(request, person, size, metadata),
+            shown_once=lambda made: f"{TICKET}=" in made.headers["location"],
+        )
+
+    async def _begin(self, request: Request, person: Person, size: int, metadata: dict[str, str]) -> Response:
         begun = await self._uploads.begin(person, size, metadata.get("filename", ""), metadata.get("region"))
         upload = await self._uploads.find(person, begun.id)
         offset = 0

@@ -10,11 +10,13 @@ from kit.service import Foundation
 
 from ingest.confinement.children import Children
 from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, read_catalogue
-from ingest.handlers import Handlers, KnownFramesHandlers, StandardHandlers
+from ingest.handlers import Handlers, KnownFramesHandlers, StandardHandlers, StructureHandlers
 from ingest.remembering import Remembering
 from ingest.service import Reading
 from ingest.settings import IngestSettings
 from ingest.store import Store
+from ingest.structures import IMPORTS as STRUCTURE_IMPORTS
+from ingest.structures import Structures
 from ingest.work import WorkFolder
 
 log = get_logger(__name__)
@@ -24,7 +26,8 @@ log = get_logger(__name__)
 async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> AsyncIterator[None]:
     """Ask dpdata for its formats, publish them, and read uploads until the block is left."""
     with WorkFolder.opened(settings.work_folder) as folder:
-        spares = {PARSER_IMPORTS: settings.parallel_parsers, LIGHT_IMPORTS: 2} if settings.keep_spare_children else {}
+        wanted = {PARSER_IMPORTS: settings.parallel_parsers, LIGHT_IMPORTS: 2, STRUCTURE_IMPORTS: 1}
+        spares = wanted if settings.keep_spare_children else {}
         children = Children(folder.caches, spares)
         try:
             catalogue = await read_catalogue(children, settings, folder.path)
@@ -44,6 +47,8 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
             handlers = Handlers(base.database, store, reading)
             known = KnownFramesHandlers(base.database, store, Remembering(settings, children, base.blobs, folder.job))
             standard = StandardHandlers(base.database, store, base.blobs)
+            sent = StructureHandlers(base.database, Structures(settings, children, base.blobs, folder.job))
+            base.bus.consume("ingest-prediction-requested", sent.on_prediction_requested)
             base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
             base.bus.consume("ingest-known-frames", known.on_uploaded_before)
             base.bus.consume("ingest-metric-passed", known.on_verdict)

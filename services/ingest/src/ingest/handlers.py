@@ -16,6 +16,9 @@ from contracts.events import (
     DatasetReading,
     DatasetUploaded,
     DatasetWithdrawn,
+    PredictionRefused,
+    PredictionRequested,
+    PredictionStructureRead,
     StandardReleased,
 )
 from contracts.standard import StandardDataset
@@ -48,6 +51,12 @@ class Remembers(Protocol):
     """The frames of a dataset that is stored."""
 
     async def frames(self, ref: BlobRef) -> Selection: ...
+
+
+class ReadsStructures(Protocol):
+    """What comes of a structure that somebody sent."""
+
+    async def read(self, event: PredictionRequested) -> PredictionStructureRead | PredictionRefused: ...
 
 
 class _Overtaken(Exception):
@@ -200,6 +209,22 @@ class StandardHandlers:
                 return
             if await self._store.take_standard(connection, event.number, hashes):
                 log.info("standard-taken", number=event.number, frames=len(hashes))
+
+
+class StructureHandlers:
+    """Reads structures that are to be predicted. A lane of its own: nobody waits behind an archive for one."""
+
+    def __init__(self, database: Database, structures: ReadsStructures) -> None:
+        self._database = database
+        self._structures = structures
+
+    async def on_prediction_requested(self, event: Event, delivery: Delivery) -> None:
+        if not isinstance(event, PredictionRequested):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        outcome = await self._structures.read(event)
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await emit(connection, outcome)
 
 
 @dataclass

@@ -47,6 +47,10 @@ class IngestSettings(ServiceSettings):
     max_parser_deaths: int = Field(
         default=50, ge=1, description="a dataset whose calculations end more parsing children is rejected"
     )
+    max_predicted_atoms: int = Field(
+        default=500, ge=1, description="most atoms of a structure that somebody may have predicted"
+    )
+    structure_seconds: int = Field(default=20, ge=1, description="processor time of reading one such structure")
     keep_spare_children: bool = Field(
         default=True,
         description="keep children started, one a parser (80 MiB each) and two light ones: dpdata imports slowly",

@@ -5,6 +5,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from contracts.base import BlobRef, Frozen
 from obstore.exceptions import NotFoundError
-from obstore.store import from_url
+from obstore.store import AzureStore, GCSStore, S3Store, from_url
 
 CHUNK = 1 << 20
 Model = TypeVar("Model", bound=Frozen)
@@ -150,6 +151,13 @@ class Blobs:
         except BlobMissing:
             return False
         return True
+
+    async def presigned(self, key: str, seconds: int) -> str | None:
+        """The store's own address of the object for so long; None of a store that has no addresses, as a folder."""
+        if not isinstance(self._store, AzureStore | GCSStore | S3Store):
+            return None
+        signed: str = await obstore.sign_async(self._store, "GET", key, timedelta(seconds=seconds))
+        return signed
 
     async def delete(self, key: str) -> None:
         """Gone afterwards, also if it was not there."""

@@ -67,8 +67,18 @@ class Queries:
     async def shaped(
         self, connection: Connection, name: str, shape: Mapping[str, sql.Composable], **parameters: Any
     ) -> list[Row]:
-        """As `all`, of a query with {places} for what no parameter can be: a column to sort by, a direction."""
-        return await (await connection.execute(self._named(name).format(**shape), parameters)).fetchall()
+        """As `all`, of a query with {places} for what no parameter can be: a column to sort by, a direction.
+
+        Planned anew each time: it is for queries whose best plan depends on their parameters.
+        """
+        query = self._named(name).format(**shape)
+        return await (await connection.execute(query, parameters, prepare=False)).fetchall()
+
+    async def execute_shaped(
+        self, connection: Connection, name: str, shape: Mapping[str, sql.Composable], **parameters: Any
+    ) -> int:
+        """As `execute`, of a query with {places}."""
+        return (await connection.execute(self._named(name).format(**shape), parameters)).rowcount
 
     async def all(self, connection: Connection, name: str, **parameters: Any) -> list[Row]:
         return await (await self.run(connection, name, **parameters)).fetchall()

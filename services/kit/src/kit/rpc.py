@@ -25,12 +25,30 @@ KEEPALIVE = [
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
 ]
+# Of an address for strangers, who need not ping: one that pings more than every 20 s is told to stop (GOAWAY).
+PUBLIC_KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_ping_strikes", 2),
+    ("grpc.max_connection_idle_ms", 600_000),
+    ("grpc.so_reuseport", 0),
+]
 RECONNECT = [
     # The default waits up to two minutes between tries: longer than a lease lives.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicLimits:
+    """Of an address for strangers: the largest request, and how many calls may be open at a time."""
+
+    request_bytes: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,36 @@ async def serve(
     """Serve on `host:port` (port 0: a free one) and yield the port. Without `tls` nothing is encrypted."""
     tokens = {entry.full_name: entry.token for entry in entries if entry.token is not None}
     server = grpc.aio.server(interceptors=[aio_server_interceptor(), TokenInterceptor(tokens)], options=KEEPALIVE)
+    async with _served(server, address, entries, grace_seconds, tls) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serve_publicly(
+    address: str,
+    entries: Sequence[ServiceEntry],
+    limits: PublicLimits,
+    grace_seconds: float = 5,
+    tls: ServerTls | None = None,
+) -> AsyncIterator[int]:
+    """As `serve`, for strangers. Who may call is the servicers' business: tokens of entries are not looked at.
+
+    Calls are not traced: a span costs more than the answer to most of them.
+    """
+    sizes = [("grpc.max_receive_message_length", limits.request_bytes), ("grpc.max_send_message_length", -1)]
+    server = grpc.aio.server(options=[*PUBLIC_KEEPALIVE, *sizes], maximum_concurrent_rpcs=limits.calls)
+    async with _served(server, address, entries, grace_seconds, tls) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _served(
+    server: grpc.aio.Server,
+    address: str,
+    entries: Sequence[ServiceEntry],
+    grace_seconds: float,
+    tls: ServerTls | None,
+) -> AsyncIterator[int]:
     for entry in entries:
         entry.add(entry.servicer, server)
     status = health.aio.HealthServicer()

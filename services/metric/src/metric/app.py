@@ -9,7 +9,7 @@ from kit.rpc import channel
 from kit.service import Foundation
 from kit.work import work_folder
 
-from metric.handlers import Handlers
+from metric.handlers import Handlers, StructureHandlers
 from metric.judging import Judge
 from metric.learning_gain import LearningGains, Trials
 from metric.models import RegistryModels
@@ -18,6 +18,7 @@ from metric.prediction import PredictionPool
 from metric.service import Metric
 from metric.settings import MetricSettings
 from metric.store import Store
+from metric.structures import Structures
 from metric.training_frames import TrainingFrames
 
 
@@ -50,4 +51,9 @@ async def build(settings: MetricSettings, base: Foundation[MetricSettings]) -> A
             base.bus.consume("metric-dataset-validated", handlers.on_dataset_validated, lanes=settings.lanes)
             # A lane of its own: who wants to see a run repeated never waits in line before new datasets.
             base.bus.consume("metric-rerun-requested", handlers.on_rerun_requested)
+            structures = Structures(
+                models, predictions, training, base.blobs, settings.run_settings(), settings.structure_seconds
+            )
+            sent = StructureHandlers(base.database, structures, settings.max_attempts)
+            base.bus.consume("metric-prediction-structure-read", sent.on_structure_read)
             yield

@@ -5,15 +5,17 @@ from contextlib import asynccontextmanager
 
 import psycopg
 from contracts.envelope import Event
-from contracts.events import DatasetValidated, MetricRerunRequested
+from contracts.events import DatasetValidated, MetricRerunRequested, PredictionFinished, PredictionStructureRead
 from kit.bus import Delivery, Poison, is_infrastructure
 from kit.db import Database
 from kit.inbox import first_time
 from kit.logs import get_logger
+from kit.outbox import emit
 from opentelemetry import trace
 from psycopg_pool import PoolTimeout
 
 from metric.service import Metric, PastRun, Repetition, Run, not_repeated
+from metric.structures import Structures, not_predicted
 
 tracer = trace.get_tracer("metric")
 log = get_logger(__name__)
@@ -84,3 +86,33 @@ class Handlers:
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("try-not-ended", run_id=str(run.run_id), error=repr(error))
             raise
+
+
+class StructureHandlers:
+    """Predicts structures that somebody sent."""
+
+    def __init__(self, database: Database, structures: Structures, max_attempts: int) -> None:
+        self._database = database
+        self._structures = structures
+        self._max_attempts = max_attempts
+
+    async def on_structure_read(self, event: Event, delivery: Delivery) -> None:
+        """Whoever waits for it is told in any case: the last try tells that it failed."""
+        if not isinstance(event, PredictionStructureRead):
+            raise Poison(f"{delivery.durable} expects PredictionStructureRead, got {type(event).__name__}")
+        outcome = await self._predict(event, delivery.attempt)
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await emit(connection, outcome)
+
+    async def _predict(self, event: PredictionStructureRead, attempt: int) -> PredictionFinished:
+        if attempt > 2 * self._max_attempts:
+            return not_predicted(event, "It could not be predicted, which is on our side.", "Try again later.")
+        try:
+            with tracer.start_as_current_span("metric.predict-structure"):
+                return await self._structures.predict(event)
+        except Exception as error:
+            if is_infrastructure(error) or attempt < self._max_attempts:
+                raise
+            log.exception("structure-not-predicted", prediction_id=str(event.prediction_id))
+            return not_predicted(event, "It could not be predicted, which is on our side.", "Try again later.")

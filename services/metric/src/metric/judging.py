@@ -15,12 +15,12 @@ from contracts.artifacts import DatasetManifest, LearningGain, MetricReport, Mod
 from contracts.base import BlobRef
 from frames import store as lmdb
 from frames.frame import Frame
+from frames.pairs import pairs_of_manifest
 from kit.blobs import Blobs, file_sha256
 from kit.logs import get_logger
 
 from metric.domain.coverage import KnownBranch, Prediction
 from metric.domain.origin import origin_of
-from metric.domain.pairs import pairs_of_manifest
 from metric.domain.records import SPLITS, Split
 from metric.domain.report import Judgement, Known, judge
 from metric.domain.run_settings import RunSettings, Share

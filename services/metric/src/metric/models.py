@@ -6,11 +6,11 @@ import grpc
 from contracts.artifacts import BranchManifest, DatasetManifest, ModelManifest
 from contracts.base import BlobRef
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
+from frames.pairs import pairs_of_elements, pairs_of_manifest
 from kit.blobs import BlobMissing, Blobs
 from kit.logs import get_logger
 
 from metric.domain.coverage import KnownBranch
-from metric.domain.pairs import pairs_of_elements, pairs_of_manifest
 from metric.fetch import artifact
 from metric.judging import CurrentModel, LoadedModel
 
@@ -33,7 +33,11 @@ class RegistryModels:
 
     async def current(self) -> CurrentModel | None:
         """The newest published model; None while there is none. Raises grpc.aio.AioRpcError."""
-        request = registry_pb2.GetModelRequest(version_or_alias=LATEST)
+        return await self.named(LATEST)
+
+    async def named(self, version_or_alias: str) -> CurrentModel | None:
+        """A published model; None when there is none of that name. Raises grpc.aio.AioRpcError."""
+        request = registry_pb2.GetModelRequest(version_or_alias=version_or_alias)
         try:
             reply = await self._registry.GetModel(request, timeout=self._deadline_seconds)
         except grpc.aio.AioRpcError as error:

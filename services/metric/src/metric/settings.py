@@ -39,6 +39,9 @@ class MetricSettings(ServiceSettings, RegistryTlsSettings):
     prediction_timeout_seconds: float = Field(
         default=3600, gt=0, description="one branch on a part of the frames; longer means that the process hangs"
     )
+    structure_seconds: float = Field(
+        default=300, gt=0, description="longest that somebody waits for the prediction of a structure of their own"
+    )
     known_frames_per_branch: int = Field(
         default=500, ge=0, description="training frames of a branch that new ones are compared with; 0: none are"
     )

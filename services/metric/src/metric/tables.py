@@ -1,6 +1,7 @@
 """The per-frame table as files: CSV for people and spreadsheets, Parquet for programs."""
 
 import csv
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def write_tables(table: Table, folder: Path, about: dict[str, str]) -> dict[str, Path]:
     """File name → path in `folder`. `about` goes into the Parquet file's metadata. Memory holds a block of rows."""
+    _without_pandas()
     files = {CSV: folder / CSV, PARQUET: folder / PARQUET}
     schema = pa.schema([_field(column) for column in table.columns], metadata=about)
     # RFC 4180: lines end with CR LF, quotes double.
@@ -37,6 +39,30 @@ def write_tables(table: Table, folder: Path, about: dict[str, str]) -> dict[str,
             told = [_csv(cells, column) for cells, column in zip(block, table.columns, strict=True)]
             writer.writerows(zip(*told, strict=True))
     return files
+
+
+def _without_pandas() -> None:
+    """pyarrow imports pandas for its first array, to know its types again: seconds, for types that are not used here.
+
+    It asks once and remembers that there is none; whatever needs pandas itself imports it as before.
+    """
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        pa.array([], type=pa.null())
+    finally:
+        sys.meta_path.remove(_NoPandas)
+
+
+class _NoPandas:
+    """Looks for modules before all others, and says that there is no pandas."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """Raises ModuleNotFoundError."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
 
 
 def _field(column: Column) -> pa.Field:

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from contracts.fleet.v1 import fleet_pb2, fleet_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 from contracts.operator.v1 import operator_pb2, operator_pb2_grpc
-from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
+from kit.callers import Callers
 from kit.logs import get_logger
-from kit.rpc import ServiceEntry, serve
+from kit.rpc import PublicLimits, ServiceEntry, serve, serve_publicly
 from kit.service import Foundation
 from kit.tls import is_loopback
 
@@ -19,7 +19,9 @@ from registry.operator_rpc import OperatorServicer
 from registry.policy import GrowthPolicy
 from registry.presets import Presets
 from registry.proclaiming import proclaim
-from registry.rpc import FleetServicer, RegistryServicer
+from registry.query_rpc import SERVICE, add_queries
+from registry.querying import Querying
+from registry.rpc import FleetServicer
 from registry.scoring import Scorings
 from registry.scoring_rpc import ScoringServicer
 from registry.service import Rounds
@@ -46,6 +48,9 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
     base.bus.consume("registry-dataset-metric-passed", handlers.on_metric_passed)
     base.bus.consume("registry-dataset-withdrawn", handlers.on_dataset_withdrawn)
     base.bus.consume("registry-dataset-made-public", handlers.on_dataset_made_public)
+    querying = Querying.built(settings, base.database, base.blobs, store)
+    await querying.catalogue.open()
+    base.tasks.create_task(querying.catalogue.follow(), name="catalogue")
     entries = [
         ServiceEntry(
             fleet_pb2_grpc.add_FleetServiceServicer_to_server,
@@ -59,12 +64,7 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
             settings.fleet_token,
         ),
-        ServiceEntry(
-            registry_pb2_grpc.add_RegistryServiceServicer_to_server,
-            RegistryServicer(base.database, store),
-            registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
-            settings.query_token,
-        ),
+        ServiceEntry(add_queries, querying.internal(), SERVICE, settings.query_token),
     ]
     if settings.offers_operations:
         operators = ServiceEntry(
@@ -76,7 +76,7 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
         entries.append(operators)
     if settings.tls is None and not is_loopback(settings.address):
         log.warning("grpc-not-encrypted", address=settings.address, remedy="set tls_certificate and tls_key")
-    async with serve(settings.address, entries, tls=settings.tls) as port:
+    async with serve(settings.address, entries, tls=settings.tls) as port, _public(settings, querying):
         log.info("grpc-serving", port=port, encrypted=settings.tls is not None)
         leakage = Leakage(base.database, base.blobs, store)
         timer = Timer(base.database, base.blobs, store, rounds, leakage, settings.check_seconds)
@@ -85,3 +85,30 @@ async def build(settings: RegistrySettings, base: Foundation[RegistrySettings]) 
             yield
         finally:
             task.cancel()
+            querying.watchers.close()
+
+
+@asynccontextmanager
+async def _public(settings: RegistrySettings, querying: Querying) -> AsyncIterator[None]:
+    """Answer strangers, if there is an address for them."""
+    if settings.public_address is None:
+        yield
+        return
+    callers = Callers(
+        settings.public_tokens,
+        anonymous=settings.anonymous,
+        per_second=settings.public_calls_per_second,
+        burst=settings.public_burst,
+    )
+    entry = ServiceEntry(add_queries, querying.public(callers), SERVICE)
+    limits = PublicLimits(settings.public_request_bytes, settings.public_open_calls)
+    tls = settings.public_tls
+    if tls is None and not is_loopback(settings.public_address):
+        log.warning(
+            "public-grpc-not-encrypted",
+            address=settings.public_address,
+            remedy="set public_tls_certificate and public_tls_key",
+        )
+    async with serve_publicly(settings.public_address, [entry], limits, tls=tls) as port:
+        log.info("public-grpc-serving", port=port, encrypted=tls is not None, anonymous=settings.anonymous)
+        yield

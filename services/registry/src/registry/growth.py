@@ -59,11 +59,13 @@ from registry.scoring import Scorings
 from registry.service import known_round, with_datasets
 from registry.signing import Signer
 from registry.standard import candidate_errors, next_standard, on_standard, parent_errors, scored
+from registry.standard_table import published_standard
 
 log = get_logger(__name__)
 
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.json.sig"
+STANDARD_FILE = "standard.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Submission:
     """The number that the candidate gets if it is published. No other round is open, so nobody else takes it."""
     standard: StandardDataset | None
     """The current one. Only a publication makes another."""
+    standard_content: BlobRef | None
+    """Where that lies."""
     usages: Mapping[int, Usage] = field(default_factory=dict)
     """What its attempts used, by fence, as far as their workers told."""
 
@@ -88,7 +92,9 @@ class Standing:
     on: OnStandard
     score: StandardScore | None
     content: BlobRef | None = None
-    """Where it lies; none when it is the current one, or the candidate is withheld."""
+    """Where it lies; none while the candidate is not published and it is not the current one."""
+    new: bool = False
+    """The candidate makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,9 @@ class Growth:
         version = Version.after(await self._store.newest_version(conn))
         newest = await self._store.newest_standard(conn)
         branches = await self._store.branches(conn, round_id)
-        standard = newest.standard if newest else None
-        return Submission(held, branches, str(version), standard, await self._store.usages(conn, round_id))
+        standard, content = (newest.standard, newest.content) if newest else (None, None)
+        usages = await self._store.usages(conn, round_id)
+        return Submission(held, branches, str(version), standard, content, usages)
 
     async def examine(self, submission: Submission, reference: BlobRef) -> Examined:
         """Judge the candidate; when it passes, put its files where published models live.
@@ -141,7 +148,7 @@ class Growth:
         verdict = await asyncio.to_thread(judge, manifest, old, new, self._policy, on)
         model = None
         if verdict.passed and verdict.standard_score is not None:
-            if standing is not None and standing.standard is not submission.standard:
+            if standing is not None and standing.new:
                 standing = replace(standing, content=await self._put_standard(standing.standard))
             model = await self._place(submission, manifest, verdict, verdict.standard_score, standing)
         return Examined(submission, manifest, verdict, model, standing)
@@ -164,7 +171,9 @@ class Growth:
             on = replace(on, number=submission.standard.number)
         errors = candidate_errors(on.manifest)
         known = {one.dataset: errors[one.branch] for one in standard.branches if one.branch in errors}
-        return Standing(standard, on, scored(standard, known))
+        new = standard is not submission.standard
+        content = None if new else submission.standard_content
+        return Standing(standard, on, scored(standard, known), content, new)
 
     async def decide(self, conn: Connection, examined: Examined) -> Decision:
         """Publish or withhold. The fence is checked in the same transaction."""
@@ -219,12 +228,12 @@ class Growth:
     async def _score(self, conn: Connection, model: Model, standing: Standing) -> None:
         """The round measured its candidate and its parent on the standard frames; others may have to be."""
         standard, measured = standing.standard, standing.on.manifest
-        if standing.content is not None:
+        if standing.new and standing.content is not None:
             await self._scorings.release(conn, standard, standing.content)
         await self._scorings.measured(conn, model.version, standard, candidate_errors(measured))
         if model.parent_version is not None:
             await self._store.add_standard_errors(conn, model.parent_version, standard, parent_errors(measured))
-        if standing.content is not None:
+        if standing.new:
             await self._scorings.rescore(conn, standard)
 
     async def _withhold(self, conn: Connection, round_: Round, verdict: Verdict) -> Decision:
@@ -269,11 +278,16 @@ class Growth:
         files = final_files(manifest, version)
         for file in files:
             await self._copy(file.source, file.target)
-        final = final_manifest(manifest, files)
+        final = final_manifest(manifest, files, standing.content if standing else None)
         branches = model_branches(manifest, submission.branches)
         full = await self._put(version, "manifest-full.json", final.model_dump_json(indent=1))
         offered = [file.public for file in files if file.public is not None]
-        score = standing.score if standing else None
+        score = None
+        if standing is not None:
+            score = standing.score
+            told = published_standard(standing.standard, submission.branches, manifest).model_dump_json(indent=1)
+            table = await self._put(version, STANDARD_FILE, told)
+            offered.append(ModelFile(name=STANDARD_FILE, blob=table, kind="standard"))
         readable = published_manifest(manifest, version, branches, verdict.rules, standard_score, offered, score)
         text = readable.model_dump_json(indent=1)
         public = await self._put(version, MANIFEST_FILE, text)

@@ -22,9 +22,10 @@ from registry.operator_wire import (
     to_standard,
     to_worker,
 )
-from registry.rpc import Context, answering
+from registry.pages import before_of, numbered, size_of
+from registry.statuses import Context, answering
 from registry.store import Store
-from registry.wire import page_size_of, round_id_of, sequence_token_of
+from registry.wire import round_id_of
 
 
 class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
@@ -64,10 +65,10 @@ class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
 
     async def ListRounds(self, request: pb.ListRoundsRequest, context: Context) -> pb.ListRoundsResponse:
         async with self._transaction(context) as conn:
-            size = page_size_of(request.page_size)
-            found = await self._store.rounds(conn, sequence_token_of(request.page_token), size + 1)
+            size = size_of(request.page_size)
+            found = await self._store.rounds(conn, before_of(request.page_token, "ListRounds"), size + 1)
             rounds = [await self._round(conn, one.round, one) for one in found[:size]]
-        token = str(found[size - 1].round.sequence) if len(found) > size else ""
+        token = numbered("ListRounds", found[size - 1].round.sequence) if len(found) > size else ""
         return pb.ListRoundsResponse(rounds=rounds, next_page_token=token)
 
     async def Pause(self, request: pb.PauseRequest, context: Context) -> pb.PauseResponse:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from registry.domain import InvalidRequest, Member, Round
 from registry.inquiries import Inquiry
+from registry.query_wire import to_timestamp
 from registry.scoring_domain import Coverage, CoverageState, Released
-from registry.wire import to_timestamp
 from registry.workers import Worker
 
 

@@ -1,7 +1,7 @@
 """What a published model consists of, and what outsiders may read of it.
 
-Of a private dataset nobody hears more than that one contributed: `trained_dataset` and `published_manifest` are
-the two places where that is kept.
+Of a private dataset nobody hears more than that one contributed: `trained_dataset`, `published_manifest` and
+`standard_table.published_standard` are the three places where that is kept.
 """
 
 from collections.abc import Iterable, Sequence
@@ -130,8 +130,10 @@ def final_files(manifest: ModelManifest, version: str) -> tuple[FinalFile, ...]:
     )
 
 
-def final_manifest(manifest: ModelManifest, files: Iterable[FinalFile]) -> ModelManifest:
-    """The candidate's manifest with every file where it finally lies."""
+def final_manifest(
+    manifest: ModelManifest, files: Iterable[FinalFile], standard_dataset: BlobRef | None = None
+) -> ModelManifest:
+    """The candidate's manifest with every file where it finally lies, and the standard dataset of its score."""
     moved = {file.source.key: file.target for file in files}
     return manifest.model_copy(
         update={
@@ -139,6 +141,7 @@ def final_manifest(manifest: ModelManifest, files: Iterable[FinalFile]) -> Model
             "release": moved[manifest.release.key],
             "recipe": moved[manifest.recipe.key],
             "frozen": {branch: moved[blob.key] for branch, blob in manifest.frozen.items()},
+            "standard_dataset": standard_dataset,
         }
     )
 
@@ -253,6 +256,8 @@ def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedB
             "held_out_frames": len(described.held_out_max_force_errors_ev_per_angstrom),
             "left_out_held_out": described.left_out_held_out,
             "baseline_element_energies_ev": described.baseline_element_energies_ev,
+            # Gaps between these tell which frames were left out, and so what other datasets hold, private ones too.
+            "baseline_train_frames": None if described.left_out_frames else described.baseline_train_frames,
             "baseline_energy_rmse_mev_per_atom": described.baseline_energy_rmse_mev_per_atom,
             "baseline_force_rmse_mev_per_angstrom": described.baseline_force_rmse_mev_per_angstrom,
         }

@@ -421,9 +421,11 @@ values (%(number)s, %(model_version)s, %(seed)s, %(frames_per_branch)s, %(conten
 -- name: insert_standard_branch
 -- The frames of one branch of it.
 insert into standard_branches (number, position, branch, dataset_id, dataset_version, frames, frames_sha256,
-                               baseline_energy_rmse_mev_per_atom, baseline_force_rmse_mev_per_angstrom)
+                               baseline_energy_rmse_mev_per_atom, baseline_force_rmse_mev_per_angstrom,
+                               baseline_element_energies)
 values (%(number)s, %(position)s, %(branch)s, %(dataset_id)s, %(dataset_version)s, %(frames)s, %(frames_sha256)s,
-        %(baseline_energy_rmse_mev_per_atom)s, %(baseline_force_rmse_mev_per_angstrom)s)
+        %(baseline_energy_rmse_mev_per_atom)s, %(baseline_force_rmse_mev_per_angstrom)s,
+        %(baseline_element_energies)s)
 
 -- name: insert_standard_error
 -- Error of a model on the frames of one branch. What was measured first stays: the same frames, the same model.
@@ -576,3 +578,62 @@ update signing_keys set until = now() where key_id <> %(key_id)s and until is nu
 -- name: signing_keys
 -- All keys that ever signed, the one that signs now first.
 select key_id, public_key, since, until from signing_keys order by until is not null, since desc
+
+-- What anyone may query ---------------------------------------------------------------------------------------------
+
+-- name: revision
+-- Grows with every commit that changes what anyone may query.
+select revision from catalogue
+
+-- name: read_one_state
+-- Everything that follows in this transaction reads the database as it is now.
+set transaction isolation level repeatable read, read only
+
+-- name: catalogue_versions
+-- Every version, newest first.
+select version, parent_version, round_id, retired_at is not null as retired from models order by major desc, minor desc
+
+-- name: catalogue_aliases
+-- Where each alias points, unless that version was retired, and since when.
+select alias, version, moved_at
+from (select distinct on (alias) alias, version, moved_at from alias_moves order by alias, seq desc) as newest
+join models using (version)
+where retired_at is null
+order by alias
+
+-- name: catalogue_withdrawn
+-- Withdrawn datasets by the versions that trained on them.
+select models.version, datasets.arrival
+from datasets
+join round_branches on (round_branches.dataset_id, round_branches.dataset_version)
+                     = (datasets.dataset_id, datasets.version)
+join models using (round_id)
+where datasets.state = 'withdrawn'
+
+-- name: models_by_version
+-- Several versions.
+select * from models where version = any(%(versions)s)
+
+-- name: branches_by_round
+-- The branches of several rounds, each in the order of its model.
+select round_branches.round_id, round_branches.name, round_branches.is_new, round_branches.weight,
+       round_branches.left_out_frames, round_branches.energy_rmse_mev_per_atom,
+       round_branches.force_rmse_mev_per_angstrom, datasets.*
+from round_branches
+join datasets on (datasets.dataset_id, datasets.version)
+               = (round_branches.dataset_id, round_branches.dataset_version)
+where round_branches.round_id = any(%(round_ids)s)
+order by round_branches.round_id, position
+
+-- name: scores_by_version
+-- Of several versions, each with its newest standard dataset first.
+select model_version, score from standard_scores where model_version = any(%(versions)s)
+order by model_version, standard desc
+
+-- name: scored_versions
+-- Every version that has a score.
+select distinct model_version from standard_scores
+
+-- name: changes
+-- What outsiders watch for, after a position, in the order of commits.
+select * from catalogue_changes where position > %(after)s order by position limit %(limit)s

@@ -9,9 +9,9 @@ from kit.db import Database
 from kit.queries import Connection
 
 from registry.domain import InvalidRequest
-from registry.rpc import Context, answering
 from registry.scoring import Scorings
 from registry.scoring_domain import ScoringLease
+from registry.statuses import Context, answering
 from registry.wire import errors_of, to_blob, to_duration
 
 RETRY_AFTER_SECONDS = 10.0

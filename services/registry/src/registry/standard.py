@@ -105,6 +105,7 @@ def _chosen(
         frames=names,
         baseline_energy_rmse_mev_per_atom=energy,
         baseline_force_rmse_mev_per_angstrom=force,
+        baseline_element_energies_ev=described.baseline_element_energies_ev if described else None,
     )
 
 

@@ -6,6 +6,7 @@ from contracts.base import BlobRef, DatasetRef
 from contracts.standard import StandardBranch, StandardDataset, StandardScore
 from frames.hashing import HASH_BYTES
 from kit.queries import Connection, Row
+from psycopg.types.json import Jsonb
 
 from registry.domain import Member
 from registry.operator_store import OperatorStore
@@ -66,6 +67,9 @@ class StandardStore(OperatorStore):
                 frames_sha256=frames_sha256(one),
                 baseline_energy_rmse_mev_per_atom=one.baseline_energy_rmse_mev_per_atom,
                 baseline_force_rmse_mev_per_angstrom=one.baseline_force_rmse_mev_per_angstrom,
+                baseline_element_energies=None
+                if one.baseline_element_energies_ev is None
+                else Jsonb(one.baseline_element_energies_ev),
             )
 
     # Errors and scores
@@ -196,6 +200,7 @@ def _branch_of(row: Row) -> StandardBranch:
         frames=tuple(frames[start : start + HASH_BYTES].hex() for start in range(0, len(frames), HASH_BYTES)),
         baseline_energy_rmse_mev_per_atom=row["baseline_energy_rmse_mev_per_atom"],
         baseline_force_rmse_mev_per_angstrom=row["baseline_force_rmse_mev_per_angstrom"],
+        baseline_element_energies_ev=row["baseline_element_energies"],
     )
 
 

@@ -1,4 +1,5 @@
-"""The registry's tables: with `operator_store`, `standard_store`, `worker_store` and `proof_store` all that runs SQL.
+"""The registry's tables: with `operator_store`, `standard_store`, `worker_store`, `proof_store` and
+`query_store` all that runs SQL.
 
 Every method runs inside its caller's transaction.
 """
@@ -26,6 +27,7 @@ from registry.domain import (
     WaitingList,
 )
 from registry.proof_store import ProofStore
+from registry.query_store import QueryStore
 from registry.rows import (
     alias_move_of,
     branch_of,
@@ -43,7 +45,7 @@ BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1
 
 
-class Store(StandardStore, WorkerStore, ProofStore):
+class Store(StandardStore, WorkerStore, ProofStore, QueryStore):
     """Rows in, frozen domain values out."""
 
     def __init__(self) -> None:

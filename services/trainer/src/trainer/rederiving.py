@@ -4,19 +4,23 @@ import asyncio
 from pathlib import Path
 
 from contracts.artifacts import BranchManifest, DatasetManifest, ModelManifest, PublishedManifest
-from contracts.base import BlobRef
+from contracts.base import BlobRef, DatasetRef
 from contracts.registry.v1 import registry_pb2 as pb
 from contracts.registry.v1 import registry_pb2_grpc
+from contracts.standard import StandardDataset
 from dpa.claims import (
     BASELINE_ENERGY,
     BASELINE_FORCE,
     ENERGY,
     FORCE,
     SCORE,
+    STANDARD,
+    STANDARD_SCORE,
     THRESHOLD,
     Claim,
     Finding,
     Measured,
+    StandardClaim,
     compared,
     number,
     overall,
@@ -28,6 +32,7 @@ from frames.store import DATA_FILE
 from kit.blobs import BlobCorrupt, BlobMissing, Blobs
 
 MANIFEST = "manifest"
+NUMBERS = (ENERGY, FORCE, BASELINE_ENERGY, BASELINE_FORCE)
 
 
 class Rederiving:
@@ -53,7 +58,12 @@ class Rederiving:
         public = next((files[file.name] for file in model.files if file.kind == MANIFEST), None)
         published = PublishedManifest.model_validate_json(public.read_bytes()) if public else None
         release = await self._fetched("model.pt", manifest.release, told=False)
-        claims = [claim for one in manifest.branches if (claim := await self._claim(one)) is not None]
+        standard = await self._standard(manifest, published)
+        claims = [
+            claim
+            for one in manifest.branches
+            if (claim := await self._claim(one, standard.get(one.dataset))) is not None
+        ]
         measured = await asyncio.to_thread(self._measured, release, claims) if release and claims else []
         if published is not None:
             self._public(manifest, published, measured)
@@ -69,7 +79,37 @@ class Rederiving:
             self._findings += compared(claim, told)
         return done
 
-    async def _claim(self, branch: BranchManifest) -> Claim | None:
+    async def _standard(
+        self, manifest: ModelManifest, published: PublishedManifest | None
+    ) -> dict[DatasetRef, StandardClaim]:
+        """What is published of each branch on the standard dataset; why nothing is known of it is told."""
+        score = published.standard if published else None
+        if score is None:
+            return {}
+        what = f"{STANDARD}.frames"
+        if manifest.standard_dataset is None:
+            why = "the manifest is from before it told which standard dataset it was scored on"
+            self._findings.append(Finding(what, "not-rederived", why=why))
+            return {}
+        path = await self._fetched("standard-full.json", manifest.standard_dataset)
+        if path is None:
+            return {}
+        standard = StandardDataset.model_validate_json(path.read_bytes())
+        self._findings.append(same(f"{STANDARD}.number", score.standard, standard.number))
+        numbers = {one.branch: one for one in score.branches}
+        return {
+            one.dataset: StandardClaim(
+                count=numbers[one.branch].frames,
+                frames=one.frames,
+                positions=None,  # its dataset is pinned byte by byte
+                element_energies=one.baseline_element_energies_ev,
+                numbers={name: getattr(numbers[one.branch], name) for name in NUMBERS},
+            )
+            for one in standard.branches
+            if one.branch in numbers and not numbers[one.branch].zero_shot
+        }
+
+    async def _claim(self, branch: BranchManifest, standard: StandardClaim | None) -> Claim | None:
         """The branch with its held-out frames; none when they are not to be had, which is told."""
         what = f"{branch.name}.held-out frames"
         expected = len(branch.held_out_max_force_errors_ev_per_angstrom)
@@ -77,6 +117,7 @@ class Rederiving:
             dataset = DatasetManifest.model_validate_json(await self._blobs.get_bytes(branch.dataset_manifest.key))
             data = self._folder / f"{branch.name}.lmdb" / DATA_FILE
             await self._blobs.get_file(dataset.held_out, data)
+            train = await self._train(branch, dataset)
         except BlobMissing:
             self._findings.append(Finding(what, "not-rederived", why="its dataset is no longer in storage"))
             return None
@@ -103,7 +144,18 @@ class Rederiving:
                 BASELINE_ENERGY: branch.baseline_energy_rmse_mev_per_atom,
                 BASELINE_FORCE: branch.baseline_force_rmse_mev_per_angstrom,
             },
+            train=train,
+            fitted_to=branch.baseline_train_frames,
+            standard=standard,
         )
+
+    async def _train(self, branch: BranchManifest, dataset: DatasetManifest) -> Path | None:
+        """The training frames, where the manifest tells which of them made the baseline. Raises BlobMissing, …"""
+        if branch.baseline_train_frames is None or dataset.train is None:
+            return None
+        data = self._folder / f"{branch.name}.train.lmdb" / DATA_FILE
+        await self._blobs.get_file(dataset.train, data)
+        return data.parent
 
     def _public(self, manifest: ModelManifest, published: PublishedManifest, measured: list[Measured]) -> None:
         """What everybody reads is what the trainer measured."""
@@ -115,6 +167,18 @@ class Rederiving:
                 self._findings.append(same(f"public.{branch.name}.{name}", told, listed))
         found = overall(measured) if len(measured) == len(manifest.branches) else None
         self._findings.append(number(SCORE, published.score_held_out, found))
+        if published.standard is None:
+            return
+        counts = {one.branch: one.frames for one in published.standard.branches}
+        on = [
+            one.standard
+            for one in measured
+            if one.standard
+            and one.standard.frames == counts.get(one.branch)
+            and set(NUMBERS) <= one.standard.numbers.keys()
+        ]
+        found = overall(on) if len(on) == len(published.standard.branches) else None
+        self._findings.append(number(STANDARD_SCORE, published.standard_score, found))
 
     async def _fetched(self, name: str, ref: BlobRef, *, told: bool = True) -> Path | None:
         """The object, verified; none when it is gone or another, which is told."""

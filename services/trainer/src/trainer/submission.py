@@ -88,6 +88,7 @@ def branch_manifests(
             content_sha256=manifests[branch.name].content_sha256,
             left_out_held_out=measured[branch.name].left_out_held_out,
             baseline_element_energies_ev=measured[branch.name].baseline_element_energies_ev,
+            baseline_train_frames=measured[branch.name].baseline_train_frames,
         )
         for branch in lease.branches
     )

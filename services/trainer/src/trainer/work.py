@@ -170,6 +170,9 @@ class BranchOutcome(_Message):
     baseline_element_energies_ev: dict[str, float] = Field(
         default_factory=dict, description="element → eV per atom, of that baseline"
     )
+    baseline_train_frames: tuple[int, ...] | None = Field(
+        default=None, description="training frames (index in the dataset's LMDB) that those were fitted to"
+    )
     held_out_frames: HeldOutFrames
     left_out_frames: int = Field(default=0, ge=0, description="training frames left out because they are test frames")
     left_out_held_out: tuple[int, ...] = Field(default=(), description="held-out frames that were not measured on")

@@ -72,6 +72,64 @@ def test_the_same_input_in_many_ways(given: str, cell: str, positions: str) -> N
     close(read.coords, [[0, 0, 0], [2, 2.5, 3]], atol=1e-12)
 
 
+def same(text: str) -> bool:
+    """Whether an input is read alike as one of many; True also means that it could be."""
+    given, coords = pw_input.with_coords(text)
+    alone = pw_input.parse(text)
+    assert given.symbols == alone.symbols
+    np.testing.assert_array_equal(given.cell, alone.cell)
+    np.testing.assert_array_equal(coords, alone.coords)
+    again, _ = pw_input.with_coords(text)
+    return given is again
+
+
+_HEAD = (
+    "&system ibrav=0, nat=2, ntyp=1 /\nATOMIC_SPECIES\n Si 28.085 Si.UPF\n"
+    "CELL_PARAMETERS angstrom\n4 0 0\n0 5 0\n0 0 6\n"
+)
+_SITES = "ATOMIC_POSITIONS crystal\nSi 0.1 0.2 0.3\nSi 0.6 0.7 0.8 0 0 1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _HEAD + _SITES,
+        _HEAD + _SITES + "K_POINTS gamma\n",
+        _HEAD + _SITES.removesuffix("\n"),
+        _HEAD.replace("nat=2", "nat=1") + _SITES,
+    ],
+)
+def test_inputs_that_differ_in_positions_alone_are_read_as_each_alone(text: str) -> None:
+    assert same(text)
+    for old, new in (("0.1", "-0.35"), ("0.8", "1.25"), ("crystal", "bohr"), ("Si 0.1", "Ge 0.1"), ("4 0 0", "4 1 0")):
+        assert old in text
+        assert same(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Si 0.1 0.2 0.3", "# Si 0.4 0.4 0.4\nSi 0.1 0.2 0.3"),
+        ("Si 0.1 0.2 0.3", "\nSi 0.1 0.2 0.3"),
+        ("Si 0.1 0.2 0.3", "Si 1/2 0.2 3d-1"),
+        ("ATOMIC_POSITIONS", " atomic_positions"),
+        ("ATOMIC_POSITIONS", " ATOMIC_POSITIONS crystal\nSi 0.5 0.5 0.5\nSi 0.2 0.2 0.2\nATOMIC_POSITIONS"),
+    ],
+)
+def test_positions_that_are_not_that_simple_are_read_slowly(old: str, new: str) -> None:
+    assert same(_HEAD + _SITES)
+    assert not same((_HEAD + _SITES).replace(old, new, 1))
+
+
+def test_an_input_that_lacks_rows_is_refused_after_many_that_do_not() -> None:
+    text = _HEAD + _SITES
+    assert same(text)
+    with pytest.raises(Unfit, match="1 rows where nat = 2"):
+        pw_input.with_coords(text[: text.rindex("Si")])
+    with pytest.raises(Unfit, match="fewer than 3 numbers"):
+        pw_input.with_coords(text.replace("0.6 0.7 0.8 0 0 1", "0.6 0.7"))
+
+
 def test_lengths_in_alat() -> None:
     given = "&system ibrav=0 nat=1 ntyp=1 celldm(1)=10.0 /\nCELL_PARAMETERS alat\n1 0 0\n0 1 0\n0 0 2\n"
     read = pw_input.parse(given + "ATOMIC_POSITIONS\nH 0.1 0.2 0.3\n")
@@ -187,6 +245,7 @@ def test_an_exchange_loop_takes_the_energy_before_the_forces(tmp_path: Path, exa
         (lambda given, output: (given.replace("ibrav=0", "ibrav=77"), output), "input-unreadable", "celldm(1) or A"),
         (lambda given, output: (given.replace("ibrav=0", "ibrav=77, a=3"), output), "input-unreadable", "ibrav = 77"),
         (lambda given, output: (given, output[: output.index("atom    4 type")]), "truncated", "within the forces"),
+        (lambda given, output: (given, output[: output.index("\n", output.index("atom    5"))]), "truncated", "forces"),
         (lambda given, output: (given, output[: output.index("!    total")]), "truncated", "JOB DONE"),
         (lambda given, output: (given, output.replace("Forces acting on", "")), "no-forces", "no forces"),
         (lambda given, output: (given, output.replace("force =", "force = ****")), "not-a-number", "forces"),
@@ -209,6 +268,15 @@ def test_what_does_not_join(
     assert entry["rule"] == rule
     assert words in entry["reason"]
     assert entry["remedy"]
+
+
+def test_a_stress_that_is_cut_is_none(tmp_path: Path, examples: Examples) -> None:
+    frame = examples(1, 3)[0]
+    output = qe.pw_output([frame])
+    rows = output.index("total   stress")
+    last = output.index("\n", output.index("\n", output.index("\n", output.index("\n", rows) + 1) + 1) + 1)
+    assert only(write(tmp_path, qe.pw_input(frame), output[: last + 1])).virial is not None
+    assert only(write(tmp_path, qe.pw_input(frame), output[: last - 2])).virial is None
 
 
 def test_an_output_without_its_input(tmp_path: Path, examples: Examples, parsed: Parsed) -> None:

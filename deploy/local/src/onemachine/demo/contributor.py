@@ -49,8 +49,9 @@ class Contributor:
 
     def _potluck(self, *arguments: str, typed: str = "") -> str:
         command: Sequence[str] = [sys.executable, "-m", "potluck", *arguments, "--server", self.site, "--json"]
-        # A sign-in of the person who runs the demo must not take part in it.
-        own = {name: value for name, value in os.environ.items() if name not in ("POTLUCK_TOKEN", "POTLUCK_SERVER")}
+        # What the person who runs the demo has set for themselves must not take part in it.
+        theirs = {f"POTLUCK_{one}" for one in ("TOKEN", "SERVER", "CONFIG", "REGION")}
+        own = {name: value for name, value in os.environ.items() if name not in theirs}
         environment = {**own, "POTLUCK_HOME": str(self.home)}
         done = subprocess.run(command, input=typed, text=True, capture_output=True, env=environment, check=False)
         if done.returncode:

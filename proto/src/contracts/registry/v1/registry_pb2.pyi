@@ -5,6 +5,8 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -19,6 +21,68 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DomainReasonKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DomainReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DomainReasonKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOMAIN_REASON_KIND_UNSPECIFIED: _DomainReasonKind.ValueType  # 0
+    DOMAIN_REASON_KIND_UNKNOWN_ELEMENT: _DomainReasonKind.ValueType  # 1
+    """The branch has never seen the element."""
+    DOMAIN_REASON_KIND_UNKNOWN_PAIR: _DomainReasonKind.ValueType  # 2
+    """It has seen both elements, but in no frame together."""
+    DOMAIN_REASON_KIND_OVERLAPPING_ATOMS: _DomainReasonKind.ValueType  # 3
+    """Two atoms are closer than atoms are: below half the sum of their covalent radii."""
+    DOMAIN_REASON_KIND_SHORT_DISTANCE: _DomainReasonKind.ValueType  # 4
+    """Two atoms are closer than any in the frames that are shown of the branch's data."""
+    DOMAIN_REASON_KIND_DENSITY: _DomainReasonKind.ValueType  # 5
+    """Atoms are packed more densely, or less, than in those frames."""
+
+class DomainReasonKind(_DomainReasonKind, metaclass=_DomainReasonKindEnumTypeWrapper): ...
+
+DOMAIN_REASON_KIND_UNSPECIFIED: DomainReasonKind.ValueType  # 0
+DOMAIN_REASON_KIND_UNKNOWN_ELEMENT: DomainReasonKind.ValueType  # 1
+"""The branch has never seen the element."""
+DOMAIN_REASON_KIND_UNKNOWN_PAIR: DomainReasonKind.ValueType  # 2
+"""It has seen both elements, but in no frame together."""
+DOMAIN_REASON_KIND_OVERLAPPING_ATOMS: DomainReasonKind.ValueType  # 3
+"""Two atoms are closer than atoms are: below half the sum of their covalent radii."""
+DOMAIN_REASON_KIND_SHORT_DISTANCE: DomainReasonKind.ValueType  # 4
+"""Two atoms are closer than any in the frames that are shown of the branch's data."""
+DOMAIN_REASON_KIND_DENSITY: DomainReasonKind.ValueType  # 5
+"""Atoms are packed more densely, or less, than in those frames."""
+Global___DomainReasonKind: _TypeAlias = DomainReasonKind  # noqa: Y015
+
+class _ChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
+    CHANGE_KIND_PUBLISHED: _ChangeKind.ValueType  # 1
+    """A new version."""
+    CHANGE_KIND_ALIASED: _ChangeKind.ValueType  # 2
+    """A name points to another version."""
+    CHANGE_KIND_RETIRED: _ChangeKind.ValueType  # 3
+    """A version is no longer offered."""
+    CHANGE_KIND_CURRENT: _ChangeKind.ValueType  # 4
+    """Nothing happened: the position up to which everything was told. The first answer is one."""
+
+class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper): ...
+
+CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
+CHANGE_KIND_PUBLISHED: ChangeKind.ValueType  # 1
+"""A new version."""
+CHANGE_KIND_ALIASED: ChangeKind.ValueType  # 2
+"""A name points to another version."""
+CHANGE_KIND_RETIRED: ChangeKind.ValueType  # 3
+"""A version is no longer offered."""
+CHANGE_KIND_CURRENT: ChangeKind.ValueType  # 4
+"""Nothing happened: the position up to which everything was told. The first answer is one."""
+Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 class _RoundState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -50,15 +114,21 @@ class GetModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     version_or_alias: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in Model."""
+
     def __init__(
         self,
         *,
         version_or_alias: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["version_or_alias", b"version_or_alias"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask", "version_or_alias", b"version_or_alias"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -90,18 +160,24 @@ class ListModelsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most 200; 0 means 50."""
     page_token: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in Model."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -135,15 +211,28 @@ class GetLineageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     version_or_alias: _builtins.str
+    page_size: _builtins.int
+    """At most 200; 0 means 200."""
+    page_token: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in Model."""
+
     def __init__(
         self,
         *,
         version_or_alias: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["version_or_alias", b"version_or_alias"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask", "version_or_alias", b"version_or_alias"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,20 +243,890 @@ class GetLineageResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: there are no older ancestors."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]: ...
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___Model] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLineageResponse: _TypeAlias = GetLineageResponse  # noqa: Y015
+
+@_typing.final
+class GetBranchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    branch: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in Branch."""
+
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "read_mask", b"read_mask", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBranchRequest: _TypeAlias = GetBranchRequest  # noqa: Y015
+
+@_typing.final
+class GetBranchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version that version_or_alias named."""
+    @_builtins.property
+    def branch(self) -> Global___Branch: ...
+    def __init__(
+        self,
+        *,
+        branch: Global___Branch | None = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBranchResponse: _TypeAlias = GetBranchResponse  # noqa: Y015
+
+@_typing.final
+class ListBranchesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    page_size: _builtins.int
+    """At most 200; 0 means 50."""
+    page_token: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in Branch."""
+
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBranchesRequest: _TypeAlias = ListBranchesRequest  # noqa: Y015
+
+@_typing.final
+class ListBranchesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    version: _builtins.str
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Branch]: ...
+    def __init__(
+        self,
+        *,
+        branches: _abc.Iterable[Global___Branch] | None = ...,
+        next_page_token: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "next_page_token", b"next_page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBranchesResponse: _TypeAlias = ListBranchesResponse  # noqa: Y015
+
+@_typing.final
+class Branch(_message.Message):
+    """Branch is a fitting head of a version. Of a private dataset it has no more than the numbers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    LEVEL_OF_THEORY_FIELD_NUMBER: _builtins.int
+    THRESHOLD_EV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    HELD_OUT_FRAMES_FIELD_NUMBER: _builtins.int
+    BASELINE_ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
+    BASELINE_FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    threshold_ev_per_angstrom: _builtins.float
+    """A frame whose largest force error is not above it counts as known to the branch, in eV/Å."""
+    held_out_frames: _builtins.int
+    """How many its errors were measured on; 0: not told."""
+    baseline_energy_rmse_mev_per_atom: _builtins.float
+    baseline_force_rmse_mev_per_angstrom: _builtins.float
+    @_builtins.property
+    def dataset(self) -> Global___TrainedDataset: ...
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """By atomic number; empty for a private one."""
+
+    @_builtins.property
+    def level_of_theory(self) -> Global___LevelOfTheory:
+        """Absent for a private one."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dataset: Global___TrainedDataset | None = ...,
+        elements: _abc.Iterable[_builtins.str] | None = ...,
+        level_of_theory: Global___LevelOfTheory | None = ...,
+        threshold_ev_per_angstrom: _builtins.float = ...,
+        held_out_frames: _builtins.int = ...,
+        baseline_energy_rmse_mev_per_atom: _builtins.float = ...,
+        baseline_force_rmse_mev_per_angstrom: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "level_of_theory", b"level_of_theory"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_energy_rmse_mev_per_atom", b"baseline_energy_rmse_mev_per_atom", "baseline_force_rmse_mev_per_angstrom", b"baseline_force_rmse_mev_per_angstrom", "dataset", b"dataset", "elements", b"elements", "held_out_frames", b"held_out_frames", "level_of_theory", b"level_of_theory", "name", b"name", "threshold_ev_per_angstrom", b"threshold_ev_per_angstrom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Branch: _TypeAlias = Branch  # noqa: Y015
+
+@_typing.final
+class LevelOfTheory(_message.Message):
+    """LevelOfTheory is how the labels were computed, as far as the files tell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    FUNCTIONAL_FIELD_NUMBER: _builtins.int
+    CUTOFF_EV_FIELD_NUMBER: _builtins.int
+    K_POINTS_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    functional: _builtins.str
+    cutoff_ev: _builtins.float
+    k_points: _builtins.str
+    basis: _builtins.str
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        functional: _builtins.str = ...,
+        cutoff_ev: _builtins.float | None = ...,
+        k_points: _builtins.str = ...,
+        basis: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cutoff_ev", b"_cutoff_ev", "cutoff_ev", b"cutoff_ev"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cutoff_ev", b"_cutoff_ev", "basis", b"basis", "code", b"code", "cutoff_ev", b"cutoff_ev", "functional", b"functional", "k_points", b"k_points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cutoff_ev: _TypeAlias = _typing.Literal["cutoff_ev"]  # noqa: Y015
+    _WhichOneofArgType__cutoff_ev: _TypeAlias = _typing.Literal["_cutoff_ev", b"_cutoff_ev"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cutoff_ev) -> _WhichOneofReturnType__cutoff_ev | None: ...
+
+Global___LevelOfTheory: _TypeAlias = LevelOfTheory  # noqa: Y015
+
+@_typing.final
+class GetAliasRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAliasRequest: _TypeAlias = GetAliasRequest  # noqa: Y015
+
+@_typing.final
+class GetAliasResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def alias(self) -> Global___Alias: ...
+    def __init__(
+        self,
+        *,
+        alias: Global___Alias | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAliasResponse: _TypeAlias = GetAliasResponse  # noqa: Y015
+
+@_typing.final
+class ListAliasesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 200; 0 means 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAliasesRequest: _TypeAlias = ListAliasesRequest  # noqa: Y015
+
+@_typing.final
+class ListAliasesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIASES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alias]: ...
+    def __init__(
+        self,
+        *,
+        aliases: _abc.Iterable[Global___Alias] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAliasesResponse: _TypeAlias = ListAliasesResponse  # noqa: Y015
+
+@_typing.final
+class Alias(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    version: _builtins.str
+    @_builtins.property
+    def moved(self) -> _timestamp_pb2.Timestamp:
+        """When it came to point there."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        moved: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alias: _TypeAlias = Alias  # noqa: Y015
+
+@_typing.final
+class ListScoresRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    """Empty: every version's newest score. Else all scores of this version, newest standard dataset first."""
+    page_size: _builtins.int
+    """At most 200; 0 means 50."""
+    page_token: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Paths in StandardScore."""
+
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScoresRequest: _TypeAlias = ListScoresRequest  # noqa: Y015
+
+@_typing.final
+class ListScoresResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CURRENT_STANDARD_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    current_standard: _builtins.int
+    """Number of the standard dataset's current version; 0 before there is one."""
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionScore]: ...
+    def __init__(
+        self,
+        *,
+        scores: _abc.Iterable[Global___VersionScore] | None = ...,
+        next_page_token: _builtins.str = ...,
+        current_standard: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_standard", b"current_standard", "next_page_token", b"next_page_token", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScoresResponse: _TypeAlias = ListScoresResponse  # noqa: Y015
+
+@_typing.final
+class VersionScore(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    @_builtins.property
+    def score(self) -> Global___StandardScore: ...
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        score: Global___StandardScore | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["score", b"score", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionScore: _TypeAlias = VersionScore  # noqa: Y015
+
+@_typing.final
+class ListContributorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    page_size: _builtins.int
+    """At most 200; 0 means 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContributorsRequest: _TypeAlias = ListContributorsRequest  # noqa: Y015
+
+@_typing.final
+class ListContributorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRIBUTORS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PRIVATE_DATASETS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    version: _builtins.str
+    private_datasets: _builtins.int
+    """Datasets of this version whose contributors are not named."""
+    @_builtins.property
+    def contributors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contributor]: ...
+    def __init__(
+        self,
+        *,
+        contributors: _abc.Iterable[Global___Contributor] | None = ...,
+        next_page_token: _builtins.str = ...,
+        version: _builtins.str = ...,
+        private_datasets: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributors", b"contributors", "next_page_token", b"next_page_token", "private_datasets", b"private_datasets", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContributorsResponse: _TypeAlias = ListContributorsResponse  # noqa: Y015
+
+@_typing.final
+class Contributor(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Branches that the person's public datasets trained."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        branches: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contributor: _TypeAlias = Contributor  # noqa: Y015
+
+@_typing.final
+class ResolveRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    STRUCTURE_FIELD_NUMBER: _builtins.int
+    MAX_BRANCHES_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    """Empty: "latest"."""
+    max_branches: _builtins.int
+    """At most 200; 0 means 10."""
+    @_builtins.property
+    def elements(self) -> Global___Elements: ...
+    @_builtins.property
+    def structure(self) -> Global___Structure: ...
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        elements: Global___Elements | None = ...,
+        structure: Global___Structure | None = ...,
+        max_branches: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "elements", b"elements", "structure", b"structure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "elements", b"elements", "max_branches", b"max_branches", "structure", b"structure", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_asked: _TypeAlias = _typing.Literal["elements", "structure"]  # noqa: Y015
+    _WhichOneofArgType_asked: _TypeAlias = _typing.Literal["asked", b"asked"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_asked) -> _WhichOneofReturnType_asked | None: ...
+
+Global___ResolveRequest: _TypeAlias = ResolveRequest  # noqa: Y015
+
+@_typing.final
+class Elements(_message.Message):
+    """Elements are given as symbols ("Si") or as atomic numbers (14), or both."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def symbols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        symbols: _abc.Iterable[_builtins.str] | None = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numbers", b"numbers", "symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Elements: _TypeAlias = Elements  # noqa: Y015
+
+@_typing.final
+class Structure(_message.Message):
+    """Structure is one set of atoms, at most 200,000."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOLS_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    CELL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def symbols(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One an atom: symbols, or numbers."""
+
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """x, y, z of each atom in turn, in Å."""
+
+    @_builtins.property
+    def cell(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Nine numbers in Å, the three lattice vectors in turn; none: not periodic."""
+
+    def __init__(
+        self,
+        *,
+        symbols: _abc.Iterable[_builtins.str] | None = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
+        positions: _abc.Iterable[_builtins.float] | None = ...,
+        cell: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell", b"cell", "numbers", b"numbers", "positions", b"positions", "symbols", b"symbols"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Structure: _TypeAlias = Structure  # noqa: Y015
+
+@_typing.final
+class ResolveResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    OUT_OF_DOMAIN_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    PRIVATE_BRANCHES_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    out_of_domain: _builtins.bool
+    """No branch of the version has what it takes; the reasons are those of the first."""
+    private_branches: _builtins.int
+    """Branches that were not looked at because nothing of their data is public."""
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedBranch]:
+        """The branch to use first."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainReason]: ...
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was asked for, by atomic number."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        branches: _abc.Iterable[Global___RankedBranch] | None = ...,
+        out_of_domain: _builtins.bool = ...,
+        reasons: _abc.Iterable[Global___DomainReason] | None = ...,
+        private_branches: _builtins.int = ...,
+        elements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "elements", b"elements", "out_of_domain", b"out_of_domain", "private_branches", b"private_branches", "reasons", b"reasons", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveResponse: _TypeAlias = ResolveResponse  # noqa: Y015
+
+@_typing.final
+class RankedBranch(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    FAMILIARITY_FIELD_NUMBER: _builtins.int
+    EXPECTED_ERROR_FIELD_NUMBER: _builtins.int
+    OUT_OF_DOMAIN_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    familiarity: _builtins.float
+    """The part of the elements asked for that the branch's own training data had, 0..1."""
+    out_of_domain: _builtins.bool
+    @_builtins.property
+    def branch(self) -> Global___Branch: ...
+    @_builtins.property
+    def expected_error(self) -> Global___ExpectedError: ...
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___DomainReason]:
+        """Why it is out of the branch's domain; empty when it is not."""
+
+    def __init__(
+        self,
+        *,
+        branch: Global___Branch | None = ...,
+        familiarity: _builtins.float = ...,
+        expected_error: Global___ExpectedError | None = ...,
+        out_of_domain: _builtins.bool = ...,
+        reasons: _abc.Iterable[Global___DomainReason] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "expected_error", b"expected_error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "expected_error", b"expected_error", "familiarity", b"familiarity", "out_of_domain", b"out_of_domain", "reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankedBranch: _TypeAlias = RankedBranch  # noqa: Y015
+
+@_typing.final
+class ExpectedError(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENERGY_RMSE_MEV_PER_ATOM_FIELD_NUMBER: _builtins.int
+    FORCE_RMSE_MEV_PER_ANGSTROM_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    energy_rmse_mev_per_atom: _builtins.float
+    force_rmse_mev_per_angstrom: _builtins.float
+    basis: _builtins.str
+    """What the numbers are made of, and whether they can be counted on here."""
+    def __init__(
+        self,
+        *,
+        energy_rmse_mev_per_atom: _builtins.float = ...,
+        force_rmse_mev_per_angstrom: _builtins.float = ...,
+        basis: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "energy_rmse_mev_per_atom", b"energy_rmse_mev_per_atom", "force_rmse_mev_per_angstrom", b"force_rmse_mev_per_angstrom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpectedError: _TypeAlias = ExpectedError  # noqa: Y015
+
+@_typing.final
+class DomainReason(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    kind: Global___DomainReasonKind.ValueType
+    sentence: _builtins.str
+    value: _builtins.float
+    """What was found and what bounds it: Å, or atoms/Å³; 0 where there is no number."""
+    limit: _builtins.float
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Elements, pairs ("C-Si") or atoms ("Si 4") that it is about."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___DomainReasonKind.ValueType = ...,
+        sentence: _builtins.str = ...,
+        subjects: _abc.Iterable[_builtins.str] | None = ...,
+        value: _builtins.float = ...,
+        limit: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "limit", b"limit", "sentence", b"sentence", "subjects", b"subjects", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DomainReason: _TypeAlias = DomainReason  # noqa: Y015
+
+@_typing.final
+class SignDownloadsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_OR_ALIAS_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    version_or_alias: _builtins.str
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Files of the version, e.g. "model.pt"; none: all. NOT_FOUND tells which there are."""
+
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration:
+        """How long the addresses work; none: as long as the registry is set to."""
+
+    def __init__(
+        self,
+        *,
+        version_or_alias: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime", "names", b"names", "version_or_alias", b"version_or_alias"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignDownloadsRequest: _TypeAlias = SignDownloadsRequest  # noqa: Y015
+
+@_typing.final
+class SignDownloadsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    DOWNLOADS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    @_builtins.property
+    def downloads(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignedDownload]: ...
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        downloads: _abc.Iterable[Global___SignedDownload] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["downloads", b"downloads", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignDownloadsResponse: _TypeAlias = SignDownloadsResponse  # noqa: Y015
+
+@_typing.final
+class SignedDownload(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    url: _builtins.str
+    sha256: _builtins.str
+    size: _builtins.int
+    @_builtins.property
+    def expires(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        url: _builtins.str = ...,
+        expires: _timestamp_pb2.Timestamp | None = ...,
+        sha256: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires", b"expires"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires", b"expires", "name", b"name", "sha256", b"sha256", "size", b"size", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedDownload: _TypeAlias = SignedDownload  # noqa: Y015
+
+@_typing.final
+class WatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_POSITION_FIELD_NUMBER: _builtins.int
+    FROM_START_FIELD_NUMBER: _builtins.int
+    after_position: _builtins.int
+    """Go on after this position: that of the last answer that was handled. 0 means from now on, unless from_start is set."""
+    from_start: _builtins.bool
+    """From the first change that was kept."""
+    def __init__(
+        self,
+        *,
+        after_position: _builtins.int = ...,
+        from_start: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "from_start", b"from_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Grows with every answer that is a change."""
+    kind: Global___ChangeKind.ValueType
+    version: _builtins.str
+    alias: _builtins.str
+    """Of a move."""
+    previous_version: _builtins.str
+    """Where the alias pointed before; empty: the name is new."""
+    reason: _builtins.str
+    """Of a retirement or a move."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        kind: Global___ChangeKind.ValueType = ...,
+        version: _builtins.str = ...,
+        alias: _builtins.str = ...,
+        previous_version: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "at", b"at", "kind", b"kind", "position", b"position", "previous_version", b"previous_version", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
 
 @_typing.final
 class ListAliasMovesRequest(_message.Message):

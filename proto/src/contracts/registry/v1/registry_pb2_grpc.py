@@ -27,6 +27,11 @@ if _version_not_supported:
 
 class RegistryServiceStub:
     """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
     """
 
     def __init__(self, channel):
@@ -60,10 +65,60 @@ class RegistryServiceStub:
                 request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.SerializeToString,
                 response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.FromString,
                 _registered_method=True)
+        self.GetBranch = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/GetBranch',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchResponse.FromString,
+                _registered_method=True)
+        self.ListBranches = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/ListBranches',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesResponse.FromString,
+                _registered_method=True)
+        self.GetAlias = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/GetAlias',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasResponse.FromString,
+                _registered_method=True)
+        self.ListAliases = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/ListAliases',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesResponse.FromString,
+                _registered_method=True)
+        self.ListScores = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/ListScores',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresResponse.FromString,
+                _registered_method=True)
+        self.ListContributors = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/ListContributors',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsResponse.FromString,
+                _registered_method=True)
+        self.Resolve = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/Resolve',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveResponse.FromString,
+                _registered_method=True)
+        self.SignDownloads = channel.unary_unary(
+                '/contracts.registry.v1.RegistryService/SignDownloads',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/contracts.registry.v1.RegistryService/Watch',
+                request_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.WatchRequest.SerializeToString,
+                response_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
     """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
     """
 
     def GetModel(self, request, context):
@@ -101,6 +156,69 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBranch(self, request, context):
+        """GetBranch returns one fitting head of a version. NOT_FOUND tells which branches the version has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBranches(self, request, context):
+        """ListBranches returns the fitting heads of a version in the order of the model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAlias(self, request, context):
+        """GetAlias returns where an alias points. NOT_FOUND tells which aliases there are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAliases(self, request, context):
+        """ListAliases returns every alias that points to a version, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScores(self, request, context):
+        """ListScores returns how good versions are on the standard dataset: newest version first, of each its newest score.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContributors(self, request, context):
+        """ListContributors returns whose public datasets trained a version, in order of arrival.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Resolve(self, request, context):
+        """Resolve says which branch to use for these elements or this structure, and what error to expect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignDownloads(self, request, context):
+        """SignDownloads returns addresses of a version's files that anyone may fetch until they expire.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Watch tells of new versions, alias moves and retirements, in the order of their commits, until the caller leaves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +247,51 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.FromString,
                     response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.SerializeToString,
             ),
+            'GetBranch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBranch,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchResponse.SerializeToString,
+            ),
+            'ListBranches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBranches,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesResponse.SerializeToString,
+            ),
+            'GetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlias,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasResponse.SerializeToString,
+            ),
+            'ListAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliases,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesResponse.SerializeToString,
+            ),
+            'ListScores': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScores,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresResponse.SerializeToString,
+            ),
+            'ListContributors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContributors,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsResponse.SerializeToString,
+            ),
+            'Resolve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Resolve,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveResponse.SerializeToString,
+            ),
+            'SignDownloads': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignDownloads,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=contracts_dot_registry_dot_v1_dot_registry__pb2.WatchRequest.FromString,
+                    response_serializer=contracts_dot_registry_dot_v1_dot_registry__pb2.WatchResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'contracts.registry.v1.RegistryService', rpc_method_handlers)
@@ -139,6 +302,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
     """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
     """
 
     @staticmethod
@@ -266,6 +434,249 @@ class RegistryService:
             '/contracts.registry.v1.RegistryService/ListAliasMoves',
             contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesRequest.SerializeToString,
             contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBranch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/GetBranch',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.GetBranchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBranches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/ListBranches',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListBranchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/GetAlias',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.GetAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/ListAliases',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListAliasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/ListScores',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContributors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/ListContributors',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ListContributorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Resolve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/Resolve',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.ResolveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignDownloads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/SignDownloads',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.SignDownloadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/contracts.registry.v1.RegistryService/Watch',
+            contracts_dot_registry_dot_v1_dot_registry__pb2.WatchRequest.SerializeToString,
+            contracts_dot_registry_dot_v1_dot_registry__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

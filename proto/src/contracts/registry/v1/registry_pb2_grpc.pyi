@@ -27,7 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistryServiceStub:
-    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed."""
+    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,10 +49,34 @@ class RegistryServiceStub:
     """ListRounds returns what waits, trains and ended, newest first."""
     ListAliasMoves: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListAliasMovesRequest, _registry_pb2.ListAliasMovesResponse]
     """ListAliasMoves returns where an alias pointed and when, newest first."""
+    GetBranch: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetBranchRequest, _registry_pb2.GetBranchResponse]
+    """GetBranch returns one fitting head of a version. NOT_FOUND tells which branches the version has."""
+    ListBranches: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListBranchesRequest, _registry_pb2.ListBranchesResponse]
+    """ListBranches returns the fitting heads of a version in the order of the model."""
+    GetAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetAliasRequest, _registry_pb2.GetAliasResponse]
+    """GetAlias returns where an alias points. NOT_FOUND tells which aliases there are."""
+    ListAliases: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListAliasesRequest, _registry_pb2.ListAliasesResponse]
+    """ListAliases returns every alias that points to a version, by name."""
+    ListScores: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListScoresRequest, _registry_pb2.ListScoresResponse]
+    """ListScores returns how good versions are on the standard dataset: newest version first, of each its newest score."""
+    ListContributors: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListContributorsRequest, _registry_pb2.ListContributorsResponse]
+    """ListContributors returns whose public datasets trained a version, in order of arrival."""
+    Resolve: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ResolveRequest, _registry_pb2.ResolveResponse]
+    """Resolve says which branch to use for these elements or this structure, and what error to expect."""
+    SignDownloads: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SignDownloadsRequest, _registry_pb2.SignDownloadsResponse]
+    """SignDownloads returns addresses of a version's files that anyone may fetch until they expire."""
+    Watch: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.WatchResponse]
+    """Watch tells of new versions, alias moves and retirements, in the order of their commits, until the caller leaves."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
-    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed."""
+    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetModel: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetModelRequest, _registry_pb2.GetModelResponse]  # type: ignore[assignment]
@@ -59,9 +89,33 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """ListRounds returns what waits, trains and ended, newest first."""
     ListAliasMoves: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListAliasMovesRequest, _registry_pb2.ListAliasMovesResponse]  # type: ignore[assignment]
     """ListAliasMoves returns where an alias pointed and when, newest first."""
+    GetBranch: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetBranchRequest, _registry_pb2.GetBranchResponse]  # type: ignore[assignment]
+    """GetBranch returns one fitting head of a version. NOT_FOUND tells which branches the version has."""
+    ListBranches: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListBranchesRequest, _registry_pb2.ListBranchesResponse]  # type: ignore[assignment]
+    """ListBranches returns the fitting heads of a version in the order of the model."""
+    GetAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetAliasRequest, _registry_pb2.GetAliasResponse]  # type: ignore[assignment]
+    """GetAlias returns where an alias points. NOT_FOUND tells which aliases there are."""
+    ListAliases: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListAliasesRequest, _registry_pb2.ListAliasesResponse]  # type: ignore[assignment]
+    """ListAliases returns every alias that points to a version, by name."""
+    ListScores: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListScoresRequest, _registry_pb2.ListScoresResponse]  # type: ignore[assignment]
+    """ListScores returns how good versions are on the standard dataset: newest version first, of each its newest score."""
+    ListContributors: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListContributorsRequest, _registry_pb2.ListContributorsResponse]  # type: ignore[assignment]
+    """ListContributors returns whose public datasets trained a version, in order of arrival."""
+    Resolve: _aio.UnaryUnaryMultiCallable[_registry_pb2.ResolveRequest, _registry_pb2.ResolveResponse]  # type: ignore[assignment]
+    """Resolve says which branch to use for these elements or this structure, and what error to expect."""
+    SignDownloads: _aio.UnaryUnaryMultiCallable[_registry_pb2.SignDownloadsRequest, _registry_pb2.SignDownloadsResponse]  # type: ignore[assignment]
+    """SignDownloads returns addresses of a version's files that anyone may fetch until they expire."""
+    Watch: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.WatchResponse]  # type: ignore[assignment]
+    """Watch tells of new versions, alias moves and retirements, in the order of their commits, until the caller leaves."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed."""
+    """RegistryService answers what models there are. It never tells of a private dataset more than that one contributed.
+
+    Lists come in pages: give back next_page_token with the same other fields; it stays good while versions are added.
+    A read_mask names the fields that an answer has, by their paths in the message ("version", "datasets.branch");
+    none: all. What cannot be answered comes with google.rpc details: ErrorInfo (domain "potluck"), BadRequest,
+    ResourceInfo, RetryInfo.
+    """
 
     @_abc_1.abstractmethod
     def GetModel(
@@ -102,5 +156,77 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListAliasMovesResponse, _abc.Awaitable[_registry_pb2.ListAliasMovesResponse]]:
         """ListAliasMoves returns where an alias pointed and when, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetBranch(
+        self,
+        request: _registry_pb2.GetBranchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetBranchResponse, _abc.Awaitable[_registry_pb2.GetBranchResponse]]:
+        """GetBranch returns one fitting head of a version. NOT_FOUND tells which branches the version has."""
+
+    @_abc_1.abstractmethod
+    def ListBranches(
+        self,
+        request: _registry_pb2.ListBranchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListBranchesResponse, _abc.Awaitable[_registry_pb2.ListBranchesResponse]]:
+        """ListBranches returns the fitting heads of a version in the order of the model."""
+
+    @_abc_1.abstractmethod
+    def GetAlias(
+        self,
+        request: _registry_pb2.GetAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetAliasResponse, _abc.Awaitable[_registry_pb2.GetAliasResponse]]:
+        """GetAlias returns where an alias points. NOT_FOUND tells which aliases there are."""
+
+    @_abc_1.abstractmethod
+    def ListAliases(
+        self,
+        request: _registry_pb2.ListAliasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListAliasesResponse, _abc.Awaitable[_registry_pb2.ListAliasesResponse]]:
+        """ListAliases returns every alias that points to a version, by name."""
+
+    @_abc_1.abstractmethod
+    def ListScores(
+        self,
+        request: _registry_pb2.ListScoresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListScoresResponse, _abc.Awaitable[_registry_pb2.ListScoresResponse]]:
+        """ListScores returns how good versions are on the standard dataset: newest version first, of each its newest score."""
+
+    @_abc_1.abstractmethod
+    def ListContributors(
+        self,
+        request: _registry_pb2.ListContributorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListContributorsResponse, _abc.Awaitable[_registry_pb2.ListContributorsResponse]]:
+        """ListContributors returns whose public datasets trained a version, in order of arrival."""
+
+    @_abc_1.abstractmethod
+    def Resolve(
+        self,
+        request: _registry_pb2.ResolveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ResolveResponse, _abc.Awaitable[_registry_pb2.ResolveResponse]]:
+        """Resolve says which branch to use for these elements or this structure, and what error to expect."""
+
+    @_abc_1.abstractmethod
+    def SignDownloads(
+        self,
+        request: _registry_pb2.SignDownloadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.SignDownloadsResponse, _abc.Awaitable[_registry_pb2.SignDownloadsResponse]]:
+        """SignDownloads returns addresses of a version's files that anyone may fetch until they expire."""
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _registry_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchResponse], _abc.AsyncIterator[_registry_pb2.WatchResponse]]:
+        """Watch tells of new versions, alias moves and retirements, in the order of their commits, until the caller leaves."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,11 +1,11 @@
-"""/api/v1/accounts, sessions, tokens, identities, me."""
+"""/api/v1/accounts, sessions, tokens, sign-ins of programs, identities, me."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.accounts import person_view
-from gateway.answers import json_response, list_response, read_object
+from gateway.answers import json_response, list_response, read_object, site_url
 from gateway.identity import (
     accounts_of,
     clear_session,
@@ -15,21 +15,45 @@ from gateway.identity import (
     set_session,
     signed_in,
 )
+from gateway.problems import Problem
+from gateway.repeats import HEADER
 from gateway.service import Gateway
 from gateway.tokens import Tokens
 
 
-def _tokens(request: Request) -> Tokens:
+def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
-    return gateway.tokens
+    return gateway
+
+
+def _tokens(request: Request) -> Tokens:
+    return _gateway(request).tokens
 
 
 async def sign_up(request: Request) -> Response:
+    """The same request under the same Idempotency-Key gets the account that the first one made."""
     fields = await read_object(request)
-    person = await accounts_of(request).sign_up(
-        fields.get("email"), fields.get("name"), fields.get("password"), client_address(request)
-    )
-    return json_response(person_view(person), 201)
+    accounts, repeats = accounts_of(request), _gateway(request).repeats
+    told = {name: fields.get(name) for name in ("email", "name")}
+    try:
+        person = await accounts.sign_up(
+            fields.get("email"), fields.get("name"), fields.get("password"), client_address(request)
+        )
+    except Problem as problem:
+        if problem.rule != "account-exists" or HEADER not in request.headers:
+            raise
+        # Whoever asks again shows that they know the password: a key alone opens nothing.
+        known = await accounts.who_repeats(fields.get("email"), fields.get("password"), client_address(request))
+        if known is None:
+            raise
+        if not await repeats.has_answer(request, known, told):
+            raise
+        return json_response(person_view(known), 201, {"idempotency-replayed": "true"})
+
+    async def made() -> Response:
+        return json_response(person_view(person), 201)
+
+    return await repeats.once(request, person, told, made)
 
 
 async def sign_in(request: Request) -> Response:
@@ -68,8 +92,31 @@ async def end_other_sessions(request: Request) -> Response:
 
 
 async def new_token(request: Request) -> Response:
+    """Shown this once."""
     fields = await read_object(request)
-    token = await _tokens(request).by_password(fields, client_address(request))
+    tokens = _tokens(request)
+    person = await tokens.who_asks(fields, client_address(request))
+
+    async def made() -> Response:
+        token = await tokens.add(person, fields)
+        headers = {"cache-control": "no-store", "location": f"/api/v1/tokens/{token.id}"}
+        return json_response(token, 201, headers)
+
+    told = {name: value for name, value in fields.items() if name != "password"}
+    return await _gateway(request).repeats.once(request, person, told, made, shown_once=lambda _: True)
+
+
+async def begin_program_sign_in(request: Request) -> Response:
+    """For programs: a secret to ask with, and a code that their user approves on a page."""
+    begun = await _gateway(request).programs.begin(
+        await read_object(request), client_address(request), site_url(request)
+    )
+    return json_response(begun, 201, {"cache-control": "no-store"})
+
+
+async def program_token(request: Request) -> Response:
+    """Once the user has approved it."""
+    token = await _gateway(request).programs.token(await read_object(request))
     return json_response(token, 201, {"cache-control": "no-store"})
 
 
@@ -83,8 +130,7 @@ async def revoke_token(request: Request) -> Response:
 
 
 async def identities(request: Request) -> Response:
-    gateway: Gateway = request.app.state.gateway
-    return list_response("identities", await gateway.identities.of(await signed_in(request)))
+    return list_response("identities", await _gateway(request).identities.of(await signed_in(request)))
 
 
 async def me(request: Request) -> Response:
@@ -122,6 +168,8 @@ def routes() -> list[BaseRoute]:
         Route("/api/v1/tokens", new_token, methods=["POST"]),
         Route("/api/v1/tokens", tokens, methods=["GET"]),
         Route("/api/v1/tokens/{token_id:uuid}", revoke_token, methods=["DELETE"]),
+        Route("/api/v1/sign-ins", begin_program_sign_in, methods=["POST"]),
+        Route("/api/v1/sign-ins/token", program_token, methods=["POST"]),
         Route("/api/v1/identities", identities, methods=["GET"]),
         Route("/api/v1/me", me, methods=["GET"]),
         Route("/api/v1/me", change_me, methods=["PATCH"]),

@@ -5,6 +5,8 @@ from uuid import UUID
 from contracts.base import Frozen, LevelOfTheory
 from pydantic import Field
 
+from gateway.views import Scope
+
 
 class NewAccount(Frozen):
     email: str = Field(max_length=254)
@@ -21,6 +23,18 @@ class NewToken(Frozen):
     email: str
     password: str
     name: str = Field(min_length=1, max_length=100, description="what will use it, e.g. 'laptop'")
+    scopes: tuple[Scope, ...] | None = Field(default=None, description="what it may do; none: everything")
+    expires_days: int | None = Field(default=None, description="after how many days it ends; null: never")
+
+
+class NewProgramSignIn(Frozen):
+    name: str = Field(min_length=1, max_length=100, description="what asks, e.g. 'potluck on laptop'")
+    scopes: tuple[Scope, ...] = Field(default=("read", "contribute"), description="what it asks to do")
+    expires_days: int | None = Field(default=90, description="after how many days its token ends; null: never")
+
+
+class ProgramSecret(Frozen):
+    secret: str = Field(description="of the answer to POST /api/v1/sign-ins")
 
 
 class NewDataset(Frozen):
@@ -34,6 +48,11 @@ class NewDataset(Frozen):
     level_of_theory: LevelOfTheory | None = None
     agreement: bool = Field(description="true: the contributor agreement in force was read and agreed to")
     sha256: str | None = Field(default=None, description="of the archive; refused when another one arrived")
+
+
+class NewPrediction(Frozen):
+    structure: str = Field(description="one structure as text: POSCAR, CIF, xyz or extended xyz")
+    branch: str | None = Field(default=None, description="that is to answer; none: the one that knows it best")
 
 
 class ProblemDetails(Frozen):

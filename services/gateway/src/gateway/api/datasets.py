@@ -1,11 +1,16 @@
 """/api/v1/formats, policies, uploads (the list), datasets with their reports, receipts and reruns, queue; the keys."""
 
+import json
+from typing import Any
+
 from contracts.base import Frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gateway import crates, datacite
 from gateway.answers import download, json_response, list_response, read_object, site_url, version_of
+from gateway.citation import Cited, CitedModel
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
 from gateway.people_views import AgreementView, LicenceView, OpenUploadView, RegionView
@@ -101,15 +106,43 @@ async def structures(request: Request) -> Response:
 
 
 async def citation(request: Request) -> Response:
-    """`?format=bibtex` or `cff`."""
+    """`?format=bibtex`, `cff` or `datacite`."""
+    shape = citation_format(request)
+    view, cited = await gateway_of(request).datasets.cited(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
+    if shape == "datacite":
+        prefix = gateway_of(request).settings.doi_prefix
+        return exported(datacite.of_dataset(view, cited, site_url(request), prefix), "datacite.json")
+    return citation_text(shape, cited, site_url(request))
+
+
+def citation_format(request: Request) -> str:
+    """Raises Problem 422."""
     shape = request.query_params.get("format", "bibtex")
-    if shape not in ("bibtex", "cff"):
-        raise invalid_field("format", "There is no such format of a citation.", "Ask for bibtex or cff.")
-    gateway = gateway_of(request)
-    cited = await gateway.datasets.cited(await reader(request), request.path_params["dataset_id"], version_of(request))
-    site = site_url(request)
+    if shape not in ("bibtex", "cff", "datacite"):
+        raise invalid_field("format", "There is no such format of a citation.", "Ask for bibtex, cff or datacite.")
+    return shape
+
+
+def citation_text(shape: str, cited: Cited | CitedModel, site: str) -> Response:
     text = cited.bibtex(site) if shape == "bibtex" else cited.cff(site)
     return PlainTextResponse(text, media_type="application/x-bibtex" if shape == "bibtex" else "application/yaml")
+
+
+def exported(document: dict[str, Any], name: str, media: str = "application/json") -> Response:
+    """JSON for other programs, saved under `name`."""
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "private, no-cache"}
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    return Response(text, headers=headers, media_type=media)
+
+
+async def crate(request: Request) -> Response:
+    """As RO-Crate metadata, for whoever may cite it."""
+    view, cited = await gateway_of(request).datasets.cited(
+        await reader(request), request.path_params["dataset_id"], version_of(request)
+    )
+    return exported(crates.of_dataset(view, cited, site_url(request)), crates.FILE_NAME, "application/ld+json")
 
 
 async def make_public(request: Request) -> Response:
@@ -246,6 +279,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{dataset}/history", history, methods=["GET"]),
         Route(f"{dataset}/structures", structures, methods=["GET"]),
         Route(f"{dataset}/citation", citation, methods=["GET"]),
+        Route(f"{dataset}/ro-crate", crate, methods=["GET"]),
         Route(f"{dataset}/public", make_public, methods=["POST"]),
         Route(f"{dataset}/withdrawal", withdraw, methods=["POST"]),
         Route(f"{dataset}/archive", archive, methods=["GET"]),

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
 from contracts.base import Frozen
 
-from gateway.api.bodies import NewAccount, NewDataset, NewSession, NewToken
+from gateway.api.bodies import (
+    NewAccount,
+    NewDataset,
+    NewPrediction,
+    NewProgramSignIn,
+    NewSession,
+    NewToken,
+    ProgramSecret,
+)
 from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
 from gateway.model_views import ModelView
-from gateway.people_views import NewTokenView, OpenUploadView, PersonView, TokenView
+from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, TokenView
+from gateway.predictions import PredictionView
 from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
 from gateway.standard import StandardView
@@ -43,12 +52,24 @@ class Described:
     errors: tuple[int, ...] = ()
 
 
-KEY = Parameter("Idempotency-Key", "a request that is repeated with the same key is done once", header=True)
+KEY = Parameter(
+    "Idempotency-Key",
+    "a request that is repeated with the same key is done once and answered alike for 24 hours; 422 when another "
+    "request came with it, 409 with Retry-After while the first is under way",
+    header=True,
+)
+SHOWN_ONCE = Parameter(
+    "Idempotency-Key",
+    "as elsewhere, but a token is kept nowhere: a repetition is refused with 409 and the Location of what was made",
+    header=True,
+)
 RANGE = Parameter("Range", "a part of the file, e.g. 'bytes=0-1023'", header=True)
 ELEMENT = Parameter("element", "symbol; all of them occur", repeated=True)
 LAST = Parameter("Last-Event-ID", "go on after this event", header=True)
 OCTETS = "application/octet-stream"
 STREAM = "text/event-stream"
+LINKED = "application/ld+json"
+FORMAT = Parameter("format", "of the citation", ("bibtex", "cff", "datacite"))
 SEARCHED = (
     Parameter("q", "words, authors, elements (Si), formulas (SiC)"),
     ELEMENT,
@@ -65,13 +86,34 @@ _DATASET = "/api/v1/datasets/{dataset_id}"
 _MODEL = "/api/v1/models/{version}"
 
 OPERATIONS: dict[tuple[str, str], Described] = {
-    ("POST", "/api/v1/accounts"): Described("Sign up", PersonView, status=201, body=NewAccount, errors=(409, 422)),
+    ("POST", "/api/v1/accounts"): Described(
+        "Sign up", PersonView, status=201, body=NewAccount, parameters=(KEY,), errors=(409, 422, 429)
+    ),
     ("POST", "/api/v1/sessions"): Described(
         "Sign in: a cookie", PersonView, status=201, body=NewSession, errors=(401, 403, 422, 429)
     ),
     ("DELETE", "/api/v1/sessions/current"): Described("Sign out", status=204),
     ("POST", "/api/v1/tokens"): Described(
-        "An API token for a program; shown once", NewTokenView, status=201, body=NewToken, errors=(401, 422, 429)
+        "An API token for a program; shown once",
+        NewTokenView,
+        status=201,
+        body=NewToken,
+        parameters=(SHOWN_ONCE,),
+        errors=(401, 409, 422, 429),
+    ),
+    ("POST", "/api/v1/sign-ins"): Described(
+        "Sign a program in by the browser: its user approves the code at `url`",
+        ProgramSignInView,
+        status=201,
+        body=NewProgramSignIn,
+        errors=(422, 429),
+    ),
+    ("POST", "/api/v1/sign-ins/token"): Described(
+        "The program's token, once, when its user has approved; 428 before",
+        NewTokenView,
+        status=201,
+        body=ProgramSecret,
+        errors=(403, 410, 428, 429),
     ),
     ("GET", "/api/v1/tokens"): Described("Your API tokens", TokenView, listed="tokens", signed_in=True),
     ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
@@ -88,8 +130,9 @@ OPERATIONS: dict[tuple[str, str], Described] = {
         parameters=(
             Parameter("Upload-Length", "bytes", header=True),
             Parameter("Upload-Metadata", "'filename <base64>'", header=True),
+            KEY,
         ),
-        errors=(413, 422, 429),
+        errors=(409, 413, 422, 429),
     ),
     ("OPTIONS", "/api/v1/uploads"): Described("What this tus server can do", status=204),
     ("HEAD", "/api/v1/uploads/{upload_id}"): Described(
@@ -123,6 +166,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/citation"): Described(
+        "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
+    ),
+    ("GET", f"{_DATASET}/ro-crate"): Described(
+        "As RO-Crate 1.1 metadata; public datasets", media=LINKED, errors=(404,)
+    ),
     ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
     ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
     ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
@@ -139,6 +188,18 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", _MODEL): Described("A version, by number or alias", ModelView, errors=(404,)),
     ("GET", f"{_MODEL}/branches"): Described(
         "Which branch for which elements", Choice, parameters=(ELEMENT,), errors=(404,)
+    ),
+    ("GET", f"{_MODEL}/citation"): Described("How to cite it", media="*/*", parameters=(FORMAT,), errors=(404, 422)),
+    ("GET", f"{_MODEL}/ro-crate"): Described("As RO-Crate 1.1 metadata", media=LINKED, errors=(404,)),
+    ("POST", f"{_MODEL}/predictions"): Described(
+        "Predict a structure of your own",
+        PredictionView,
+        status=202,
+        body=NewPrediction,
+        errors=(404, 409, 413, 422, 429),
+    ),
+    ("GET", "/api/v1/predictions/{prediction_id}"): Described(
+        "Where it stands, and what came of it", PredictionView, errors=(404,)
     ),
     ("GET", f"{_MODEL}/coverage"): Described(
         "What it knows of the periodic table, and which data would help it", CoverageView, errors=(404,)

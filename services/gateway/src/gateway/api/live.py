@@ -10,9 +10,12 @@ A raw ASGI endpoint: a StreamingResponse would cost a task group and a generator
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from contracts.base import DatasetRef, Frozen
@@ -22,12 +25,15 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.answers import version_of
 from gateway.api.datasets import gateway_of
+from gateway.domain import Person
 from gateway.feed import QUEUE_CHANGED, Message, Watcher, encode
 from gateway.identity import reader
+from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 
 RETRY = b"retry: 2000\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+KEPT, KEPT_SECONDS = 128, 2.0
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -35,29 +41,68 @@ HEADERS = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """A dataset at a moment, encoded: all of it, and what the log does not hold. `heard`: None when nobody else may."""
+
+    heard: int | None
+    until: float
+    position: int
+    snapshot: bytes
+    passing: bytes
+
+
 class DatasetEvents:
     """The live stream of one dataset. 404 to whoever may not see it."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[DatasetRef, _Now] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         gateway = gateway_of(request)
-        view = await gateway.datasets.get(await reader(request), request.path_params["dataset_id"], version_of(request))
-        async with gateway.feed.watching(DatasetRef(dataset_id=view.id, version=view.version)) as watcher:
-            # The watcher is registered already: between the beginning and what follows is no gap.
-            await _stream(receive, send, watcher, partial(self._beginning, request), gateway.settings)
-
-    async def _beginning(self, request: Request) -> list[Message]:
-        """What was missed since Last-Event-ID, else a snapshot."""
-        gateway = gateway_of(request)
         who, dataset_id = await reader(request), request.path_params["dataset_id"]
-        last = request.headers.get("last-event-id", "")
-        view, position = await gateway.datasets.snapshot(who, dataset_id, version_of(request))
+        ref = await gateway.datasets.ref(who, dataset_id, version_of(request))
+        async with gateway.feed.watching(ref) as watcher:
+            # The watcher is registered already: between the beginning and what follows is no gap.
+            beginning = partial(self._beginning, gateway, who, ref, watcher, request.headers.get("last-event-id", ""))
+            await _stream(receive, send, watcher, beginning, gateway.settings)
+
+    async def _beginning(
+        self, gateway: Gateway, who: Person | None, ref: DatasetRef, watcher: Watcher, last: str
+    ) -> list[Message]:
+        """What was missed since Last-Event-ID, else a snapshot."""
+        now = await self._now(gateway, who, ref, watcher.since)
         if last.isdecimal() and last.isascii() and len(last) < 19:
-            missed = await gateway.feed.missed(DatasetRef(dataset_id=view.id, version=view.version), int(last))
+            missed = await gateway.feed.missed(ref, int(last))
             if missed is not None:
-                now = {"queue": _json(view.queue), "reading": _json(view.reading)}
-                return [*missed, Message(None, encode("update", json.dumps(now)))]
-        return [Message(position, encode("snapshot", view.model_dump_json(), position))]
+                return [*missed, Message(None, now.passing)]
+        return [Message(now.position, now.snapshot)]
+
+    async def _now(self, gateway: Gateway, who: Person | None, ref: DatasetRef, since: int) -> _Now:
+        """The dataset as this reader sees it, of position `since` or later.
+
+        After a restart thousands of strangers come back at once: what one is told is kept for the others.
+        """
+        heard = gateway.feed.heard if who is None else None
+        kept = self._kept.get(ref)
+        if kept is not None and kept.heard == heard and kept.position >= since and monotonic() < kept.until:
+            return kept
+        view, position = await gateway.datasets.snapshot(who, ref.dataset_id, ref.version)
+        passing = json.dumps({"queue": _json(view.queue), "reading": _json(view.reading)})
+        now = _Now(
+            heard=heard,
+            until=monotonic() + KEPT_SECONDS,
+            position=position,
+            snapshot=encode("snapshot", view.model_dump_json(), position),
+            passing=encode("update", passing),
+        )
+        if heard is not None:
+            self._kept[ref] = now
+            self._kept.move_to_end(ref)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return now
 
 
 class QueueEvents:

@@ -4,9 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import download, json_response, list_response
-from gateway.api.datasets import gateway_of
+from gateway import crates, datacite
+from gateway.answers import download, json_response, list_response, read_object, site_url
+from gateway.api.datasets import citation_format, citation_text, exported, gateway_of
 from gateway.branches import choose
+from gateway.citation import CitedModel
+from gateway.identity import client_address, reader
 from gateway.problems import not_found
 from gateway.search import read_criteria
 
@@ -36,6 +39,34 @@ async def branches(request: Request) -> Response:
     return json_response(choose(manifest, chosen, view.withdrawn_branches))
 
 
+async def citation(request: Request) -> Response:
+    """`?format=bibtex`, `cff` or `datacite`."""
+    gateway, shape = gateway_of(request), citation_format(request)
+    view = await gateway.models.get(request.path_params["version"])
+    if shape == "datacite":
+        found = datacite.of_model(view, site_url(request), gateway.settings.doi_prefix)
+        return exported(found, "datacite.json")
+    return citation_text(shape, CitedModel.of(view), site_url(request))
+
+
+async def crate(request: Request) -> Response:
+    """As RO-Crate metadata."""
+    view = await gateway_of(request).models.get(request.path_params["version"])
+    return exported(crates.of_model(view, site_url(request)), crates.FILE_NAME, "application/ld+json")
+
+
+async def predict(request: Request) -> Response:
+    """Of a structure of one's own; nobody needs an account for it."""
+    person, fields = await reader(request), await read_object(request)
+    version = request.path_params["version"]
+    view = await gateway_of(request).predictions.ask(person, client_address(request), version, fields)
+    return json_response(view, 202, {"location": view.url})
+
+
+async def prediction(request: Request) -> Response:
+    return json_response(await gateway_of(request).predictions.get(request.path_params["prediction_id"]))
+
+
 async def coverage(request: Request) -> Response:
     """What the version knows of the periodic table, and which data would help it."""
     gateway = gateway_of(request)
@@ -55,6 +86,10 @@ def routes() -> list[BaseRoute]:
         Route("/api/v1/models", models, methods=["GET"]),
         Route("/api/v1/models/{version}", model, methods=["GET"]),
         Route("/api/v1/models/{version}/branches", branches, methods=["GET"]),
+        Route("/api/v1/models/{version}/citation", citation, methods=["GET"]),
+        Route("/api/v1/models/{version}/ro-crate", crate, methods=["GET"]),
+        Route("/api/v1/models/{version}/predictions", predict, methods=["POST"]),
+        Route("/api/v1/predictions/{prediction_id:uuid}", prediction, methods=["GET"]),
         Route("/api/v1/models/{version}/coverage", coverage, methods=["GET"]),
         Route("/api/v1/models/{version}/files/{name:path}", file, methods=["GET"]),
         Route("/api/v1/standard", standard, methods=["GET"]),

@@ -98,6 +98,7 @@ _WORDS = {
     413: "too large",
     416: "beyond the end of the file",
     422: "a field is wrong: which, and how",
+    428: "not yet: Retry-After says when again",
     429: "too often: Retry-After says when again",
     460: "the checksum does not match",
     503: "not ready: Retry-After says when again",

@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.answers import site_url, version_of
+from gateway.citation import Cited
 from gateway.domain import Person
 from gateway.identity import reader, signed_in
 from gateway.licences import licence
@@ -39,7 +40,7 @@ async def dataset(request: Request) -> Response:
     region = gateway.regions.of(view.region)
     # Who may see it without our cookie may fetch it where it lies.
     nearby = region.address if region.address and not view.private and view.download else None
-    cited = None if view.private or view.withdrawn else await gateway.datasets.cited(person, view.id, view.version)
+    cited = Cited.of(view)
     return site().render(
         request,
         "dataset.html",
@@ -57,7 +58,9 @@ async def dataset(request: Request) -> Response:
 
 async def citation(request: Request) -> Response:
     """The citation as a file: citation.bib or CITATION.cff."""
-    cited = await gateway_of(request).datasets.cited(await reader(request), _dataset_id(request), version_of(request))
+    _, cited = await gateway_of(request).datasets.cited(
+        await reader(request), _dataset_id(request), version_of(request)
+    )
     address = site_url(request)
     if request.url.path.endswith(".bib"):
         return PlainTextResponse(cited.bibtex(address), headers=_saved_as(f"{cited.key}.bib"))

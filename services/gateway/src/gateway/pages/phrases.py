@@ -38,6 +38,11 @@ SAID = frozenset(
         N_("Sign in with it, or sign up with another address."),
         N_("Choose a longer one; a sentence is easy to remember."),
         N_("The password is the e-mail address."),
+        N_("No program waits with this code."),
+        N_(
+            "Compare it with the program's window. A code works once and for ten minutes: "
+            "start again there for a new one."
+        ),
         N_("Choose another one."),
         N_("Write your name as it should be credited."),
         N_("This link has ended"),
@@ -106,6 +111,16 @@ SAID = frozenset(
         N_("There is no such upload, or it is not public."),
         N_("There is no such agreement, or it is not public."),
         N_("There is no such citation, or it is not public."),
+        N_("There is no such prediction, or it is not public."),
+        N_("Structures and predictions are deleted after a day: send it again."),
+        N_("There is no structure."),
+        N_("Paste or choose one as POSCAR, CIF, xyz or extended xyz."),
+        N_("Send one structure of some hundred atoms, or download the model."),
+        N_("No public branch of this version can be asked here."),
+        N_("Download the model and use it on your machine."),
+        N_("This version has no such public branch."),
+        N_("Try again later, or download the model: your own machine has no such limit."),
+        N_("Try again in a minute."),
         N_("A dataset can be cited while it is public."),
         N_("Its contributor has withdrawn this dataset: its files are not given out any more."),
         N_("This dataset was withdrawn."),

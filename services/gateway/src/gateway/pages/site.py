@@ -15,7 +15,7 @@ from gateway.domain import Person
 from gateway.elements import PLACES
 from gateway.identity import reader
 from gateway.pages import words
-from gateway.pages.assets import Assets
+from gateway.pages.assets import DOCUMENTATION, Assets
 from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
 from gateway.pages.sentences import in_language
 from gateway.problems import Problem
@@ -87,7 +87,9 @@ class Site:
             icon=assets.icon,
             initials=words.initials,
             training_data=training_data,
+            language=language,
             places=PLACES,
+            documented=(DOCUMENTATION / "index.html").is_file(),
             element_boxes=words.element_boxes,
             dict_by_field=lambda mismatches: {one.field: one for one in mismatches},
         )

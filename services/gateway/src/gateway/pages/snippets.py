@@ -1,6 +1,6 @@
 """How to use a version: code to copy, with its real numbers, branches and files.
 
-The Python and `dp` snippets are run by tests/integration/dpa/test_model_page_snippets.py against a real model.
+All of them but `cli` are run by tests/integration/dpa/test_model_page_snippets.py against a real model.
 """
 
 from dataclasses import dataclass
@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from gateway.model_views import ModelFileView, ModelView
 from gateway.pages.words import path
 
+# For a branch whose elements are not public: the reader puts in their own.
+PLACEHOLDER_ELEMENTS = ("Si",)
+
 
 @dataclass(frozen=True, slots=True)
 class Snippets:
-    """`lammps` is none for a branch without a frozen file."""
+    """`lammps_files`: commands that put beside each other what `lammps`, the input file, reads."""
 
     branch: str
     install: str
     ase: str
+    relax: str
     deepmd: str
     test: str
-    lammps: str | None
+    lammps_files: str
+    lammps: str
     cli: str
 
 
@@ -28,13 +33,18 @@ def snippets(model: ModelView, public_url: str, branch: str | None = None, eleme
     checkpoint = next((file for file in model.files if file.kind == "checkpoint"), None)
     frozen = next((file for file in model.files if file.kind == "frozen" and file.branch == branch), None)
     name = f"dpa-{model.version}.pt"
+    plain_branch = frozen.name.rpartition("/")[2] if frozen else f"{branch}.pth"
+    lammps_model = f"dpa-{model.version}-{plain_branch}"
+    types = elements or PLACEHOLDER_ELEMENTS
     return Snippets(
         branch=branch,
         install=_install(name, checkpoint, public_url),
         ase=_ase(name, branch),
+        relax=_relax(name, branch),
         deepmd=_deepmd(name, branch),
         test=f"dp --pt test -m {name} --head {branch} -s path/to/deepmd/system -n 100",
-        lammps=_lammps(frozen, model.version, public_url, elements) if frozen else None,
+        lammps_files=_lammps_files(frozen, lammps_model, name, branch, public_url, types),
+        lammps=_lammps(lammps_model, types),
         cli=f"potluck download {model.version} --server {public_url}",
     )
 
@@ -78,33 +88,52 @@ def _deepmd(name: str, branch: str) -> str:
     )
 
 
-def _lammps(frozen: ModelFileView, version: str, public_url: str, elements: tuple[str, ...]) -> str:
-    file = f"dpa-{version}-{frozen.name.rpartition('/')[2]}"
+def _relax(name: str, branch: str) -> str:
+    """Moves atoms and cell until no force is above 0.05 eV/Å and no stress above what that means."""
     return (
-        f"# pip install 'deepmd-kit[torch,lmp]'; curl -fO --remote-header-name {public_url}{path(frozen.url)}\n"
+        "from ase.filters import FrechetCellFilter\n"
+        "from ase.io import read\n"
+        "from ase.optimize import BFGS\n"
+        "from deepmd.calculator import DP\n"
+        "\n"
+        'atoms = read("structure.cif")\n'
+        f'atoms.calc = DP(model="{name}", head="{branch}")\n'
+        'BFGS(FrechetCellFilter(atoms), logfile="relax.log").run(fmax=0.05, steps=200)\n'
+        'print(atoms.get_potential_energy(), "eV", atoms.get_volume(), "Å³")\n'
+        'atoms.write("relaxed.cif")'
+    )
+
+
+def _lammps_files(
+    frozen: ModelFileView | None, lammps_model: str, name: str, branch: str, public_url: str, types: tuple[str, ...]
+) -> str:
+    """The plugin of deepmd-kit's wheel loads CUDA 12's runtime when it starts, on a machine without a GPU too."""
+    fetched = (
+        f"curl -fo {lammps_model} {public_url}{path(frozen.url)}"
+        if frozen
+        else f"dp --pt freeze -c {name} --head {branch} -o {lammps_model}"
+    )
+    order = ", ".join(f"'{symbol}'" for symbol in types)
+    return (
+        "pip install 'deepmd-kit[torch,lmp]' nvidia-cuda-runtime-cu12 ase\n"
+        f"{fetched}\n"
+        'python -c "from ase.io import read, write; write('
+        f"'structure.lmp', read('structure.cif'), format='lammps-data', masses=True, specorder=[{order}])\"\n"
+        "lmp -in in.lammps"
+    )
+
+
+def _lammps(lammps_model: str, types: tuple[str, ...]) -> str:
+    """in.lammps: a hundred steps of 1 fs from 300 K."""
+    return (
         "units        metal\n"
         "atom_style   atomic\n"
         "atom_modify  map yes\n"
         "read_data    structure.lmp\n"
-        f"pair_style   deepmd {file}\n"
-        f"pair_coeff   * * {' '.join(elements) or 'Si'}  # the elements of types 1, 2, …\n"
+        f"pair_style   deepmd {lammps_model}\n"
+        f"pair_coeff   * * {' '.join(types)}  # the elements of types 1, 2, …\n"
+        "velocity     all create 300 1\n"
         "fix          1 all nve\n"
+        "thermo       10\n"
         "run          100"
-    )
-
-
-_TEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {"\\": "\\textbackslash{}"})
-
-
-def bibtex(model: ModelView, url: str) -> str:
-    """One entry; the contributors are its authors, in the order of arrival."""
-    names = [name.translate(_TEX) for name in model.contributors] or ["Potluck contributors"]
-    authors = " and ".join(f"{{{name}}}" for name in names)
-    return (
-        f"@misc{{potluck-dpa-{model.version},\n"
-        f"  title  = {{DPA {model.version}}},\n"
-        f"  author = {{{authors}}},\n"
-        f"  year   = {{{model.published.year}}},\n"
-        f"  url    = {{{url}}}\n"
-        "}"
     )

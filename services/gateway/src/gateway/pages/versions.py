@@ -1,16 +1,24 @@
 """Pages of the model: its versions, one version, and the home of the project."""
 
+from uuid import UUID
+
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.answers import site_url
 from gateway.branches import choose
+from gateway.citation import CitedModel
 from gateway.elements import KNOWN, NUMBERS
-from gateway.identity import reader
+from gateway.identity import client_address, reader
 from gateway.pages.browse import gateway_of, growth_policy
 from gateway.pages.history_chart import Value, history_chart
 from gateway.pages.site import page, site
-from gateway.pages.snippets import bibtex, snippets
+from gateway.pages.snippets import example_branch, snippets
+from gateway.predictions import PredictionView
+from gateway.problems import Problem
+from gateway.service import Gateway
 from gateway.standard import StandardView
 
 TIME_LINE = 12
@@ -26,25 +34,67 @@ async def models(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
+    return await _model(request, None)
+
+
+async def predict(request: Request) -> Response:
+    """The form's structure, pasted or as a file: the page that comes back follows it."""
+    gateway, version = gateway_of(request), request.path_params["version"]
+    most = gateway.settings.prediction_bytes
+    length = request.headers.get("content-length", "")
+    try:
+        # Both fields may be full: it is read to disk before it can be looked at.
+        if not length.isdecimal() or int(length) > 3 * most:
+            raise gateway.predictions.too_large(int(length) if length.isdecimal() else 0)
+        async with request.form(max_files=1, max_fields=4, max_part_size=2 * most) as form:
+            fields = {"structure": await _sent(form, most), "branch": form.get("branch")}
+        view = await gateway.predictions.ask(await reader(request), client_address(request), version, fields)
+    except Problem as problem:
+        if problem.status == 404:
+            raise
+        return await _model(request, problem)
+    return RedirectResponse(f"/models/{view.model_version}?prediction={view.id}#try", 303)
+
+
+async def _sent(form: FormData, most: int) -> str:
+    """The file if there is one, else what was pasted. What is no text becomes text that nothing can read."""
+    file = form.get("file")
+    if isinstance(file, UploadFile) and file.size:
+        return (await file.read(most + 1)).decode(errors="replace")
+    return str(form.get("structure", ""))
+
+
+async def _prediction(request: Request, gateway: Gateway) -> PredictionView | None:
+    try:
+        return await gateway.predictions.get(UUID(request.query_params["prediction"]))
+    except (KeyError, ValueError):
+        return None
+
+
+async def _model(request: Request, problem: Problem | None) -> Response:
     gateway = gateway_of(request)
     view = await gateway.models.get(request.path_params["version"])
     manifest = await gateway.models.manifest(view)
     chosen = chosen_elements(request)
     choice = choose(manifest, chosen, view.withdrawn_branches) if manifest else None
-    best = choice.best if choice else None
-    public_url = (gateway.settings.public_url or str(request.base_url)).rstrip("/")
+    branch = (choice.best.name if choice and choice.best else None) or example_branch(view)
+    elements = next((one.elements for one in choice.branches if one.name == branch), ()) if choice else ()
+    public_url = site_url(request)
     return site().render(
         request,
         "model.html",
         await reader(request),
+        problem.status if problem else 200,
+        problem=problem,
+        prediction=await _prediction(request, gateway),
         model=view,
         checkpoint=next((file for file in view.files if file.kind == "checkpoint"), None),
         choice=choice,
         chosen=chosen,
         branches_shown=BRANCHES_SHOWN,
-        citation=bibtex(view, f"{public_url}/models/{view.version}"),
+        citation=CitedModel.of(view).bibtex(public_url),
         policy=await growth_policy(gateway),
-        snippets=snippets(view, public_url, best.name if best else None, best.elements if best else ()),
+        snippets=snippets(view, public_url, branch, elements),
     )
 
 
@@ -102,6 +152,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/models", page(models)),
         Route("/models/{version}", page(model)),
+        Route("/models/{version}/predictions", page(predict), methods=["POST"]),
         Route("/dpa", page(dpa)),
         Route("/dpa/statistics", page(statistics)),
     ]

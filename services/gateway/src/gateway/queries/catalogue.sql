@@ -76,6 +76,19 @@ select * from (
 ) as found
 order by key {direction}, dataset_id {direction} limit %(limit)s;
 
+-- name: page_of_few
+-- The same, of a search that few rows match: found by the index of words, then sorted. In the list's order the database
+-- would read and throw away nearly all rows, and it cannot know that words' beginnings are rare.
+with found as materialized (
+    select * from catalogue where (public or owner_id = %(reader_id)s) and {matching}
+)
+select dataset_id, version, owner_id, not public as private, name, authors, licence, created, size, frames, elements,
+       new_elements, functional, stage, state, verdict, held_up, model, {key} as key
+from found
+where {beyond} and (not public or dataset_id <> all (
+    array(select dataset_id from catalogue where not public and owner_id = %(reader_id)s)))
+order by key {direction}, dataset_id {direction} limit %(limit)s;
+
 -- name: count_catalogue
 -- Counted up to `most`: beyond that nobody needs the number.
 select count(*) as found from (

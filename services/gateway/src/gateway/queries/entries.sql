@@ -149,6 +149,24 @@ from contributions
 where metric_started_at is not null and metric_at > metric_started_at and validated is not null
 order by metric_at desc limit %(limit)s;
 
+-- name: past_rounds
+-- The last rounds that ended with a model: when they were planned, when it was published, what was new in them.
+select queued_at as planned, models.published,
+       (select count(*) from round_datasets where round_datasets.round_id = rounds.round_id)::int as datasets
+from rounds join models on models.version = rounds.published ->> 'version'
+where queued_at is not null
+order by models.published desc limit %(limit)s;
+
+-- name: rounds_under_way
+-- Each with the datasets that are in it still; none that failed for good.
+select round_id, queued_at as planned, coalesce((waits_for ->> 'attempt')::int > attempt, false) as held_up,
+       array(select dataset_id || '/' || version from round_datasets
+             where round_datasets.round_id = rounds.round_id and released is null) as datasets
+from rounds
+where queued is not null and published is null and withheld is null
+  and not coalesce((failed ->> 'attempt')::int >= attempt and not (failed ->> 'will_retry')::boolean, false)
+order by queued_at;
+
 -- name: visible_names
 -- Of these datasets, the names of those that this reader may see (none: a stranger).
 select distinct on (dataset_id) dataset_id, name from datasets

@@ -14,9 +14,11 @@ import numpy as np
 from frames.frame import FloatArray
 
 from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
+from ingest.confined.parsers.tables import may_be_cut
 
 _BLOCK_BYTES = 1 << 23
 _LONGEST_TYPE_MAP = 1000
+_LAST_BYTES = 1 << 12
 _EXPORT = "Export the data again with deepmd-kit or dpdata."
 _NUMBERS_ONLY = "Save it again as numbers: np.save(name, np.asarray(values, dtype=float), allow_pickle=False)."
 # deepmd's name: numbers a frame, given the number of atoms
@@ -127,9 +129,24 @@ def _not_negative(kind: int) -> int:
 def _text(folder: Path) -> Callable[[str], Any]:
     def array(name: str) -> Any:
         path = folder / f"{name}.raw"
-        return np.loadtxt(path, ndmin=2) if path.is_file() else None
+        if not path.is_file():
+            return None
+        _refuse_cut(path)
+        return np.loadtxt(path, ndmin=2)
 
     return array
+
+
+def _refuse_cut(path: Path) -> None:
+    """Raises Unfit where the last number of a table may be half of one."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LAST_BYTES))
+        last = file.read().decode("latin-1")
+    words = last.split()
+    # The first one may be the end of a number.
+    if words and not last.endswith("\n") and may_be_cut(words[-1], words[1:-1] or words[:-1]):
+        reason = f"{path.name} ends within its last line, the last frame: {words[-1][:40]!r} may be half a number"
+        raise Unfit("truncated", reason, "Copy the file again if it was longer; if it is whole, add a line end to it.")
 
 
 def _npy(folder: Path) -> Callable[[str], Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from frames.frame import SYMBOLS, FloatArray
 
 from ingest.confined.judging import MOST_ATOMS, Raw, Unfit, no_atoms, too_many_atoms
+from ingest.confined.parsers.tables import may_be_cut
 from ingest.confined.periodicity import settled
 from ingest.confined.text import encoding
 
@@ -26,6 +27,7 @@ _PAIR = re.compile(r"""([^\s=]+)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[\[.*?\]\]|\[
 _BARE = str.maketrans("", "", "\"'{}[],")
 _DAMAGED = "Check the file around this frame: a line is missing or has another number of columns."
 _CUT = "Copy the file again if it was longer; else nothing: the frames before are read."
+_NO_LINE_END = "Copy the file again if it was longer; if it is whole, add a line end to it."
 _LONGEST_COMMENT = 1 << 20
 _FALSE = frozenset({"f", "false", "0"})
 
@@ -33,11 +35,12 @@ _FALSE = frozenset({"f", "false", "0"})
 def of_file(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """As `frames`; in the encoding that its byte order mark announces, else UTF-8."""
     with files[0].open(encoding=encoding(files[0]), errors="replace") as file:
-        yield from frames(file)
+        yield from frames(file, files[0].name)
 
 
-def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
+def frames(file: IO[str], name: str = "the file") -> Iterator[Raw | Unfit]:
     """Frames in order; one that cannot be understood comes as Unfit. Raises Unfit where the file itself breaks off."""
+    count = -1
     while line := file.readline():
         if not line.strip():
             continue
@@ -48,6 +51,7 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
         except ValueError:
             reason = f"a number of atoms is expected, not {line.strip()[:60]!r}"
             raise Unfit("unreadable", reason, _DAMAGED) from None
+        count += 1
         if natoms > MOST_ATOMS:
             _skip(file, natoms)
             yield too_many_atoms(natoms)
@@ -56,15 +60,25 @@ def frames(file: IO[str]) -> Iterator[Raw | Unfit]:
         if natoms == 0:
             yield no_atoms()
             continue
-        rows = [row.split() for row in islice(file, natoms)]
+        lines = list(islice(file, natoms))
+        rows = [row.split() for row in lines]
         if len(rows) < natoms or (rows and not rows[-1]):
             # Of a run that was ended, or a copy that broke off: the frames before are whole.
-            yield Unfit("truncated", f"the file ends within a frame of {natoms} atoms", _CUT)
+            yield Unfit("truncated", f"{name} ends within frame {count}, of {natoms} atoms", _CUT)
+            return
+        if not lines[-1].endswith("\n") and may_be_cut(rows[-1][-1], _alike(rows)):
+            reason = f"{name} ends within the last line of frame {count}: its last number may be half of one"
+            yield Unfit("truncated", f"{reason} ({rows[-1][-1][:40]!r})", _NO_LINE_END)
             return
         try:
             yield _frame(comment, rows)
         except Unfit as unfit:
             yield unfit
+
+
+def _alike(rows: list[list[str]]) -> list[str]:
+    """What the last word of a frame is compared with: the rest of its column, or of a single atom's numbers."""
+    return [row[-1] for row in rows[:-1] if row] if len(rows) > 1 else rows[0][1:-1]
 
 
 def _skip(file: IO[str], natoms: int) -> None:

@@ -63,6 +63,8 @@ class Parser:
         self._waiting: list[tuple[_Result, Candidate | Unfit]] = []
         self._atoms = 0
         self._read_through: list[_Result] = []
+        self._symbols: list[str] | None = None
+        self._numbers = _NO_NUMBERS
         self._flushed = time.monotonic()
 
     def read(self, calculations: list[dict[str, Any]]) -> None:
@@ -96,7 +98,6 @@ class Parser:
             self._flush()
 
     def _read_frames(self, result: "_Result") -> None:
-        symbols, numbers = None, _NO_NUMBERS
         told = time.monotonic()
         place: _Place | None = None
         for index, raw in enumerate(readers.frames(self._root, result.calculation)):
@@ -104,12 +105,12 @@ class Parser:
             try:
                 if isinstance(raw, Unfit):
                     raise raw
-                if raw.symbols is not symbols:
-                    # Readers give one list for a trajectory's frames.
-                    numbers = atomic_numbers(raw.symbols)
-                    symbols = raw.symbols
-                one = Candidate(raw, numbers, index)
-                self._atoms += len(numbers)
+                if raw.symbols is not self._symbols:
+                    # Readers give one list for a trajectory's frames, or those of inputs that are alike.
+                    self._numbers = atomic_numbers(raw.symbols)
+                    self._symbols = raw.symbols
+                one = Candidate(raw, self._numbers, index)
+                self._atoms += len(self._numbers)
             except Unfit as unfit:
                 one = unfit
             self._waiting.append((result, one))

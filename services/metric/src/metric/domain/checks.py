@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 from contracts.base import RuleResult
+from frames.distances import FlatCell, closest_pair
 from frames.frame import SYMBOLS, Frame
 
-from metric.domain.distances import FlatCell, closest_pair
 from metric.domain.limits import Limits
 from metric.domain.words import significant
 

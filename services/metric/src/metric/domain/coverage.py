@@ -9,13 +9,10 @@ from contracts.artifacts import BranchCoverage, BranchManifest
 from frames.align import Alignment, align_energies
 from frames.errors import conformal_threshold, energy_rmse, force_rmse, max_force_error
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
+from frames.nearness import by_nearness, familiarity
 from numpy.typing import NDArray
 
 from metric.domain.novelty import Closeness
-
-_AS_FAMILIAR = 0.1
-"""Branches that know so little less of a dataset's elements than the best one are as good: 3 frames of 60 with another
-element do not make a branch near that predicts the other 57 badly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +122,13 @@ def nearest(judged: Sequence[BranchJudgement]) -> BranchJudgement:
     Forces of elements that a branch has never met are chance: a branch of water may be less wrong about SiC than one
     of silicon, and is not nearer to it for that.
     """
-    best = max(one.familiarity for one in judged)
-    familiar = [one for one in judged if one.familiarity >= best - _AS_FAMILIAR]
-    return min(familiar, key=lambda one: (one.distance, one.coverage.branch))
+    if not judged:
+        raise ValueError("of no branches none is nearest")
+    return by_nearness(judged, lambda one: one.familiarity, lambda one: (one.distance, one.coverage.branch))[0]
 
 
 def _familiarity(frames: Sequence[Frame], elements: AbstractSet[str]) -> float:
-    held = [set(frame.symbols) for frame in frames]
-    return float(np.mean([len(one & elements) / len(one) for one in held]))
+    return float(np.mean([familiarity(set(frame.symbols), elements) for frame in frames]))
 
 
 def _distance(predicted: Sequence[FloatArray], reference: Sequence[FloatArray], known: NDArray[np.bool_]) -> float:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from contracts.base import RuleResult
+from frames.distances import FlatCell, closest_pair
 from frames.frame import FloatArray, Frame
 
-from metric.domain.distances import FlatCell, closest_pair
 from metric.domain.limits import Limits
 from metric.domain.words import significant
 

@@ -9,6 +9,7 @@ from contracts.artifacts import DescriptorMap, FrameVerdict, Histogram, Novelty,
 from contracts.base import RuleResult
 from frames.baseline import composition_only
 from frames.frame import FloatArray, Frame
+from frames.pairs import in_order, pairs_of_formulas
 
 from metric.domain.coverage import BranchJudgement, KnownBranch, Prediction, energy_shift, judge_branch, nearest
 from metric.domain.descriptor_map import Placed, placed
@@ -16,7 +17,6 @@ from metric.domain.frame_verdicts import frame_verdicts
 from metric.domain.labels import judge_all
 from metric.domain.limits import Limits
 from metric.domain.novelty import Outline
-from metric.domain.pairs import in_order, pairs_of_formulas
 from metric.domain.plausibility import Agreement, Candidate
 from metric.domain.survey import Survey, Surveyed
 from metric.domain.verdict import Judged, Outcome, new, outcome, sound

@@ -1,8 +1,8 @@
 """Which pictures a verdict comes with: never none."""
 
 from contracts.artifacts import DatasetManifest, MetricReport
+from frames.pairs import pairs_of_manifest
 
-from metric.domain.pairs import pairs_of_manifest
 from metric.domain.words import counted
 from metric.pictures import distribution, elements, learning_gain, novelty, parity
 from metric.pictures import map as descriptor_map

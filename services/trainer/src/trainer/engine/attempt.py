@@ -173,6 +173,7 @@ class Attempt:
             baseline_energy_rmse_mev_per_atom=baseline.energy_rmse(frames.held_out) * MILLI,
             baseline_force_rmse_mev_per_angstrom=baseline.force_rmse(frames.held_out) * MILLI,
             baseline_element_energies_ev=baseline.by_element(frames.held_out),
+            baseline_train_frames=frames.sampled,
             held_out_frames=HeldOutFrames(
                 atoms=tuple(frame.natoms for frame in frames.held_out),
                 after=accuracy.frames,

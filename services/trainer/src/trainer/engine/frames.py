@@ -22,6 +22,7 @@ _HASHED_AT_ONCE = 256
 class BranchFrames:
     """`train` is the LMDB folder that deepmd reads; `train_sample` at most so many of its frames, evenly spaced.
 
+    sampled   where those are in the dataset's own LMDB, which has frames that were left out too
     hashes    of the held-out frames
     seen      indices of held-out frames that were among the training frames of any branch of this round
     left_out  how many training frames were left out because they are test frames
@@ -31,6 +32,7 @@ class BranchFrames:
     name: str
     train: Path
     train_sample: list[Frame]
+    sampled: tuple[int, ...]
     held_out: list[Frame]
     hashes: tuple[bytes, ...]
     seen: tuple[int, ...]
@@ -65,6 +67,7 @@ def load(
             name=name,
             train=kept[name].folder,
             train_sample=kept[name].sample,
+            sampled=kept[name].sampled,
             held_out=one.frames,
             hashes=one.hashes,
             seen=tuple(index for index, hashed in enumerate(one.hashes) if hashed in seen),
@@ -94,6 +97,7 @@ class _Kept:
 
     folder: Path
     sample: list[Frame]
+    sampled: tuple[int, ...]
     found: frozenset[bytes]
     left_out: int
     largest: Largest
@@ -119,13 +123,22 @@ def _kept_train(branch: WorkBranch, tests: Collection[bytes], sample: int, cutof
         if name in tests or place in told:
             left_out.add(place)
     folder, dropped = branch.train, failed | left_out
+    places = [place for place in range(count) if place not in dropped]
     if dropped:
         if len(dropped) >= count:
             without = f"{len(left_out)} of {count} test the model, {len(failed - left_out)} did not pass the checks"
             raise ValueError(f"none of its training frames is left: {without}")
         folder = branch.train.with_name(f"kept-{branch.train.name}")
-        count = write(folder, (frame for place, frame in enumerate(iterate(branch.train)) if place not in dropped))
-    return _Kept(folder, _spaced_iterate(folder, count, sample), frozenset(found), len(left_out), most)
+        write(folder, (frame for place, frame in enumerate(iterate(branch.train)) if place not in dropped))
+    wanted = _spaced_positions(len(places), sample)
+    return _Kept(
+        folder=folder,
+        sample=[frame for position, frame in enumerate(iterate(folder)) if position in wanted],
+        sampled=tuple(place for position, place in enumerate(places) if position in wanted),
+        found=frozenset(found),
+        left_out=len(left_out),
+        largest=most,
+    )
 
 
 def _held_out(branch: WorkBranch) -> _HeldOut:
@@ -136,11 +149,6 @@ def _held_out(branch: WorkBranch) -> _HeldOut:
         raise ValueError("none of its held-out frames passed the checks, so nothing can be measured on it")
     names = tuple(name for name, _ in kept)
     return _HeldOut([frame for _, frame in kept], names, frozenset(name for name, _ in every))
-
-
-def _spaced_iterate(folder: Path, count: int, most: int) -> list[Frame]:
-    wanted = _spaced_positions(count, most)
-    return [frame for position, frame in enumerate(iterate(folder)) if position in wanted]
 
 
 def _spaced_positions(count: int, most: int) -> set[int]:

@@ -60,7 +60,8 @@ def _energies(path: Path) -> dict[str, float]:
             if line.lstrip().startswith("#"):
                 names = line.replace("#", " ").split()
                 column = names.index("etot") if "etot" in names else column
-            elif len(words) > column:
+            # Without a line end the last word may be half a number.
+            elif len(words) > column + (not line.endswith("\n")):
                 energies[words[0]] = number(words[column], "etot")
     return energies
 

@@ -11,6 +11,7 @@ import numpy as np
 from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
+from ingest.confined.parsers.tables import whole
 from ingest.confined.parsers.units import BOHR, GPA, HARTREE, HARTREE_PER_BOHR, KBAR
 from ingest.confined.periodicity import settled
 
@@ -40,7 +41,7 @@ def single_point(files: Sequence[Path]) -> Iterator[Raw]:
     symbols: list[str] = []
     coords = forces = stress = energy = converged = None
     with files[0].open(encoding="utf-8", errors="replace") as file:
-        lines = iter(file)
+        lines = whole(file)
         for line in lines:
             if (match := CELL.match(line)) and len(cell) < 3:
                 cell.append([float(word) for word in match.groups()])

@@ -14,6 +14,7 @@ import numpy as np
 from frames.frame import FloatArray
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
+from ingest.confined.parsers.tables import whole
 
 _COMPLETE = "Let the calculation finish, or leave this step out."
 # Once a structure's forces are there, the next self-consistency ends the step.
@@ -41,7 +42,7 @@ class _Structure:
 def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """Frames in order. Raises Unfit for an output without an input geometry."""
     with files[0].open(encoding="utf-8", errors="replace") as file:
-        lines = iter(file)
+        lines = whole(file)
         first = structure = following = _input_geometry(lines)
         step = _Step()
         for line in lines:

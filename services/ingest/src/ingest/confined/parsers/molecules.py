@@ -14,7 +14,7 @@ import numpy as np
 from frames.frame import FloatArray
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
-from ingest.confined.parsers.tables import number, numbers, skip, until_blank
+from ingest.confined.parsers.tables import number, numbers, skip, until_blank, whole
 from ingest.confined.parsers.units import BOHR, HARTREE, HARTREE_PER_BOHR
 
 _OTHER_ENERGY = "Leave it out, or export it as extended XYZ with the energy that belongs to the gradient."
@@ -73,7 +73,8 @@ def psi4(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
 def _read(path: Path, take: Callable[[str, Iterator[str], _Step], FloatArray | None]) -> Iterator[Raw | Unfit]:
     step = _Step([])
     found = False
-    with path.open(encoding="latin-1") as lines:
+    with path.open(encoding="latin-1") as file:
+        lines = whole(file)
         for line in lines:
             gradient = take(line, lines, step)
             frame = None if gradient is None else step.frame(gradient)

@@ -8,6 +8,7 @@ about a quarter of dpdata's cost, with the same numbers.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,18 +42,17 @@ def frames(files: Sequence[str | Path]) -> Iterator[Raw | Unfit]:
     if len(files) < 2:
         remedy = "Add the input (e.g. scf.in next to scf.out): cell and elements are read from it."
         raise Unfit("no-input-file", "the pw.x input that belongs to this output is not in the archive", remedy)
-    given = pw_input.parse("".join(_chunks(files[0])))
-    yield from _Run(given).frames(_chunks(files[1]))
+    given, coords = pw_input.with_coords("".join(_chunks(files[0])))
+    yield from _Run(given, coords).frames(_chunks(files[1]))
 
 
 class _Run:
     """Where the run stands: the structure of the coming step."""
 
-    def __init__(self, given: PwInput) -> None:
+    def __init__(self, given: PwInput, coords: FloatArray) -> None:
         self._given = given
         self._symbols = given.symbols
-        self._cell, self._coords = given.cell, given.coords
-        self._pending: list[str] = []
+        self._cell, self._coords = given.cell, coords
 
     def frames(self, output: Iterator[str]) -> Iterator[Raw | Unfit]:
         steps = _steps(output)
@@ -171,7 +171,6 @@ def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | Non
     sites = header.find("positions (alat units)", axes)
     if min(alat, axes, sites) < 0:
         return None
-    vectors = header[axes : axes + _AXES_BYTES].split("\n", 4)[1:4]
     table = header[header.find("\n", sites) : header.find("\n\n", sites)]
     try:
         length = float(header[alat + 10 : alat + 40].split(None, 1)[0]) * BOHR
@@ -180,9 +179,15 @@ def _printed_structure(header: str) -> tuple[float, list[str], FloatArray] | Non
         else:
             rows = table.split("\n")[1:]
             labels, places = [row.split(None, 2)[1] for row in rows], _bracketed(rows)
-        return length, labels, np.array(_bracketed(vectors) + places).reshape(-1, 3)
+        return length, labels, np.array([*_axes(header[axes : axes + _AXES_BYTES]), *places]).reshape(-1, 3)
     except (ValueError, IndexError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _axes(text: str) -> tuple[float, ...]:
+    """The three crystal axes, in alat; outputs of one campaign often have the same. Raises ValueError."""
+    return tuple(_bracketed(text.split("\n", 4)[1:4]))
 
 
 def _sites(table: str) -> tuple[list[str], list[float]] | None:
@@ -225,7 +230,8 @@ def _energy(text: str, before: int) -> float | None:
 def _forces(text: str, at: int, natoms: int) -> list[float]:
     """Three numbers an atom, Ry/bohr, as far as there are. Raises ValueError."""
     start = max(at, text.find("atom", text.find("\n", at)))
-    rows = text[start:].split("\n", natoms)[:natoms]
+    # What stands after the last line end may be half a row.
+    rows = text[start:].split("\n", natoms)[:-1][:natoms]
     # 'atom    1 type  1   force =    -0.03    0.09   -0.06'
     words = " ".join(rows).split()
     if len(words) == 9 * natoms and words[5::9] == ["="] * natoms:
@@ -235,11 +241,11 @@ def _forces(text: str, at: int, natoms: int) -> list[float]:
 
 
 def _stress(text: str, at: int) -> FloatArray | None:
-    """kbar [3, 3], positive where compressed; None when it was not computed."""
+    """kbar [3, 3], positive where compressed; None when it was not computed, or is cut."""
     start = text.find(_STRESS, at)
     if start < 0:
         return None
-    rows = text[start : start + _STRESS_ROWS].split("\n", 4)[1:4]
+    rows = text[start : start + _STRESS_ROWS].split("\n", 4)[1:-1][:3]
     try:
         return np.array([float(number) for row in rows for number in row.split()[3:6]]).reshape(3, 3)
     except ValueError:

@@ -29,6 +29,9 @@ _COMMENT = re.compile(r"""('[^'\n]*'|"[^"\n]*")|!.*""")
 _SYSTEM = re.compile(r"""(?i)&system\b((?:[^'"/&]++|'[^'\n]*'|"[^"\n]*")*+)""")
 _ASSIGNED = re.compile(r"""(\w+(?:\s*\([\d\s,]+\))?)\s*=\s*('[^'\n]*'|"[^"\n]*"|[^\s,'"=]+)""")
 _FRACTION = re.compile(r"([-+]?\d+(?:\.\d*)?)/(\d+(?:\.\d*)?)")
+# Longer ones are parsed as a whole: what stands around the positions is kept.
+_ALIKE_BYTES = 1 << 16
+_PLACEHOLDER = (0.25, 0.5, 0.75)
 _SIMPLER = "Write plain numbers and the units angstrom, bohr, alat or crystal in the input, or use another format."
 
 
@@ -108,12 +111,12 @@ class PwInput:
     @cached_property
     def symbols(self) -> list[str]:
         """A label for each atom, e.g. 'Fe1'. Raises Unfit."""
-        return [row[0] for row in self._positions]
+        return [row[0] for row in self.position_rows]
 
     @cached_property
     def coords(self) -> FloatArray:
         """Å [n, 3]. Raises Unfit."""
-        values = _table(self._positions, 1, "ATOMIC_POSITIONS")
+        values = _table(self.position_rows, 1, "ATOMIC_POSITIONS")
         return self.cartesian(values, self._card("ATOMIC_POSITIONS").option, self.cell)
 
     def cartesian(self, values: FloatArray, unit: str, cell: FloatArray) -> FloatArray:
@@ -126,7 +129,8 @@ class PwInput:
         return values * _unit(unit, self.alat or float(np.linalg.norm(self.cell[0])))
 
     @cached_property
-    def _positions(self) -> list[list[str]]:
+    def position_rows(self) -> list[list[str]]:
+        """The words of its rows of atoms. Raises Unfit."""
         rows = self._card("ATOMIC_POSITIONS").rows()
         natoms = self.whole("nat")
         if len(rows) < natoms:
@@ -155,6 +159,61 @@ def parse(text: str) -> PwInput:
         known = cards.get(name)
         cards[name] = Card(match[2].lower(), below) if known is None else Card(known.option, known.text + below)
     return PwInput(_system(text[: starts[0]]), cards)
+
+
+def with_coords(text: str) -> tuple[PwInput, FloatArray]:
+    """An input and its positions, Å [n, 3]: as `parse`, at a third of the cost where inputs differ in positions alone.
+
+    Inputs of one campaign mostly do; then one PwInput is given for all, which has not these `coords`. Raises Unfit.
+    """
+    alike = _rows_between(text) if len(text) < _ALIKE_BYTES else None
+    if alike is not None:
+        before, rows, after = alike
+        try:
+            values = [float(word) for row in rows for word in row[1:4]]
+        except ValueError:
+            values = []
+        given = _around(before, tuple([row[0] for row in rows]), after) if len(values) == 3 * len(rows) else None
+        if given is not None:
+            option = given.cards["ATOMIC_POSITIONS"].option
+            return given, given.cartesian(np.array(values).reshape(-1, 3), option, given.cell)
+    given = parse(text)
+    return given, given.coords
+
+
+def _rows_between(text: str) -> tuple[str, list[list[str]], str] | None:
+    """What stands before the positions, the words of their rows, what comes after; None where it is not that simple."""
+    start = text.find("\n", text.find("\nATOMIC_POSITIONS") + 1) + 1
+    before = text[:start]
+    natoms = _natoms(before)
+    if not natoms:
+        return None
+    lines = text[start:].split("\n", natoms)
+    rows = [line.split() for line in lines[:natoms]]
+    if len(rows) < natoms or min(map(len, rows)) < 4:
+        return None
+    return before, rows, lines[natoms] if len(lines) > natoms else ""
+
+
+@lru_cache(maxsize=8)
+def _natoms(before: str) -> int:
+    """0 where &system does not tell."""
+    try:
+        return parse(before).whole("nat", 0)
+    except Unfit:
+        return 0
+
+
+@lru_cache(maxsize=8)
+def _around(before: str, labels: tuple[str, ...], after: str) -> PwInput | None:
+    """The input whose rows have these labels; None unless it has exactly these rows for positions."""
+    rows = "".join([f"{label} {' '.join(map(str, _PLACEHOLDER))}\n" for label in labels])
+    given = parse(before + rows + after)
+    try:
+        table = _table(given.position_rows, 1, "ATOMIC_POSITIONS")
+        return given if given.symbols == list(labels) and (table == _PLACEHOLDER).all() else None
+    except Unfit:
+        return None
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from frames.frame import SYMBOLS, FloatArray
 
 from ingest.confined.judging import SELF_CONSISTENT, Raw, Unfit
 from ingest.confined.parsers.lattice import volume
-from ingest.confined.parsers.tables import number, numbers, take
+from ingest.confined.parsers.tables import number, numbers, take, whole
 from ingest.confined.parsers.units import BOHR
 
 _SPECIES = re.compile(
@@ -69,7 +69,8 @@ class _Step:
 def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
     """Frames in order. Raises Unfit."""
     step = _Step()
-    with files[0].open(encoding="latin-1") as lines:
+    with files[0].open(encoding="latin-1") as file:
+        lines = whole(file)
         for line in lines:
             if line.startswith("outcoor: Atomic coordinates"):
                 if (done := step.frame()) is not None:

@@ -1,5 +1,6 @@
 """Rows of numbers in an output that is read line by line."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -12,6 +13,24 @@ from ingest.confined.judging import Unfit
 def whole(lines: Iterable[str]) -> Iterator[str]:
     """Lines that have their end: what a program wrote last before it was stopped may be half a number."""
     return (line for line in lines if line.endswith("\n"))
+
+
+_DECIMAL = re.compile(r"[-+]?\d*\.(\d+)(?:[eEdD][-+]?(\d+))?")
+
+
+def may_be_cut(word: str, others: Iterable[str]) -> bool:
+    """Whether the last word of a file, with no line end after it, may be the beginning of a longer number.
+
+    It is whole where it has as many decimals as all these others; of integers and numbers of any length none can tell.
+    """
+    shapes = {_shape(other) for other in others}
+    return shapes != {_shape(word)} or None in shapes
+
+
+def _shape(word: str) -> tuple[int, int] | None:
+    """Decimals, and digits of an exponent."""
+    decimal = _DECIMAL.fullmatch(word)
+    return None if decimal is None else (len(decimal[1]), len(decimal[2] or ""))
 
 
 def take(lines: Iterator[str], count: int, what: str) -> list[list[str]]:

@@ -219,6 +219,8 @@ def by_stem(spec_name: str, ends: tuple[str, ...]) -> Callable[[Tree], Iterator[
     def find(tree: Tree) -> Iterator[Calculation]:
         stems: dict[str, set[str]] = {}
         for path in tree.files:
+            if not path.endswith(ends):
+                continue
             for end in ends:
                 if path.endswith(end) and not path.endswith(f"/{end}"):
                     stems.setdefault(path.removesuffix(end), set()).add(end)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from contracts.artifacts import CompositionCount, DatasetManifest, Histogram
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
-from metric.domain.pairs import in_order, pairs_of_elements, pairs_of_formula, pairs_of_manifest
+from frames.pairs import in_order, pairs_of_elements, pairs_of_formula, pairs_of_manifest
 
 BLOB = BlobRef(key="k", sha256="0" * 64, size=1)
 NOTHING = Histogram(edges=(0.0, 1.0), counts=(0,))

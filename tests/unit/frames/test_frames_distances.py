@@ -5,11 +5,11 @@ import itertools
 import ase.data
 import numpy as np
 import pytest
+from frames.distances import FlatCell, closest_pair
 from frames.frame import FloatArray, Frame
+from frames.radii import COVALENT_RADII
 from hypothesis import given
 from hypothesis import strategies as st
-from metric.domain.distances import FlatCell, closest_pair
-from metric.domain.radii import COVALENT_RADII
 
 
 def structure(numbers: list[int], coords: list[list[float]] | FloatArray, cell: FloatArray | None = None) -> Frame:
@@ -80,5 +80,5 @@ def test_blocks_of_rows_give_the_same_answer(monkeypatch: pytest.MonkeyPatch) ->
     rng = np.random.default_rng(5)
     frame = structure([8] * 40, rng.uniform(0, 4, (40, 3)), 4 * np.eye(3))
     whole = closest_pair(frame, 0.6)
-    monkeypatch.setattr("metric.domain.distances._PAIRS_AT_ONCE", 64)
+    monkeypatch.setattr("frames.distances._PAIRS_AT_ONCE", 64)
     assert closest_pair(frame, 0.6) == whole

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from frames.frame import FloatArray, Frame
 
-from metric.domain.radii import COVALENT_RADII
+from frames.frame import FloatArray, Frame
+from frames.radii import COVALENT_RADII
 
 _PAIRS_AT_ONCE = 1 << 20
 _FLAT = 1e-3

@@ -7,6 +7,7 @@ doi:10.1002/chem.200800987.
 """
 
 import numpy as np
+
 from frames.frame import SYMBOLS, FloatArray
 
 _TABLE = """

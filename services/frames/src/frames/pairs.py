@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from contracts.artifacts import DatasetManifest
+
 from frames.frame import ATOMIC_NUMBERS, formula
 
 _TERM = re.compile(r"([A-Z][a-z]?)(\d*)")

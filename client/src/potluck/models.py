@@ -1,0 +1,59 @@
+"""Versions of the model, and files of anything."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from potluck.base import Base, listed, no_report
+from potluck.decode import decode
+from potluck.errors import Problem
+from potluck.resources import Model, ModelFile
+
+if TYPE_CHECKING:
+    from potluck.tus import Report
+
+
+class Models(Base):
+    """What the data trained."""
+
+    def models(self) -> tuple[Model, ...]:
+        """Every published version, newest first."""
+        return decode(tuple[Model, ...], listed(self._transport.json("GET", "models"), "models"))
+
+    def model(self, version: str = "latest") -> Model:
+        """A version by its number or an alias. Of an unknown one the error says which there are."""
+        try:
+            return decode(Model, self._transport.json("GET", f"models/{version}"))
+        except Problem as problem:
+            if problem.status == 404:
+                problem.remedy = _which_there_are(self.models())
+            raise
+
+    def download(self, file: ModelFile, folder: Path | str, report: "Report" = no_report) -> Path:
+        """Puts one file into `folder`, SHA-256 verified; continues what an earlier run left.
+
+        `report(received, total)` is called with bytes.
+        """
+        from potluck.download import fetch
+
+        return fetch(self._transport, file, Path(folder), report)
+
+    def verify(self, model: Model, folder: Path | str) -> dict[str, str]:
+        """What became of each file of a version in `folder`: 'same', 'differs' or 'missing'."""
+        from potluck.download import sha256_of
+
+        found = {}
+        for file in model.files:
+            path = Path(folder) / Path(file.name).name
+            if not path.is_file():
+                found[file.name] = "missing"
+            else:
+                right = path.stat().st_size == file.size and sha256_of(path) == file.sha256
+                found[file.name] = "same" if right else "differs"
+        return found
+
+
+def _which_there_are(models: tuple[Model, ...]) -> str:
+    if not models:
+        return "There is no model yet: the first one comes with the first datasets."
+    names = [one.version + (f" ({', '.join(one.aliases)})" if one.aliases else "") for one in models]
+    return f"There are: {', '.join(names)}"
