@@ -122,7 +122,7 @@ released: .stamp/npm ## after a release: freeze the contracts that later ones ar
 	python proto/tools/generate.py --release
 
 bench: setup ## measure; prints ratios of one run
-	python -m pytest tests/bench -o python_files='bench_*.py' -o timeout=1200 -q -s
+	python -m pytest tests/bench tests/browser/site -o python_files='bench_*.py' -o timeout=1200 -q -s
 
 lock: .stamp/uv ## pin requirements.in anew
 	uv pip compile requirements.in -o requirements.lock --python-version 3.11 --no-emit-index-url --no-header \

@@ -90,6 +90,10 @@ CREATE TABLE ingest.standard (
 CREATE TABLE ingest.standard_frames (
     hash uuid NOT NULL
 );
+CREATE TABLE ingest.withdrawn (
+    dataset_id uuid NOT NULL,
+    version integer NOT NULL
+);
 ALTER TABLE ONLY ingest.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (dataset_id, version);
 ALTER TABLE ONLY ingest.inbox
@@ -110,6 +114,8 @@ ALTER TABLE ONLY ingest.standard_frames
     ADD CONSTRAINT standard_frames_pkey PRIMARY KEY (hash);
 ALTER TABLE ONLY ingest.standard
     ADD CONSTRAINT standard_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY ingest.withdrawn
+    ADD CONSTRAINT withdrawn_pkey PRIMARY KEY (dataset_id, version);
 CREATE INDEX datasets_content ON ingest.datasets USING btree (content_sha256);
 CREATE INDEX known_frames_hash ON ingest.known_frames USING btree (hash);
 CREATE TRIGGER outbox_notify AFTER INSERT ON ingest.outbox FOR EACH STATEMENT EXECUTE FUNCTION ingest.outbox_notify();

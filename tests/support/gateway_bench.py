@@ -26,6 +26,7 @@ from gateway.problems import Problem
 from gateway.settings import GatewaySettings
 from kit.service import Foundation, running
 from nats.js import JetStreamContext
+from nats.js.api import DeliverPolicy
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -232,3 +233,14 @@ async def read_events(response: httpx.Response) -> AsyncIterator[StreamEvent]:
         elif not line and data:
             yield StreamEvent(event, identifier, json.loads(data))
             event, identifier, data = "message", "", ""
+
+
+async def heard(outside: Outside, kind: type[Event], count: int) -> list[Any]:
+    """So many events of a kind, and no more."""
+    subscription = await outside.jetstream.subscribe(
+        kind.nats_subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
+    )
+    found = [kind.model_validate_json((await subscription.next_msg(timeout=5)).data) for _ in range(count)]
+    with pytest.raises(TimeoutError):
+        await subscription.next_msg(timeout=0.3)
+    return found

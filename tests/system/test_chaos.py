@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import lzma
 import os
 import random
 import signal
-import tarfile
 import threading
 import time
 from collections import Counter
@@ -19,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 from contracts.topology import DEAD_LETTER_STREAM, EVENT_STREAM
+from few_frames import calculations, water
 from machines import Machine
 from onemachine.demo.archives import write_notes
 from onemachine.nats import ADMIN
@@ -31,7 +30,6 @@ from psycopg.rows import dict_row
 SEED = 20261122
 UNITS = ("gateway", "ingest", "metric", "registry", "trainer-1", "nats", "postgres")
 PASSES = 3
-FRAMES = 16
 # A lease that is lost within seconds, an attempt for every kill, and rules that a toy model meets: which model is
 # better is not what is asked here.
 POLICY = {
@@ -75,26 +73,6 @@ def settings(folder: Path) -> dict[str, str]:
         # The forces of the demo's water do not sum to zero as well as the rule asks by default.
         "POTLUCK_METRIC_NET_FORCE_FAIL_MEV_PER_ANGSTROM": "100",
     }
-
-
-def calculations(source: Path, target: Path) -> Path:
-    """The first calculations of a demo archive."""
-    with tarfile.open(source) as whole, tarfile.open(target, "w:gz") as part:
-        files = [member for member in whole.getmembers() if member.isfile()]
-        chosen = sorted({Path(member.name).parent for member in files})[:FRAMES]
-        for member in files:
-            if Path(member.name).parent in chosen:
-                part.addfile(member, whole.extractfile(member))
-    return target
-
-
-def water(target: Path) -> Path:
-    """The first frames of the demo's water."""
-    with lzma.open(DEPLOY / "demo" / "water.extxyz.xz", "rt") as source, target.open("w") as part:
-        for _ in range(FRAMES):
-            atoms = source.readline()
-            part.writelines([atoms, source.readline(), *(source.readline() for _ in range(int(atoms)))])
-    return target
 
 
 @dataclass(frozen=True)
@@ -192,7 +170,7 @@ class Story:
     def first_model(self, client: Client) -> None:
         """Two datasets that train version 1.0, and an archive with nothing in it."""
         for name, stem in (("silicon", "si-qe-pbe"), ("carbide", "sic-qe-pbe")):
-            archive = calculations(DEPLOY / "demo" / f"{stem}.tar.xz", self.home / f"{name}.tar.gz")
+            archive = calculations(stem, self.home / f"{name}.tar.gz")
             self.contribute(client, name, archive, "qe/pw/scf")
         write_notes(self.home / "notes.zip")
         self.contribute(client, "notes", self.home / "notes.zip", "detect")

@@ -105,6 +105,7 @@ _OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),
     Consumer("ingest", "ingest-dataset-made-public", DatasetMadePublic.nats_subject),
+    Consumer("ingest", "ingest-dataset-withdrawn", DatasetWithdrawn.nats_subject),
     Consumer("ingest", "ingest-prediction-requested", PredictionRequested.nats_subject),
     Consumer("metric", "metric-dataset-validated", DatasetValidated.nats_subject),
     Consumer("metric", "metric-rerun-requested", MetricRerunRequested.nats_subject),

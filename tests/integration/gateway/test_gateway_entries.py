@@ -1,18 +1,15 @@
 """The life of an entry: shared only, versions, made public, withdrawn, cited; and nobody else's business."""
 
 import asyncio
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 from contracts.artifacts import CompositionCount, DatasetManifest, Histogram, PreviewStructure
 from contracts.base import DatasetRef, ElementCount, LevelOfTheory
-from contracts.envelope import Event
 from contracts.events import DatasetMadePublic, DatasetUploaded, DatasetWithdrawn
-from gateway_bench import Member, Outside, Site, entry, eventually
+from gateway_bench import Member, Outside, Site, entry, eventually, heard
 from gateway_examples import blob, passed, published, queued, report, validated
-from nats.js.api import DeliverPolicy
 
 AGREED = {"agreement": True}
 
@@ -20,17 +17,6 @@ AGREED = {"agreement": True}
 @pytest.fixture
 async def mei(site: Site) -> Member:
     return await site.join("mei")
-
-
-async def heard(outside: Outside, kind: type[Event], count: int) -> list[Any]:
-    """So many events of a kind, and no more."""
-    subscription = await outside.jetstream.subscribe(
-        kind.nats_subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
-    )
-    found = [kind.model_validate_json((await subscription.next_msg(timeout=5)).data) for _ in range(count)]
-    with pytest.raises(TimeoutError):
-        await subscription.next_msg(timeout=0.3)
-    return found
 
 
 async def test_what_is_shared_only_has_an_entry_and_no_pipeline(site: Site, mei: Member, outside: Outside) -> None:

@@ -9,12 +9,13 @@ import httpx
 import psycopg
 import pytest
 from contracts.base import BlobRef
-from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
+from contracts.events import DatasetWithdrawn
+from gateway_bench import PASSWORD, Member, Outside, Site, eventually, heard, serving_site
 from gateway_examples import passed, report, validated
 from gateway_views import a_dataset, until
 from kit.rpc import serve
 from onemachine.process import free_port
-from registry_stand_in import ROUND_ID, Asked, entry
+from registry_stand_in import FAILED_ROUND_ID, ROUND_ID, Asked, entry
 
 TOKEN = "the operators' token"
 
@@ -86,6 +87,11 @@ async def test_an_account_becomes_an_operator_by_command_alone(
         ("POST", "/growth/pause"),
         ("POST", "/growth/resume"),
         ("POST", "/growth/cancel"),
+        ("POST", "/growth/bisect"),
+        ("POST", "/growth/stop-inquiry"),
+        ("POST", "/growth/move-alias"),
+        ("POST", "/growth/roll-back-alias"),
+        ("POST", "/datasets/withdraw"),
         ("POST", "/people/00000000-0000-4000-8000-000000000000/suspend"),
     ],
 )
@@ -107,8 +113,12 @@ async def test_an_event_that_was_given_up_is_handled_again(site: Site, outside: 
     async def stuck() -> bool:
         return str(dataset) in await see(operator)
 
+    async def held_up() -> bool:
+        return (await until(site, dataset, state="validated"))["held_up"] is not None
+
     await eventually(stuck, 20)
-    assert (await until(site, dataset, state="validated"))["held_up"] is not None
+    # The letter is kept first, in a transaction of its own.
+    await eventually(held_up, 20)
     await site.base.blobs.put_model(lost.key, report(dataset, {}))
     letter = await letter_id(site)
     assert (await do(operator, f"dead-letters/{letter}/requeue")).status_code == 303
@@ -174,6 +184,49 @@ async def test_growth_is_paused_resumed_and_a_round_cancelled(site: Site, asked:
         assert action in log
     assert (await do(operator, "growth/cancel", round_id="x", reason="y")).status_code == 422
     assert (await do(operator, "growth/explode")).status_code == 404
+
+
+async def test_what_made_a_round_fail_is_looked_for_and_names_point_elsewhere(
+    site: Site, asked: Asked, operator: Member
+) -> None:
+    shown = await see(operator)
+    # A round that goes on is not offered for it; there is something to stop while one is looked into.
+    assert f'id="bisect-{FAILED_ROUND_ID}"' in shown
+    assert f'id="bisect-{ROUND_ID}"' not in shown
+    assert "Stop looking" in shown
+    why = {"reason": "Two labs disagree."}
+    assert (await do(operator, "growth/bisect", round_id=FAILED_ROUND_ID, **why)).status_code == 303
+    assert (await do(operator, "growth/stop-inquiry", **why)).status_code == 303
+    assert (await do(operator, "growth/move-alias", alias="stable", version="1.3", **why)).status_code == 303
+    refused = await do(operator, "growth/roll-back-alias", alias="latest", **why)
+    assert refused.status_code == 409
+    assert "never pointed elsewhere" in refused.text
+    bisect, stop, move, back = asked.calls
+    assert (bisect.round_id, stop.reason, back.alias) == (FAILED_ROUND_ID, "Two labs disagree.", "latest")
+    assert (move.alias, move.version, move.reason) == ("stable", "1.3", "Two labs disagree.")
+    log = await see(operator, "/operator/log")
+    for action in ("round.bisect", "inquiry.stop", "alias.move", "alias.roll-back", "alias.roll-back.refused"):
+        assert action in log
+    for form in (
+        {"alias": "stable", "version": "1.3"},
+        {"alias": "../x", "version": "1.3"} | why,
+        {"version": "1"} | why,
+    ):
+        assert (await do(operator, "growth/move-alias", **form)).status_code == 422
+    assert len(asked.calls) == 4
+
+
+async def test_an_operator_withdraws_somebodys_dataset(site: Site, outside: Outside, operator: Member) -> None:
+    dataset = await a_dataset(await site.join("wronged"))
+    page = f"https://potluck.example/datasets/{dataset.dataset_id}?version=1"
+    assert (await do(operator, "datasets/withdraw", dataset=page)).status_code == 422
+    assert (await do(operator, "datasets/withdraw", dataset="silicon", reason="Asked by mail.")).status_code == 422
+    assert (await do(operator, "datasets/withdraw", dataset=page, reason="Asked by mail.")).status_code == 303
+    (event,) = await heard(outside, DatasetWithdrawn, 1)
+    assert (event.dataset, event.reason) == (dataset, "Asked by mail.")
+    assert (await site.http.get(f"/api/v1/datasets/{dataset.dataset_id}")).json()["state"] == "withdrawn"
+    assert str(dataset.dataset_id) in await see(operator, "/operator/log")
+    assert (await do(operator, "datasets/withdraw", dataset=page, reason="Once more.")).status_code == 404
 
 
 async def test_without_a_registry_the_rest_of_the_page_is_there(

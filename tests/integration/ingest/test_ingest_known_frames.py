@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from contracts.base import DatasetRef
-from contracts.events import DatasetMadePublic
+from contracts.events import DatasetMadePublic, DatasetWithdrawn
 from ingest.handlers import Handlers
 from ingest.selecting import Selection, nothing_known, select
 from kit.db import Database
@@ -147,6 +147,23 @@ async def test_a_dataset_that_was_made_public_is_named_to_others(database: Datab
     both = np.concatenate([hashes(20, 31), hashes(20, 32)])
     found = await join(database, uploaded("a stranger's", owner=uuid4()), both)
     assert {one.title for one in found.elsewhere.overlaps} == {"before", "after"}
+
+
+async def test_withdrawn_frames_are_not_called_known_and_keep_their_split(database: Database) -> None:
+    """Also those of a dataset that is still being read when it is withdrawn; models were trained on them."""
+    before, after = uploaded("before"), uploaded("after")
+    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing, 0))
+    kept = await join(database, before, hashes(40, 41))
+    for event in (before, after):
+        told = DatasetWithdrawn(dataset=event.dataset, reason="a wrong cut-off")
+        said = delivery(told, "ingest-dataset-withdrawn")
+        for _ in range(2):
+            await handlers.on_dataset_withdrawn(told, said)
+    await join(database, after, hashes(40, 42))
+    again = await join(database, uploaded("again"), np.concatenate([hashes(40, 41), hashes(40, 42), hashes(400, 43)]))
+    assert (again.elsewhere.overlaps, again.elsewhere.standard_frames) == ((), 0)
+    assert not again.elsewhere.known.any()
+    np.testing.assert_array_equal(again.held_out[:40], kept.held_out)
 
 
 async def _nothing() -> None:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from contracts.base import Credit, DatasetRef
 from contracts.envelope import Attributes
-from contracts.events import DatasetMadePublic, DatasetWithdrawn, ModelRetired, TrainingReleased
+from contracts.events import DatasetMadePublic, DatasetWithdrawn, ModelMarked, ModelRetired, TrainingReleased
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.operator.v1 import operator_pb2 as pb
 from contracts.registry.v1 import registry_pb2 as registry
@@ -69,6 +69,13 @@ async def test_the_next_round_leaves_a_withdrawn_dataset_out_and_its_versions_ar
     without = await model(bench)
     assert [row.branch for row in without.datasets] == ["water", "sic", "gan"]
     assert (without.withdrawn_datasets, without.withdrawn_ancestral_datasets) == (0, 1)
+    # Versions from before are told at the withdrawal, this one when it is published.
+    told = [event for event in await bench.events() if isinstance(event, ModelMarked)]
+    assert [(one.version, one.withdrawn_branches, one.withdrawn_ancestral_datasets) for one in told] == [
+        ("1.0", ("si",), 0),
+        ("1.1", ("si",), 0),
+        ("1.2", (), 1),
+    ]
     for version in ("1.0", "1.1"):
         marked = await model(bench, version)
         assert (marked.withdrawn_datasets, marked.withdrawn_ancestral_datasets) == (1, 0)

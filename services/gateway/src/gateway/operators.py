@@ -1,5 +1,6 @@
 """Use cases of operators: dead letters, people, rounds, and the log of who did what."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from gateway.domain import Person
 from gateway.people_store import person_of
 from gateway.policy import metric_policy
 from gateway.problems import Problem, invalid_field, not_found
+from gateway.publishing import Publishing
 from gateway.steering import Growth, Steering
 from gateway.store import Store
 
@@ -24,6 +26,9 @@ log = get_logger(__name__)
 
 LETTERS, PEOPLE, ENTRIES = 100, 50, 50
 REASON_LENGTH = 500
+# Of an alias or a version, and of a dataset in the address of its page.
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}")
+DATASET_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Publish = Callable[..., Awaitable[Any]]
 
 
@@ -41,12 +46,21 @@ class Overview:
 class Operators:
     """Raises Problem 404 to whoever is no operator: the pages are not there for them."""
 
-    def __init__(self, database: Database, store: Store, blobs: Blobs, steering: Steering, publish: Publish) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        blobs: Blobs,
+        steering: Steering,
+        publish: Publish,
+        publishing: Publishing,
+    ) -> None:
         self._database = database
         self._store = store
         self._blobs = blobs
         self._steering = steering
         self._publish = publish
+        self._publishing = publishing
 
     async def overview(self, person: Person | None) -> Overview:
         _operator(person)
@@ -118,11 +132,39 @@ class Operators:
 
     async def cancel(self, person: Person | None, round_id: Any, reason: Any, pause: bool) -> None:
         operator, why = _operator(person), _reason(reason)
-        try:
-            chosen = str(UUID(str(round_id)))
-        except ValueError:
-            raise invalid_field("round_id", "This names no round.", "Load the page again.") from None
+        chosen = _round(round_id)
         await self._steered(operator, "round.cancel", chosen, why, lambda: self._steering.cancel(chosen, why, pause))
+
+    async def bisect(self, person: Person | None, round_id: Any, reason: Any) -> None:
+        """Look for what made a round fail by training halves of its datasets."""
+        operator, why, chosen = _operator(person), _reason(reason), _round(round_id)
+        await self._steered(operator, "round.bisect", chosen, why, lambda: self._steering.bisect(chosen))
+
+    async def stop_inquiry(self, person: Person | None, reason: Any) -> None:
+        operator, why = _operator(person), _reason(reason)
+        await self._steered(operator, "inquiry.stop", "", why, lambda: self._steering.stop_inquiry(why))
+
+    async def move_alias(self, person: Person | None, alias: Any, version: Any, reason: Any) -> None:
+        operator, why = _operator(person), _reason(reason)
+        name, target = _word("alias", alias), _word("version", version)
+        await self._steered(
+            operator, "alias.move", f"{name} → {target}", why, lambda: self._steering.move_alias(name, target, why)
+        )
+
+    async def roll_back_alias(self, person: Person | None, alias: Any, reason: Any) -> None:
+        operator, why, name = _operator(person), _reason(reason), _word("alias", alias)
+        await self._steered(operator, "alias.roll-back", name, why, lambda: self._steering.roll_back_alias(name, why))
+
+    async def withdraw(self, person: Person | None, dataset: Any, reason: Any) -> None:
+        """Take back every version of somebody's dataset, as its contributor could. `dataset`: its address or id."""
+        operator, why = _operator(person), _reason(reason)
+        found = DATASET_ID.search(dataset) if isinstance(dataset, str) else None
+        if found is None:
+            raise invalid_field("dataset", "This names no dataset.", "Copy the address of its page.")
+        async with self._database.transaction() as connection:
+            if not await self._publishing.take_back(connection, UUID(found[0]), why):
+                raise not_found("dataset", "Or it was withdrawn before.")
+            await self._audit(connection, operator, "dataset.withdraw", found[0], why)
 
     async def _steered(
         self, operator: Person, action: str, about: str, reason: str, act: Callable[[], Awaitable[None]]
@@ -171,6 +213,24 @@ def _reason(reason: Any) -> str:
     if not text or len(text) > REASON_LENGTH or not text.isprintable():
         raise invalid_field(
             "reason", f"This needs a reason of 1 to {REASON_LENGTH} characters.", "Say why: others will read it."
+        )
+    return text
+
+
+def _round(round_id: Any) -> str:
+    try:
+        return str(UUID(str(round_id)))
+    except ValueError:
+        raise invalid_field("round_id", "This names no round.", "Load the page again.") from None
+
+
+def _word(field: str, value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not WORD.fullmatch(text):
+        raise invalid_field(
+            field,
+            "This is a name of letters, digits, dots and hyphens, or a version.",
+            "Look it up on the page of models.",
         )
     return text
 

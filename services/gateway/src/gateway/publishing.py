@@ -137,13 +137,19 @@ class Publishing:
             )
         async with self._database.transaction() as connection:
             await self._own(connection, person, dataset_id)
-            versions = await self._store.entries.withdraw(connection, dataset_id, reason.strip())
-            for row in versions:
-                ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
-                await self._told(connection, ref)
-                if row["dpa"]:
-                    await emit(connection, DatasetWithdrawn(dataset=ref, reason=reason.strip()))
+            await self.take_back(connection, dataset_id, reason.strip())
+
+    async def take_back(self, connection: Connection, dataset_id: UUID, reason: str) -> int:
+        """Whoever asks: how many versions were withdrawn, those that were not yet."""
+        await self._store.entries.lock_dataset(connection, dataset_id)
+        versions = await self._store.entries.withdraw(connection, dataset_id, reason)
+        for row in versions:
+            ref = DatasetRef(dataset_id=dataset_id, version=row["version"])
+            await self._told(connection, ref)
+            if row["dpa"]:
+                await emit(connection, DatasetWithdrawn(dataset=ref, reason=reason))
         log.info("dataset-withdrawn", dataset=str(dataset_id), versions=len(versions))
+        return len(versions)
 
     async def _told(self, connection: Connection, ref: DatasetRef) -> None:
         """Where it stands now, for those who watch it and for the lines."""

@@ -79,6 +79,7 @@ class Gateway:
         formats = Formats(blobs)
         steering = Steering(settings)
         accounts = Accounts(database, store, settings)
+        publishing = Publishing(database, store, blobs, uploads, formats, regions, agreements, settings)
         models = Models(database, store, blobs)
         return cls(
             settings=settings,
@@ -92,7 +93,7 @@ class Gateway:
             uploads=uploads,
             formats=formats,
             datasets=Datasets(database, store, blobs, settings),
-            publishing=Publishing(database, store, blobs, uploads, formats, regions, agreements, settings),
+            publishing=publishing,
             regions=regions,
             agreements=agreements,
             reruns=Reruns(database, store, settings),
@@ -104,6 +105,6 @@ class Gateway:
             receipts=Receipts(database, store, blobs),
             feed=Feed(database, store, settings),
             steering=steering,
-            operators=Operators(database, store, blobs, steering, publish),
+            operators=Operators(database, store, blobs, steering, publish, publishing),
             webhooks=Webhooks(database, store, settings),
         )

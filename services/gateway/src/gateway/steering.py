@@ -59,6 +59,20 @@ class Steering:
         request = pb.CancelRoundRequest(round_id=round_id, reason=reason, pause=pause)
         await _asked(self._stub().CancelRound(request, timeout=DEADLINE_SECONDS))
 
+    async def bisect(self, round_id: str) -> None:
+        await _asked(self._stub().BisectRound(pb.BisectRoundRequest(round_id=round_id), timeout=DEADLINE_SECONDS))
+
+    async def stop_inquiry(self, reason: str) -> None:
+        await _asked(self._stub().StopInquiry(pb.StopInquiryRequest(reason=reason), timeout=DEADLINE_SECONDS))
+
+    async def move_alias(self, alias: str, version: str, reason: str) -> None:
+        request = pb.MoveAliasRequest(alias=alias, version=version, reason=reason)
+        await _asked(self._stub().MoveAlias(request, timeout=DEADLINE_SECONDS))
+
+    async def roll_back_alias(self, alias: str, reason: str) -> None:
+        request = pb.RollBackAliasRequest(alias=alias, reason=reason)
+        await _asked(self._stub().RollBackAlias(request, timeout=DEADLINE_SECONDS))
+
     async def close(self) -> None:
         if self._channel is not None:
             await self._channel.close()

@@ -55,6 +55,7 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
             base.bus.consume("ingest-metric-not-passed", known.on_verdict)
             base.bus.consume("ingest-standard-released", standard.on_standard_released)
             base.bus.consume("ingest-dataset-made-public", handlers.on_dataset_made_public)
+            base.bus.consume("ingest-dataset-withdrawn", handlers.on_dataset_withdrawn)
             yield
         finally:
             await children.close()

@@ -1,4 +1,4 @@
-"""Events in: dataset.uploaded, dataset.metric-passed and -not-passed, standard.released."""
+"""Events in: dataset.uploaded, .made-public, .withdrawn, .metric-passed and .metric-not-passed, standard.released."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from contracts.events import (
     DatasetMetricPassed,
     DatasetReading,
     DatasetUploaded,
+    DatasetWithdrawn,
     PredictionRefused,
     PredictionRequested,
     PredictionStructureRead,
@@ -102,6 +103,15 @@ class Handlers:
         async with self._database.transaction() as connection:
             if await first_time(connection, delivery.durable, delivery.attributes.id):
                 await self._store.make_public(connection, event.dataset, event.credit.title)
+
+    async def on_dataset_withdrawn(self, event: Event, delivery: Delivery) -> None:
+        """Its frames count as known no longer. Repeating it changes nothing."""
+        if not isinstance(event, DatasetWithdrawn):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await self._store.withdraw(connection, event.dataset)
+                log.info("dataset-withdrawn", dataset=str(event.dataset))
 
     async def _settle(self, uploaded: DatasetUploaded, outcome: Outcome, delivery: Delivery) -> None:
         async with self._database.transaction() as connection:

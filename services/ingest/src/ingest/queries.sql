@@ -52,7 +52,10 @@ order by known.source, known.held_out;
 
 -- name: sources
 -- Whose frames those are, of the dataset versions that have a say: those that were found not sound have none.
-select known.* from known_datasets as known
+select known.*, exists (
+    select from withdrawn where withdrawn.dataset_id = known.dataset_id and withdrawn.version = known.version
+) as withdrawn
+from known_datasets as known
 where known.source = any(%(sources)s) and not exists (
     select from datasets
     where datasets.dataset_id = known.dataset_id and datasets.version = known.version and datasets.sound is false
@@ -88,6 +91,10 @@ insert into made_public (dataset_id, version) values (%(dataset_id)s, %(version)
 -- It may be named to others from now on.
 update known_datasets set private = false, title = %(title)s
 where dataset_id = %(dataset_id)s and version = %(version)s;
+
+-- name: note_withdrawn
+-- Its contributor took it back, maybe before it is known.
+insert into withdrawn (dataset_id, version) values (%(dataset_id)s, %(version)s) on conflict do nothing;
 
 -- name: keep_frames
 -- Its frames, a row each.

@@ -21,12 +21,16 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A dataset version whose frames are known. Only public ones and the contributor's own are ever named."""
+    """A dataset version whose frames are known. Only public ones and the contributor's own are ever named.
+
+    `withdrawn`: its contributor took it back. Models were trained on it, so it decides over the split all the same.
+    """
 
     dataset: DatasetRef
     owner_id: UUID
     private: bool
     title: str
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def elsewhere(
         (held_out if hit.held_out else trained)[hit.places] = True
         if dataset is not None and source.dataset.dataset_id == dataset.dataset_id:
             continue
-        if source.private and source.owner_id != owner_id:
+        if source.withdrawn or (source.private and source.owner_id != owner_id):
             continue
         known[hit.places] = True
         if hit.held_out:

@@ -164,6 +164,10 @@ class Store:
         await self._queries.execute(connection, "note_public", **dataset.model_dump())
         await self._queries.execute(connection, "make_public", **dataset.model_dump(), title=title)
 
+    async def withdraw(self, connection: Connection, dataset: DatasetRef) -> None:
+        """Nothing counts as known because of it any more, also when its frames join the known ones later."""
+        await self._queries.execute(connection, "note_withdrawn", **dataset.model_dump())
+
     async def _hits(self, connection: Connection, hashes: HashArray, after: int) -> tuple[list[Hit], dict[int, Source]]:
         """Of dataset versions that have a say, and which those are.
 
@@ -201,7 +205,7 @@ def _keys(hashes: HashArray) -> list[UUID]:
 
 def _source(row: Row) -> Source:
     dataset = DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
-    return Source(dataset, row["owner_id"], row["private"], row["title"])
+    return Source(dataset, row["owner_id"], row["private"], row["title"], row["withdrawn"])
 
 
 def _json(ref: BlobRef) -> str:

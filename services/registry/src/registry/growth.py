@@ -50,6 +50,7 @@ from registry.publication import (
     final_files,
     final_manifest,
     model_branches,
+    model_marked,
     model_published,
     published_manifest,
 )
@@ -217,6 +218,10 @@ class Growth:
         score = examined.standing.score if examined.standing else None
         aliased = ModelAliased(alias=LATEST, version=model.version, previous=model.parent_version, reason=reason)
         await announce(conn, round_, model_published(model, examined.manifest, score), aliased)
+        kept = await self._store.model(conn, model.version)
+        if kept is not None and kept.withdrawn_ancestral_datasets:
+            # It grew from what withdrawn data had trained, though it holds none of it.
+            await announce(conn, round_, model_marked(kept))
         log.info("model-published", version=model.version, parent=model.parent_version)
         return Decision(True, model.version)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from contracts.base import Credit, DatasetRef
-from contracts.events import ModelMarked, TrainingFailed
+from contracts.events import TrainingFailed
 from kit.logs import get_logger
 from kit.outbox import emit
 from kit.queries import Connection
@@ -27,6 +27,7 @@ from registry.domain import (
 )
 from registry.inquiries import Inquiry, InquiryKind
 from registry.inquiry_steps import going_on, release, save, step_of
+from registry.publication import model_marked
 from registry.service import known_round
 
 log = get_logger(__name__)
@@ -171,13 +172,7 @@ class Operations:
         for version in versions:
             model = await self._store.model(conn, version)
             if model is not None:
-                withdrawn = tuple(one.branch.name for one in model.branches if one.branch.member.withdrawn)
-                marked = ModelMarked(
-                    version=version,
-                    withdrawn_branches=withdrawn,
-                    withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
-                )
-                await emit(conn, marked)
+                await emit(conn, model_marked(model))
 
     async def _open_round(self, conn: Connection, round_id: UUID | None) -> Round:
         round_ = await self._store.open_round(conn)

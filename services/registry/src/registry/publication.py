@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from contracts import keys
 from contracts.artifacts import BranchManifest, ModelManifest, PublishedBranch, PublishedFile, PublishedManifest
 from contracts.base import BlobRef, BranchError, RuleResult
-from contracts.events import ModelFile, ModelPublished, TrainedDataset
+from contracts.events import ModelFile, ModelMarked, ModelPublished, TrainedDataset
 from contracts.standard import StandardScore
 from frames.errors import conformal_threshold
 
@@ -261,6 +261,15 @@ def _published_branch(one: ModelBranch, described: BranchManifest) -> PublishedB
             "baseline_energy_rmse_mev_per_atom": described.baseline_energy_rmse_mev_per_atom,
             "baseline_force_rmse_mev_per_angstrom": described.baseline_force_rmse_mev_per_angstrom,
         }
+    )
+
+
+def model_marked(model: Model) -> ModelMarked:
+    """The event that tells what of its data is withdrawn by now."""
+    return ModelMarked(
+        version=model.version,
+        withdrawn_branches=tuple(one.branch.name for one in model.branches if one.branch.member.withdrawn),
+        withdrawn_ancestral_datasets=model.withdrawn_ancestral_datasets,
     )
 
 

@@ -52,7 +52,7 @@ async def drop(request: Request) -> Response:
 
 
 async def steer(request: Request) -> Response:
-    """Pause, resume, or cancel the open round."""
+    """Pause, resume, cancel the open round, look for what made one fail, or let a name point elsewhere."""
     operators, person, form = operators_of(request), await reader(request), await request.form()
     match request.path_params["act"]:
         case "pause":
@@ -61,9 +61,23 @@ async def steer(request: Request) -> Response:
             await operators.resume(person)
         case "cancel":
             await operators.cancel(person, form.get("round_id"), form.get("reason"), form.get("pause") == "1")
+        case "bisect":
+            await operators.bisect(person, form.get("round_id"), form.get("reason"))
+        case "stop-inquiry":
+            await operators.stop_inquiry(person, form.get("reason"))
+        case "move-alias":
+            await operators.move_alias(person, form.get("alias"), form.get("version"), form.get("reason"))
+        case "roll-back-alias":
+            await operators.roll_back_alias(person, form.get("alias"), form.get("reason"))
         case _:
             raise not_found("page")
     return RedirectResponse("/operator#growth", 303)
+
+
+async def withdraw(request: Request) -> Response:
+    form = await request.form()
+    await operators_of(request).withdraw(await reader(request), form.get("dataset"), form.get("reason"))
+    return RedirectResponse("/operator/log", 303)
 
 
 async def suspend(request: Request) -> Response:
@@ -85,5 +99,6 @@ def routes() -> list[BaseRoute]:
         Route("/operator/dead-letters/{letter_id:int}/requeue", page(requeue), methods=["POST"]),
         Route("/operator/dead-letters/{letter_id:int}/drop", page(drop), methods=["POST"]),
         Route("/operator/growth/{act}", page(steer), methods=["POST"]),
+        Route("/operator/datasets/withdraw", page(withdraw), methods=["POST"]),
         Route("/operator/people/{person_id}/{act}", page(suspend), methods=["POST"]),
     ]
