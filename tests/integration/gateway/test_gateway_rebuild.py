@@ -91,13 +91,13 @@ async def test_after_any_history_the_tables_are_the_same(
 ) -> None:
     hook = {"url": "https://receiver.example.org/", "types": [published(uuid4()).ce_type()]}
     assert (await mei.request("POST", "/api/v1/webhooks", json=hook)).status_code == 201
+    begin = datetime.now(UTC)  # after the webhook: it hears nothing of what was before it
     chance = random.Random(20261126)
     told: list[tuple[Event, timedelta]] = []
     for number in range(10):
         _, events = await history(site, mei, number)
         told += [(event, timedelta(milliseconds=place)) for place, event in enumerate(events)]
     chance.shuffle(told)
-    begin = datetime.now(UTC)  # after the webhook: it hears nothing of what was before it
     for event, after in told:
         identifier = uuid4()
         for _ in range(chance.choice((1, 2))):
