@@ -11,7 +11,7 @@ begin
 end
 $$;
 CREATE FUNCTION gateway.word_less_a_letter(word text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE STRICT COST 1000 PARALLEL SAFE
     RETURN (SELECT array_agg(DISTINCT ("left"(word_less_a_letter.word, place.place) || substr(word_less_a_letter.word, (place.place + 2)))) AS array_agg FROM generate_series(0, length(word_less_a_letter.word)) place(place));
 CREATE TABLE gateway.agreement_texts (
     sha256 text NOT NULL,

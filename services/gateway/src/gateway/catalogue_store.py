@@ -14,13 +14,15 @@ from psycopg import sql
 SortColumn = Literal["relevance", "created", "name", "frames", "size"]
 
 # A value of the column, as it is indexed; and its type, for the place where a page begins. Relevance is in no index: it
-# is points, and below them the microseconds since 1970, so that the newest of equals comes first.
+# is points, and below them the microseconds since 1970, so that the newest of equals comes first. A long description's
+# words are unpacked once for all steps.
 _COLUMNS: dict[SortColumn, tuple[sql.SQL, sql.SQL]] = {
     "relevance": (
         sql.SQL(
-            "(select coalesce(sum(points), 0) from unnest(%(points)s::int[], %(steps)s::text[]::tsquery[])"
-            " as step (points, query) where search @@ query) * 10000000000000000"
-            " + (extract(epoch from created) * 1000000)::bigint"
+            "(with once as materialized (select search || ''::tsvector as words)"
+            " select coalesce(sum(points), 0) from once,"
+            " unnest(%(points)s::int[], %(steps)s::text[]::tsquery[]) as step (points, query)"
+            " where words @@ query) * 10000000000000000 + (extract(epoch from created) * 1000000)::bigint"
         ),
         sql.SQL("bigint"),
     ),

@@ -1,7 +1,7 @@
 -- A word, and what is left of it when any one of its letters is missing. Two words that differ by one mistake (a letter
 -- too many, too few, another one, two that changed places) have one of these in common.
 create function word_less_a_letter(word text) returns text[]
-    language sql immutable strict parallel safe
+    language sql immutable strict parallel safe cost 1000
     return (select array_agg(distinct left(word, place) || substr(word, place + 2))
             from generate_series(0, length(word)) place);
 

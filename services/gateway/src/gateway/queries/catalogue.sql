@@ -62,8 +62,12 @@ order by lexeme
 on conflict do nothing;
 
 -- name: near_words
--- The word itself, and those that are the same once each has lost a letter.
-select word from catalogue_words where word_less_a_letter(word) && word_less_a_letter(%(word)s) limit %(most)s;
+-- The word itself, and those that are the same once each has lost a letter. Planned without the limit: for a few of
+-- what is taken for many, the database would read all words one after the other.
+with near as materialized (
+    select word from catalogue_words where word_less_a_letter(word) && word_less_a_letter(%(word)s)
+)
+select word from near limit %(most)s;
 
 -- name: set_dataset_facts
 insert into dataset_facts (dataset_id, version, formulas, pairs)
