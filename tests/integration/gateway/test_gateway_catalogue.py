@@ -227,6 +227,13 @@ async def test_a_misspelt_word_finds_what_was_meant(site: Site) -> None:
     assert (await site.http.get("/api/v1/search", params={"literal": "0"})).status_code == 422
 
 
+async def test_of_words_that_are_as_near_the_one_that_more_datasets_have_was_meant(site: Site) -> None:
+    member = await site.join("weigher")
+    for name in ("Graphane", "Graphene", "Graphene oxide"):
+        await a_dataset(member, name=name, description="")
+    assert await searched(site, q="graphxne") == ("graphene", ["Graphene oxide", "Graphene"])
+
+
 async def test_pages_of_a_corrected_search_lead_on(site: Site) -> None:
     member = await site.join("leafer")
     for number in range(3):
