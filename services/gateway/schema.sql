@@ -10,6 +10,9 @@ begin
     return null;
 end
 $$;
+CREATE FUNCTION gateway.word_less_a_letter(word text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT COST 1000 PARALLEL SAFE
+    RETURN (SELECT array_agg(DISTINCT ("left"(word_less_a_letter.word, place.place) || substr(word_less_a_letter.word, (place.place + 2)))) AS array_agg FROM generate_series(0, length(word_less_a_letter.word)) place(place));
 CREATE TABLE gateway.agreement_texts (
     sha256 text NOT NULL,
     version text NOT NULL,
@@ -60,6 +63,9 @@ CREATE TABLE gateway.catalogue (
     held_up boolean NOT NULL,
     model text,
     search tsvector NOT NULL
+);
+CREATE TABLE gateway.catalogue_words (
+    word text NOT NULL
 );
 CREATE TABLE gateway.consents (
     dataset_id uuid NOT NULL,
@@ -442,6 +448,8 @@ ALTER TABLE ONLY gateway.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (entry_id);
 ALTER TABLE ONLY gateway.catalogue
     ADD CONSTRAINT catalogue_pkey PRIMARY KEY (dataset_id, public);
+ALTER TABLE ONLY gateway.catalogue_words
+    ADD CONSTRAINT catalogue_words_pkey PRIMARY KEY (word);
 ALTER TABLE ONLY gateway.consents
     ADD CONSTRAINT consents_pkey PRIMARY KEY (dataset_id, version, act);
 ALTER TABLE ONLY gateway.contribution_log
@@ -531,6 +539,7 @@ CREATE INDEX catalogue_newest ON gateway.catalogue USING btree (created, dataset
 CREATE INDEX catalogue_private ON gateway.catalogue USING btree (owner_id) WHERE (NOT public);
 CREATE INDEX catalogue_search ON gateway.catalogue USING gin (search);
 CREATE INDEX catalogue_size ON gateway.catalogue USING btree (size, dataset_id) WHERE public;
+CREATE INDEX catalogue_words_near ON gateway.catalogue_words USING gin (gateway.word_less_a_letter(word));
 CREATE INDEX contributions_metric_at ON gateway.contributions USING btree (metric_at DESC) WHERE (metric_started_at IS NOT NULL);
 CREATE INDEX contributions_waiting ON gateway.contributions USING btree (state) WHERE (stage = ANY (ARRAY['submit'::text, 'check'::text, 'queue'::text, 'train'::text]));
 CREATE UNIQUE INDEX datasets_idempotency ON gateway.datasets USING btree (owner_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);

@@ -121,10 +121,14 @@ class Datasets(Base):
         return decode(tuple[Dataset, ...], listed(answer, "datasets"))
 
     def search(
-        self, words: str = "", *, elements: Sequence[str] = (), sort: str = "newest", start: str | None = None
+        self, words: str = "", *, elements: Sequence[str] = (), sort: str = "", start: str | None = None
     ) -> Catalogue:
-        """Public datasets by words, formulas and elements (all of them occur). `start`: `later` of the page before."""
-        params: list[tuple[str, str]] = [("sort", sort), *(("element", one) for one in elements)]
+        """Public datasets by words, formulas and elements (all of them occur). `start`: `later` of the page before.
+
+        `sort`: relevance, newest, oldest, name, frames or size; the site's usual order without one.
+        """
+        params: list[tuple[str, str]] = [("element", one) for one in elements]
+        params += [("sort", sort)] if sort else []
         params += [("q", words)] if words else []
         params += [("from", start)] if start else []
         return decode(Catalogue, self._transport.json("GET", "search", params=params))

@@ -318,12 +318,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """A page of what was looked for; `later`: where the next one begins."""
+    """A page of what was looked for; `later`: where the next one begins.
+
+    `corrected`: words that are spelt alike, looked for where nothing has those that were asked for.
+    """
 
     datasets: tuple[Found, ...]
     found: int = 0
     more_found: bool = False
     later: str | None = None
+    corrected: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,23 @@ def test_searching_and_filtering_without_any_script(plain: Page, contribution: C
     expect(plain.get_by_text("No dataset is like that.")).to_be_visible()
 
 
+def test_a_misspelt_word_shows_what_was_meant_and_the_word_itself_on_request(
+    plain: Page, contribution: Callable[..., Any]
+) -> None:
+    contribution("Hafnia at high pressure")
+    plain.goto("/datasets?q=hafina&lang=en")
+    said = plain.get_by_role("main").get_by_role("status")
+    expect(said).to_contain_text("Nothing for “hafina”. Showing results for “hafnia”.")
+    expect(plain.get_by_role("link", name="Hafnia at high pressure")).to_be_visible()
+    expect(plain.get_by_label("Sort by").locator("option:checked")).to_have_text("Relevance")
+    said.get_by_role("link", name="Search for exactly “hafina”").click()
+    expect(plain.get_by_text("No dataset is like that.")).to_be_visible()
+    plain.goto("/datasets?q=hafina&lang=zh")
+    expect(plain.get_by_role("main").get_by_role("status")).to_contain_text("以下是“hafnia”的结果")
+    plain.goto("/datasets?lang=en")
+    expect(plain.get_by_label("Sort by").locator("option:checked")).to_have_text("Newest")
+
+
 def test_the_list_has_pages(plain: Page, contribution: Callable[..., Any], platform: Any) -> None:
     client = platform.client()
     for number in range(9):  # of eight a page

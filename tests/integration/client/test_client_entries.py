@@ -128,6 +128,19 @@ def test_what_there_is_to_choose_from(client: Client, command: Command) -> None:
     assert command("datasets", "x", "--mine").returncode == 2
 
 
+def test_a_misspelt_word_finds_what_was_meant_and_says_so(client: Client, command: Command, tmp_path: Path) -> None:
+    client.upload(file_of(tmp_path, "one.zip"), **(ENTRY | {"name": "Cubic perovskite"}))
+    give_up = time.monotonic() + 20
+    while not client.search("perovskite").found and time.monotonic() < give_up:
+        time.sleep(0.2)
+    assert client.search("perovskite", sort="newest").corrected is None
+    page = client.search("perovksite")
+    assert (page.corrected, [one.name for one in page.datasets]) == ("perovskite", ["Cubic perovskite"])
+    said = command("datasets", "perovksite")
+    assert "“perovskite”" in said.stdout
+    assert "Cubic perovskite" in said.stdout
+
+
 def test_what_does_not_exist_is_told_with_what_does(client: Client, tmp_path: Path, command: Command) -> None:
     own = client.upload(file_of(tmp_path, "one.zip"), **ENTRY)
     for line in (("status", "00000000-0000-0000-0000-000000000000"), ("status", "nonsense")):

@@ -1,5 +1,6 @@
 """The list: search, filters, orders, pages by place, and nothing private to others."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -7,7 +8,7 @@ import pytest
 from contracts.base import DatasetRef
 from contracts.events import DatasetValidated
 from gateway import catalogue
-from gateway_bench import Member, Outside, Site
+from gateway_bench import Member, Outside, Site, serving_site
 from gateway_examples import blob, covered, passed, published, queued, validated
 from gateway_views import a_dataset, handled, judged
 from manifests import manifest
@@ -23,6 +24,12 @@ async def found(site: Site, member: Member | None = None, **criteria: Any) -> li
 @pytest.fixture
 def gateway_env(gateway_env: dict[str, str]) -> dict[str, str]:
     return gateway_env | {"POTLUCK_GATEWAY_PAGE_SIZE": "2"}
+
+
+@pytest.fixture
+async def with_pages(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    async with serving_site(gateway_env, monkeypatch, with_pages=True) as served:
+        yield served
 
 
 @pytest.fixture(params=["sorted whole", "in the list's order"])
@@ -80,7 +87,7 @@ async def test_filters_follow_what_becomes_of_a_dataset(site: Site, outside: Out
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("search", [{}, {"q": "set"}], ids=["all", "found"])
-@pytest.mark.parametrize("sort", ["newest", "oldest", "name", "frames", "size"])
+@pytest.mark.parametrize("sort", ["relevance", "newest", "oldest", "name", "frames", "size"])
 async def test_pages_lead_forth_and_back(site: Site, sort: str, search: dict[str, str]) -> None:
     member = await site.join("pager")
     for number in range(5):
@@ -142,3 +149,123 @@ async def test_without_its_manifest_a_dataset_is_found_by_all_else(site: Site, o
     dataset = await a_dataset(await site.join("lost"), name="No manifest")
     await handled(site, outside, validated(dataset).model_copy(update={"manifest": blob("nowhere.json")}))
     assert await found(site, element="Si") == ["No manifest"]
+
+
+async def test_words_are_sorted_by_where_they_are(site: Site, outside: Outside) -> None:
+    member = await site.join("ranker")
+    await a_dataset(member, name="One", description="Of silicon carbide, carbide and carbide again.")
+    await a_dataset(member, name="Carbides", description="")
+    made = await a_dataset(member, name="Two", description="")
+    await handled(site, outside, await with_manifest(site, made, formulas=("C1Si1",), pairs=("C-Si",)))
+    await a_dataset(member, name="Three", authors=["Carl Carbide"], description="")
+    await a_dataset(member, name="Older carbide", description="")
+    await a_dataset(member, name="Newer carbide", description="")
+    await a_dataset(member, name="Last", description="carbides")
+    pages = await all_pages(site, {"q": "carbide"})
+    assert pages == [["Newer carbide", "Older carbide"], ["Carbides", "Three"], ["One", "Last"]]
+    assert await all_pages(site, {"q": "carbide", "sort": "relevance"}) == pages
+    assert (await all_pages(site, {"q": "carbide", "sort": "newest"}))[0] == ["Last", "Newer carbide"]
+    assert await all_pages(site, {"q": "older carb"}) == [["Older carbide"]]
+    await a_dataset(member, name="Four", authors=["Ms SiC"], description="")
+    await a_dataset(member, name="SiC", description="")
+    assert await all_pages(site, {"q": "SiC"}) == [["SiC", "Two"], ["Four"]]
+
+
+async def all_pages(site: Site, asked: dict[str, str]) -> list[list[str]]:
+    pages, place = [], None
+    while True:
+        answer = await site.http.get("/api/v1/search", params=asked | ({"from": place} if place else {}))
+        assert answer.status_code == 200, answer.text
+        pages.append([one["name"] for one in answer.json()["datasets"]])
+        place = answer.json()["later"]
+        if place is None:
+            return pages
+
+
+async def test_too_many_are_not_sorted_by_relevance_and_it_says_so(
+    with_pages: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = with_pages
+    member = await site.join("many")
+    await a_dataset(member, name="Carbide")
+    await a_dataset(member, name="Newest", description="carbide")
+    few = (await site.http.get("/api/v1/search", params={"q": "carbide"})).json()
+    assert ([one["name"] for one in few["datasets"]], few["sort"]) == (["Carbide", "Newest"], "relevance")
+    said = "Too many to sort by relevance"
+    assert said not in (await site.http.get("/datasets", params={"q": "carbide", "lang": "en"})).text
+    monkeypatch.setattr(catalogue, "FEW", 1)
+    many = (await site.http.get("/api/v1/search", params={"q": "carbide"})).json()
+    assert ([one["name"] for one in many["datasets"]], many["sort"]) == (["Newest", "Carbide"], "newest")
+    assert said in (await site.http.get("/datasets", params={"q": "carbide", "lang": "en"})).text
+    in_chinese = await site.http.get("/datasets", params={"q": "carbide", "lang": "zh"})
+    assert "结果太多，无法按相关性排序" in in_chinese.text
+    by_choice = await site.http.get("/datasets", params={"q": "carbide", "sort": "newest", "lang": "en"})
+    assert said not in by_choice.text
+
+
+async def searched(site: Site, member: Member | None = None, **criteria: Any) -> tuple[str | None, list[str]]:
+    """What was looked for instead, and the names of what was found."""
+    headers = member.headers if member else {}
+    answer = (await site.http.get("/api/v1/search", params=criteria, headers=headers)).json()
+    return answer["corrected"], [one["name"] for one in answer["datasets"]]
+
+
+@pytest.mark.usefixtures("either_way")
+async def test_a_misspelt_word_finds_what_was_meant(site: Site) -> None:
+    member = await site.join("speller")
+    await a_dataset(member, name="Cubic Perovskite", authors=["Ada Lovelace"], description="Hot **phonons**.")
+    name = "Cubic Perovskite"
+    assert await searched(site, q="perovksite") == ("perovskite", [name])
+    assert await searched(site, q="Lovelce") == ("lovelace", [name])
+    assert await searched(site, q="cubic Fhonons 2000") == (None, [])  # nothing has 2000 either
+    assert await searched(site, q="cubic fonons") == (None, [])  # two mistakes in a short word
+    assert await searched(site, q="Cubic perowskite") == ("Cubic perovskite", [name])
+    assert await searched(site, q="perovksite", licence="CC0-1.0") == (None, [])
+    assert await searched(site, q="perovksite", literal="1") == (None, [])
+    assert await searched(site, q="perovskite") == (None, [name])
+    assert await searched(site, q="perovsk") == (None, [name])
+    assert (await site.http.get("/api/v1/search", params={"literal": "0"})).status_code == 422
+
+
+async def test_of_words_that_are_as_near_the_one_that_more_datasets_have_was_meant(site: Site) -> None:
+    member = await site.join("weigher")
+    for name in ("Graphane", "Graphene", "Graphene oxide"):
+        await a_dataset(member, name=name, description="")
+    assert await searched(site, q="graphxne") == ("graphene", ["Graphene oxide", "Graphene"])
+
+
+async def test_pages_of_a_corrected_search_lead_on(site: Site) -> None:
+    member = await site.join("leafer")
+    for number in range(3):
+        await a_dataset(member, name=f"Zirconia {number}")
+    pages = await all_pages(site, {"q": "zircnoia"})
+    assert pages == [["Zirconia 2", "Zirconia 1"], ["Zirconia 0"]]
+
+
+async def test_the_page_says_what_it_shows_and_how_to_look_for_the_words_themselves(with_pages: Site) -> None:
+    site = with_pages
+    await a_dataset(await site.join("shower"), name="Perovskite")
+    page = (await site.http.get("/datasets", params={"q": "perovksite", "lang": "en"})).text
+    assert "Nothing for “perovksite”. Showing results for “perovskite”." in page
+    assert 'href="/datasets?q=perovksite&amp;literal=1"' in page
+    page = (await site.http.get("/datasets", params={"q": "perovksite", "lang": "zh"})).text
+    assert "没有找到“perovksite”。以下是“perovskite”的结果。" in page
+    page = (await site.http.get("/datasets", params={"q": "perovksite", "literal": "1", "lang": "en"})).text
+    assert "Showing results for" not in page
+    assert "No dataset is like that." in page
+
+
+async def test_words_of_private_and_withdrawn_datasets_are_suggested_to_nobody(site: Site) -> None:
+    owner, other = await site.join("keeper"), await site.join("other")
+    await a_dataset(owner, name="Secret tourmaline", private=True)
+    gone = await a_dataset(owner, name="Withdrawn labradorite")
+    for reader in (None, other, owner):
+        assert await searched(site, reader, q="tourmalime") == (None, [])
+    assert await searched(site, q="labradorit") == (None, ["Withdrawn labradorite"])
+    assert await searched(site, other, q="labradortie") == ("labradorite", ["Withdrawn labradorite"])
+    answer = await site.http.post(
+        f"/api/v1/datasets/{gone.dataset_id}/withdrawal", json={"reason": ""}, headers=owner.headers
+    )
+    assert answer.status_code in (200, 202, 204), answer.text
+    for reader in (other, owner):
+        assert await searched(site, reader, q="labradortie") == (None, [])

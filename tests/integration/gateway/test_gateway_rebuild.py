@@ -141,7 +141,15 @@ async def nothing_waits(outside: Outside) -> bool:
 
 async def spoil(site: Site) -> None:
     async with site.base.database.transaction() as connection:
-        for table in ("curve_points", "round_datasets", "rounds", "models", "dataset_facts", "catalogue"):
+        for table in (
+            "curve_points",
+            "round_datasets",
+            "rounds",
+            "models",
+            "dataset_facts",
+            "catalogue",
+            "catalogue_words",
+        ):
             await connection.execute(f"delete from {table}")
         await connection.execute("update contributions set validated = null, metric = null, state = 'uploaded'")
 
@@ -185,7 +193,7 @@ async def test_readers_see_the_old_tables_or_the_new_ones(
     now = await rows(gateway_env)
     assert set(seen) <= {(0, 0, 0), (4, 8, 4)}
     assert seen[0] != seen[-1]
-    for table in ("rounds", "round_datasets", "curve_points", "models", "catalogue"):
+    for table in ("rounds", "round_datasets", "curve_points", "models", "catalogue", "catalogue_words"):
         assert now[table] == right[table] != spoiled[table]
 
 

@@ -22,7 +22,7 @@ Command = Callable[..., int]
 def command(new_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `potluck …` in this process against the server in memory; the exit code."""
 
-    def connected(server: str | None, *, patience_seconds: float = 10.0) -> Client:
+    def connected(server: str | None, *, patience_seconds: float = 10.0, **_: Any) -> Client:
         return new_client(server, None, patience_seconds=patience_seconds)
 
     monkeypatch.setattr(potluck.cli.options, "Client", connected)

@@ -23,7 +23,7 @@ PNG = b"\x89PNG"
 @pytest.fixture
 def command(new_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `potluck …` signed in, against the server in memory; the exit code."""
-    monkeypatch.setattr(potluck.cli.options, "Client", lambda server, patience_seconds: new_client())
+    monkeypatch.setattr(potluck.cli.options, "Client", lambda server, **_: new_client())
 
     def potluck_command(*arguments: str) -> int:
         monkeypatch.setattr(sys, "stdin", io.StringIO())

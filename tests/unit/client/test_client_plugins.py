@@ -108,11 +108,11 @@ def test_the_dry_run_says_what_to_install() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == 1
-    assert 'pip install "potluck[check]"' in ended.stderr
+    assert "`make setup` in a checkout of Potluck" in ended.stderr
     helped = subprocess.run(
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False, env={"COLUMNS": "200"}
     )
-    assert 'Needs: pip install "potluck[check]"' in helped.stdout
+    assert "Needs: `make setup` in a checkout of Potluck" in helped.stdout
 
 
 def test_nothing_is_looked_for_when_one_of_ours_is_called() -> None:

@@ -49,7 +49,7 @@ def signed(**changed: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def command(new_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr(potluck.cli.options, "Client", lambda server, patience_seconds: new_client())
+    monkeypatch.setattr(potluck.cli.options, "Client", lambda server, **_: new_client())
 
     def potluck_command(*arguments: str) -> int:
         monkeypatch.setattr(sys, "stdin", io.StringIO())

@@ -64,3 +64,49 @@ def test_every_element_has_its_place_on_the_table() -> None:
         "Hf": (6, 4),
         "Og": (7, 18),
     }
+
+
+@pytest.mark.parametrize(
+    ("criteria", "order"),
+    [
+        (Criteria(), "newest"),
+        (Criteria(text="carbide"), "relevance"),
+        (Criteria(text="!!!"), "newest"),
+        (Criteria(elements=("Si",)), "newest"),
+        (Criteria(sort="relevance"), "newest"),
+        (Criteria(text="carbide", sort="newest"), "newest"),
+        (Criteria(text="carbide", sort="relevance"), "relevance"),
+        (Criteria(sort="size"), "size"),
+    ],
+)
+def test_words_are_sorted_by_relevance_and_all_else_is_not(criteria: Criteria, order: str) -> None:
+    assert criteria.order == order
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (
+            "Carbide",
+            [
+                (32, "'carbide':A"),
+                (16, "'carbide':*A"),
+                (4, "'carbide':B"),
+                (2, "'carbide':*B"),
+                (1, "'carbide':C"),
+            ],
+        ),
+        ("Si", [(32, "'si':A"), (8, "'element:Si'"), (4, "'si':B"), (1, "'si':C")]),
+        ("硅相", [(32, "'硅':A <-> '相':A"), (4, "'硅':B <-> '相':B"), (1, "'硅':C <-> '相':C")]),
+    ],
+)
+def test_a_words_best_place_outweighs_all_lesser_ones(text: str, steps: list[tuple[int, str]]) -> None:
+    assert Criteria(text=text).ranking() == steps
+    points = [one for one, _ in steps]
+    assert all(one > sum(points[at + 1 :]) for at, one in enumerate(points))
+
+
+def test_the_relevance_of_any_search_leaves_room_for_the_time_below_it() -> None:
+    """Both are one bigint: see catalogue_store."""
+    longest = Criteria(text=" ".join(["SiC2碳a碳"] * 20))
+    assert 0 < sum(points for points, _ in longest.ranking()) < (1 << 63) // 10**16

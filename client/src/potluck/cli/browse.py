@@ -80,6 +80,8 @@ def models(server: Server = None, as_json: AsJson = False) -> None:
 
 
 def _found(page: Catalogue) -> None:
+    if page.corrected is not None:
+        out.print(f"Nothing has these words. This is for “{escape(page.corrected)}”:")
     table = Table("id", "name", "elements", "frames", "licence", "stage", "model", box=None, pad_edge=False)
     for one in page.datasets:
         elements = ", ".join(one.elements)

@@ -66,14 +66,16 @@ class Extra:
     install: str
 
 
+# They are the services' own code, which is in no package index.
+CHECKOUT = "`make setup` in a checkout of Potluck, then .venv/bin/potluck there"
 EXTRAS = {
     "check": Extra(
         "Say what the platform would say of your data; nothing is sent.",
-        'pip install "potluck[check]"',
+        CHECKOUT,
     ),
     "model": Extra(
         "Derive a model's published scores again from its files (model verify).",
-        'pip install "potluck[check]" "deepmd-kit[torch]"',
+        CHECKOUT,
     ),
 }
 

@@ -1,6 +1,7 @@
 """Options that several commands share, and the client they lead to."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +26,21 @@ Agree = Annotated[bool, typer.Option("--agree", help="I agree: I may share this 
 
 def connect(server: str | None, *, patience_seconds: float = 10.0) -> Client:
     """Who waits at a prompt wants to hear soon that nobody answers; an upload is worth more patience."""
-    return Client(server, patience_seconds=patience_seconds)
+    return Client(server, patience_seconds=patience_seconds, sleep=_pausing())
+
+
+def _pausing() -> Callable[[float], None]:
+    """Pauses before another try; the first is told to whoever sits there and would wonder."""
+    said = False
+
+    def pause(seconds: float) -> None:
+        nonlocal said
+        if not said and err.is_terminal:
+            err.print("[dim]The server does not answer yet; trying again …[/]")
+        said = True
+        time.sleep(seconds)
+
+    return pause
 
 
 def where(dataset: str, server: str | None) -> tuple[str, str | None]:

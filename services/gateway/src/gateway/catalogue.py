@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import Literal
@@ -17,19 +17,25 @@ from kit.queries import Connection, Row
 from gateway.catalogue_store import Slice, SortColumn
 from gateway.domain import Person
 from gateway.problems import Problem, invalid_field
-from gateway.search import Criteria, Sort
+from gateway.search import WORDS, Criteria, Sort, lexeme, terms
 from gateway.settings import GatewaySettings
+from gateway.spelling import may_be_misspelt, nearest_first
 from gateway.store import Store
 from gateway.views import Stage, State, Verdict
 
 COUNTED = 1000
-# A search that finds no more is sorted whole; of others the first rows in the list's order are soon found.
+# A search that finds no more is sorted whole; of others the first rows in the list's order are soon found. Only the
+# former can be sorted by relevance: all that match have to be read to know the best. Who finds more gets the newest
+# and is told so; the best of the newest 1,000 would pass for the best of all.
 FEW = 1000
+# Known words that are near a misspelt one, and how many of the nearest are looked up.
+NEAR, TRIED = 50, 5
 COUNTS_KEPT = 256
 COUNT_SECONDS = 5.0
 FUNCTIONALS = 40
 FACETS_SECONDS = 60.0
 _COLUMNS: dict[Sort, tuple[SortColumn, bool]] = {
+    "relevance": ("relevance", False),
     "newest": ("created", False),
     "oldest": ("created", True),
     "name": ("name", True),
@@ -63,13 +69,19 @@ class DatasetBrief(Frozen):
 
 
 class CatalogueView(Frozen):
-    """A page of the list. `found`: exact up to 1,000, beyond that `more_found` is true."""
+    """A page of the list. `found`: exact up to 1,000, beyond that `more_found` is true.
+
+    `sort`: newest where relevance was asked for and more than 1,000 were found. `corrected`: the words that were looked
+    for instead, where nothing has those that were asked for.
+    """
 
     datasets: tuple[DatasetBrief, ...]
     found: int
     more_found: bool
     earlier: str | None
     later: str | None
+    sort: Sort
+    corrected: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +121,28 @@ class Catalogue:
 
     async def page(self, reader: Person | None, criteria: Criteria, place: str | None = None) -> CatalogueView:
         """422 for a place that is none of this list."""
-        column, ascending = _COLUMNS[criteria.sort]
         at = Place.read(place) if place else None
         backwards = at is not None and at.way == "earlier"
-        part = Slice(
-            column=column,
-            ascending=ascending != backwards,
-            beyond=(_of_kind(column, at.key), at.dataset_id) if at else None,
-            tsquery=criteria.tsquery(),
-        )
         size = self._settings.page_size
         reader_id = reader.id if reader else None
+        corrected = None
         async with self._database.transaction() as connection:
-            found = await self._count(connection, reader_id, part.tsquery)
-            few = part.tsquery is not None and found <= FEW
+            found = await self._count(connection, reader_id, criteria.tsquery())
+            if not found and not criteria.literal:
+                corrected = await self._corrected(connection, reader_id, criteria)
+            if corrected is not None:
+                criteria = replace(criteria, text=corrected)
+                found = await self._count(connection, reader_id, criteria.tsquery())
+            few = criteria.tsquery() is not None and found <= FEW
+            order: Sort = "newest" if criteria.order == "relevance" and not few else criteria.order
+            column, ascending = _COLUMNS[order]
+            part = Slice(
+                column=column,
+                ascending=ascending != backwards,
+                beyond=(_of_kind(column, at.key), at.dataset_id) if at else None,
+                tsquery=criteria.tsquery(),
+                ranking=criteria.ranking() if order == "relevance" else (),
+            )
             rows = await self._store.catalogue.page(connection, reader_id, part, size + 1, few)
         more, rows = len(rows) > size, rows[:size]
         if at is None and not more:
@@ -135,7 +155,32 @@ class Catalogue:
             more_found=found > COUNTED,
             earlier=_place(rows[0], "earlier") if rows and (more if backwards else at is not None) else None,
             later=_place(rows[-1], "later") if rows and (more or backwards) else None,
+            sort=order,
+            corrected=corrected,
         )
+
+    async def _corrected(self, connection: Connection, reader_id: UUID | None, criteria: Criteria) -> str | None:
+        """Other words that this reader finds something for, where nothing has one of these. They are public words."""
+        words = criteria.text.split()[:WORDS]
+        meant = [await self._meant(connection, reader_id, word) for word in words]
+        text = " ".join(meant)
+        if meant == words or not await self._count(connection, reader_id, replace(criteria, text=text).tsquery()):
+            return None
+        return text
+
+    async def _meant(self, connection: Connection, reader_id: UUID | None, word: str) -> str:
+        """The word itself where it is known to this reader, or no other is near."""
+        found = terms(word)
+        typed = word.strip(".,;:()")
+        if len(found) != 1 or not may_be_misspelt(found[0], typed):
+            return word
+        if await self._count(connection, reader_id, found[0].tsquery()):
+            return word
+        (misspelt,) = found[0].lexemes
+        near = nearest_first(misspelt, await self._store.catalogue.near_words(connection, misspelt, NEAR))[:TRIED]
+        # Counted as strangers see them: a private dataset's words are nobody's suggestion.
+        counted = [(count, -await self._count(connection, None, lexeme(known)), known) for count, known in near]
+        return min((one for one in counted if one[1]), default=(0, 0, word))[2]
 
     async def _count(self, connection: Connection, reader_id: UUID | None, tsquery: str | None) -> int:
         """Up to a little more than COUNTED."""
@@ -173,8 +218,8 @@ def _of_kind(column: SortColumn, key: str) -> str:
         match column:
             case "created":
                 datetime.fromisoformat(key)
-            case "frames" | "size":
-                if not -1 < int(key) < 1 << 31 + 31 * (column == "size"):
+            case "frames" | "size" | "relevance":
+                if not -1 < int(key) < 1 << 31 + 32 * (column != "frames"):
                     raise ValueError(key)
     except ValueError:
         raise _no_such_page() from None

@@ -11,10 +11,21 @@ from contracts.events import ModelAliased, ModelMarked, ModelRetired
 from kit.queries import Connection, Queries, Row
 from psycopg import sql
 
-SortColumn = Literal["created", "name", "frames", "size"]
+SortColumn = Literal["relevance", "created", "name", "frames", "size"]
 
-# A value of the column, as it is indexed; and its type, for the place where a page begins.
+# A value of the column, as it is indexed; and its type, for the place where a page begins. Relevance is in no index: it
+# is points, and below them the microseconds since 1970, so that the newest of equals comes first. A long description's
+# words are unpacked once for all steps.
 _COLUMNS: dict[SortColumn, tuple[sql.SQL, sql.SQL]] = {
+    "relevance": (
+        sql.SQL(
+            "(with once as materialized (select search || ''::tsvector as words)"
+            " select coalesce(sum(points), 0) from once,"
+            " unnest(%(points)s::int[], %(steps)s::text[]::tsquery[]) as step (points, query)"
+            " where words @@ query) * 10000000000000000 + (extract(epoch from created) * 1000000)::bigint"
+        ),
+        sql.SQL("bigint"),
+    ),
     "created": (sql.SQL("created"), sql.SQL("timestamptz")),
     "name": (sql.SQL("lower(name)"), sql.SQL("text")),
     "frames": (sql.SQL("frames"), sql.SQL("int")),
@@ -24,12 +35,16 @@ _COLUMNS: dict[SortColumn, tuple[sql.SQL, sql.SQL]] = {
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery."""
+    """Which rows of the list: sorted by a column, beyond a place (key, dataset), that match a tsquery.
+
+    `ranking`: (points, tsquery), whose sum is the relevance of a row; only where few are found.
+    """
 
     column: SortColumn
     ascending: bool
     beyond: tuple[str, UUID] | None
     tsquery: str | None
+    ranking: Sequence[tuple[int, str]] = ()
 
 
 class Catalogue:
@@ -43,21 +58,28 @@ class Catalogue:
         key, kind = _COLUMNS[part.column]
         direction = sql.SQL("asc") if part.ascending else sql.SQL("desc")
         beyond: sql.Composable = sql.SQL("true")
-        place: dict[str, Any] = {}
+        given: dict[str, Any] = {
+            "points": [step[0] for step in part.ranking],
+            "steps": [step[1] for step in part.ranking],
+        }
         if part.beyond is not None:
-            place = {"beyond_key": part.beyond[0], "beyond_id": part.beyond[1]}
+            given |= {"beyond_key": part.beyond[0], "beyond_id": part.beyond[1]}
             beyond = sql.SQL("({key}, dataset_id) {sign} (%(beyond_key)s::{kind}, %(beyond_id)s)").format(
-                key=key, kind=kind, sign=sql.SQL(">") if part.ascending else sql.SQL("<")
+                key=sql.SQL("key") if few else key, kind=kind, sign=sql.SQL(">") if part.ascending else sql.SQL("<")
             )
         shape = {"key": key, "direction": direction, "beyond": beyond, "matching": _matching(part.tsquery)}
         query = "page_of_few" if few else "page_of_catalogue"
-        return await self._q.shaped(c, query, shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **place)
+        return await self._q.shaped(c, query, shape, reader_id=reader_id, limit=limit, tsquery=part.tsquery, **given)
 
     async def count(self, c: Connection, reader_id: UUID | None, tsquery: str | None, most: int) -> int:
         """At most `most` for each of public and the reader's own."""
         shape = {"matching": _matching(tsquery)}
         (row,) = await self._q.shaped(c, "count_catalogue", shape, reader_id=reader_id, tsquery=tsquery, most=most)
         return int(row["found"])
+
+    async def near_words(self, c: Connection, word: str, most: int) -> list[str]:
+        """Words that public datasets have, or had, and that differ from this one by a letter or two."""
+        return [row["word"] for row in await self._q.all(c, "near_words", word=word, most=most)]
 
     async def functionals(self, c: Connection, most: int) -> list[str]:
         return [row["functional"] for row in await self._q.all(c, "functionals", most=most)]

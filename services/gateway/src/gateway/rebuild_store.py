@@ -22,6 +22,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "standard_scores": ("version", "standard"),
     "receipts": ("dataset_id", "version", "round_id"),
     "catalogue": ("dataset_id", "public"),
+    "catalogue_words": ("word",),
 }
 BESIDE = (*TABLES, "reruns", "inbox")
 """Results of reruns are the log's, requests are not; the inbox says what has been taken in."""
@@ -70,6 +71,7 @@ class Rebuilding:
     async def _put_fresh(self, c: Connection, table: str) -> int:
         keys = TABLES[table]
         told = [row["name"] for row in await self._q.all(c, "columns_of", table=table) if row["name"] not in keys]
+        told = told or list(keys)  # of a table of keys alone
         shape = {
             "table": sql.Identifier(table),
             "keys": sql.SQL(", ").join(map(sql.Identifier, keys)),

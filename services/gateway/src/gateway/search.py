@@ -2,6 +2,9 @@
 
 Words are found by their beginning, Chinese by any run of its characters, formulas whatever the order of their
 elements and the size of the cell. Every filter is a lexeme of the same index (see refresh_catalogue).
+
+Relevance is a sum of points, whole numbers, so that a page can begin at one. Of each word its best place counts more
+than all lesser ones together: name, element or formula, authors, description; a whole word more than a beginning.
 """
 
 import re
@@ -12,8 +15,8 @@ from typing import Literal
 
 from gateway.elements import KNOWN, NUMBERS
 
-Sort = Literal["newest", "oldest", "name", "frames", "size"]
-SORTS: tuple[Sort, ...] = ("newest", "oldest", "name", "frames", "size")
+Sort = Literal["relevance", "newest", "oldest", "name", "frames", "size"]
+SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest", "name", "frames", "size")
 STAGES = ("submit", "check", "queue", "train", "done")
 COVERAGES = ("new", "covered")
 # Digits of the number of frames: '3' is 100 to 999.
@@ -22,8 +25,44 @@ FRAMES = ("1", "2", "3", "4", "5", "6", "7")
 WORDS = 12
 TEXT_LENGTH = 200
 _PREFIX_FROM = 3
+# Weights that refresh_catalogue gives to a name's words, authors' and a description's.
+_NAME, _AUTHORS, _DESCRIPTION = "A", "B", "C"
 _PART = re.compile(r"([A-Z][a-z]?)(\d{0,6})")
 _CHINESE = re.compile(r"[㐀-鿿]")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One word of a search: lexemes that all occur, as a phrase where they are Chinese, or a facet in their place."""
+
+    lexemes: tuple[str, ...]
+    phrase: bool = False
+    facet: str = ""
+
+    def tsquery(self) -> str:
+        plain = self._written(beginnings=True)
+        if self.facet:
+            return f"({plain} | {lexeme(self.facet)})"
+        return f"({plain})" if self.phrase else plain
+
+    def ranking(self) -> list[tuple[int, str]]:
+        """(points, tsquery): what a dataset gets for each that it matches. A word's beginning in the description is
+        no more than being found, which all are."""
+        steps = [(32, self._written(_NAME)), (4, self._written(_AUTHORS)), (1, self._written(_DESCRIPTION))]
+        if self.facet:
+            steps.append((8, lexeme(self.facet)))
+        if not self.phrase and any(len(one) >= _PREFIX_FROM for one in self.lexemes):
+            steps += [(16, self._written(_NAME, beginnings=True)), (2, self._written(_AUTHORS, beginnings=True))]
+        return sorted(steps, reverse=True)
+
+    def _written(self, weight: str = "", *, beginnings: bool = False) -> str:
+        """With a weight: only where it has that weight."""
+
+        def one(word: str) -> str:
+            label = ("*" if beginnings and not self.phrase and len(word) >= _PREFIX_FROM else "") + weight
+            return f"{lexeme(word)}:{label}" if label else lexeme(word)
+
+        return (" <-> " if self.phrase else " & ").join(map(one, self.lexemes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +76,45 @@ class Criteria:
     stage: str = ""
     coverage: str = ""
     frames: str = ""
-    sort: Sort = "newest"
+    sort: Sort | None = None
+    literal: bool = False
+    """Nothing but these words: no others instead where they find nothing."""
 
     @property
     def narrowed(self) -> bool:
-        return self != Criteria(sort=self.sort)
+        return self != Criteria(sort=self.sort, literal=self.literal)
+
+    @property
+    def usual_order(self) -> Sort:
+        """Where none is chosen."""
+        return "relevance" if terms(self.text) else "newest"
+
+    @property
+    def order(self) -> Sort:
+        """Without words nothing is more relevant than anything else."""
+        usual = self.usual_order
+        return usual if self.sort in (None, "relevance") else self.sort
+
+    def ranking(self) -> list[tuple[int, str]]:
+        """(points, tsquery) of all words: the sum of what a dataset matches is its relevance, below 800."""
+        return [step for term in terms(self.text)[:WORDS] for step in term.ranking()]
 
     def tsquery(self) -> str | None:
         """None: everything."""
-        wanted = [*_terms(self.text), *(_lexeme(f"element:{symbol}") for symbol in self.elements)]
+        wanted = [
+            *(term.tsquery() for term in terms(self.text)),
+            *(lexeme(f"element:{symbol}") for symbol in self.elements),
+        ]
         if self.functional:
-            wanted.append(_lexeme(f"functional:{self.functional.lower()}"))
+            wanted.append(lexeme(f"functional:{self.functional.lower()}"))
         if self.licence:
-            wanted.append(_lexeme(f"licence:{self.licence}"))
+            wanted.append(lexeme(f"licence:{self.licence}"))
         if self.stage:
-            wanted.append(_lexeme(f"stage:{self.stage}"))
+            wanted.append(lexeme(f"stage:{self.stage}"))
         if self.coverage:
-            wanted.append(_lexeme(f"verdict:{'passed' if self.coverage == 'new' else 'covered'}"))
+            wanted.append(lexeme(f"verdict:{'passed' if self.coverage == 'new' else 'covered'}"))
         if self.frames:
-            wanted.append(_lexeme(f"frames:{self.frames}"))
+            wanted.append(lexeme(f"frames:{self.frames}"))
         return " & ".join(wanted) or None
 
 
@@ -68,7 +127,7 @@ class Asked:
 
 
 def read_criteria(pairs: Sequence[tuple[str, str]]) -> Asked:
-    """Of a query string: q, element (repeated), functional, licence, stage, coverage, frames, sort."""
+    """Of a query string: q, element (repeated), functional, licence, stage, coverage, frames, sort, literal."""
     given: dict[str, str] = {}
     elements: list[str] = []
     ignored = []
@@ -82,12 +141,12 @@ def read_criteria(pairs: Sequence[tuple[str, str]]) -> Asked:
                 ignored.append("element")
         elif value:
             given[name] = value
-    choices = {"stage": STAGES, "coverage": COVERAGES, "frames": FRAMES, "sort": SORTS}
+    choices = {"stage": STAGES, "coverage": COVERAGES, "frames": FRAMES, "sort": SORTS, "literal": ("1",)}
     for name, known in choices.items():
         if name in given and given[name] not in known:
             ignored.append(name)
             del given[name]
-    sort: Sort = given.get("sort", "newest")  # type: ignore[assignment]  # looked up in SORTS above
+    sort: Sort | None = given.get("sort")  # type: ignore[assignment]  # looked up in SORTS above
     criteria = Criteria(
         text=given.get("q", ""),
         elements=tuple(sorted(set(elements), key=NUMBERS.__getitem__)),
@@ -97,6 +156,7 @@ def read_criteria(pairs: Sequence[tuple[str, str]]) -> Asked:
         coverage=given.get("coverage", ""),
         frames=given.get("frames", ""),
         sort=sort,
+        literal="literal" in given,
     )
     return Asked(criteria, tuple(ignored))
 
@@ -116,39 +176,30 @@ def reduced_formula(text: str) -> str | None:
     return "".join(f"{symbol}{counts[symbol] // divisor}" for symbol in sorted(counts))
 
 
-def _terms(text: str) -> list[str]:
-    terms = []
-    for word in text.split()[:WORDS]:
-        if _CHINESE.search(word):
-            terms += _chinese(word)
-            continue
-        terms += _word(word)
-    return terms
+def terms(text: str) -> list[Term]:
+    """Words that are looked for, in their order."""
+    return [term for word in text.split()[:WORDS] for term in _terms(word)]
 
 
-def _word(word: str) -> list[str]:
-    parts = [part for part in re.split(r"[\W_]+", word) if part]
-    formula = reduced_formula(word.strip(".,;:()"))
-    plain = " & ".join(_begins(part) for part in parts)
-    if formula is None:
-        return [plain] if plain else []
-    symbol = word.strip(".,;:()")
-    also = _lexeme(f"element:{symbol}") if symbol in KNOWN else _lexeme(f"formula:{formula}")
-    return [f"({plain} | {also})"]
-
-
-def _begins(word: str) -> str:
-    return _lexeme(word.lower()) + (":*" if len(word) >= _PREFIX_FROM else "")
-
-
-def _chinese(word: str) -> list[str]:
-    """Each run of characters as a phrase, what stands between them as words."""
-    terms = []
+def _terms(word: str) -> list[Term]:
+    """A word; where there is Chinese in it, each run of characters and what stands between them."""
+    if not _CHINESE.search(word):
+        return _word(word)
+    found = []
     for run in re.findall(r"[㐀-鿿]+|[^㐀-鿿]+", word):
-        terms += ["(" + " <-> ".join(map(_lexeme, run)) + ")"] if _CHINESE.match(run) else _word(run)
-    return terms
+        found += [Term(tuple(run), phrase=True)] if _CHINESE.match(run) else _word(run)
+    return found
 
 
-def _lexeme(text: str) -> str:
+def _word(word: str) -> list[Term]:
+    parts = tuple(part.lower() for part in re.split(r"[\W_]+", word) if part)
+    symbol = word.strip(".,;:()")
+    formula = reduced_formula(symbol)
+    if formula is None:
+        return [Term(parts)] if parts else []
+    return [Term(parts, facet=f"element:{symbol}" if symbol in KNOWN else f"formula:{formula}")]
+
+
+def lexeme(text: str) -> str:
     """Quoted: whatever it holds is text."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

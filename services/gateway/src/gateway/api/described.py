@@ -79,7 +79,8 @@ SEARCHED = (
     Parameter("stage", "where they stand", STAGES),
     Parameter("coverage", "to the model", COVERAGES),
     Parameter("frames", "digits of the number of frames: 3 is 100 to 999", FRAMES),
-    Parameter("sort", "order", SORTS),
+    Parameter("sort", "order; of a search for words relevance, else newest, where none is given", SORTS),
+    Parameter("literal", "1: where nothing is found, do not look for words that are spelt alike (`corrected`)", ("1",)),
     Parameter("from", "where a page begins: `earlier` or `later` of another page"),
 )
 PAGED = (Parameter("page", "from 1"), Parameter("mine", "1: your own datasets", ("0", "1")))

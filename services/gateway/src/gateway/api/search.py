@@ -12,7 +12,7 @@ from gateway.search import read_criteria
 
 
 async def search(request: Request) -> Response:
-    """What the reader may see: `?q=&element=&functional=&licence=&stage=&coverage=&frames=&sort=&from=`."""
+    """What the reader may see: `?q=&element=&functional=&licence=&stage=&coverage=&frames=&sort=&literal=&from=`."""
     asked = read_criteria(request.query_params.multi_items())
     if asked.ignored:
         name = asked.ignored[0]

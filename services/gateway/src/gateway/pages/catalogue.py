@@ -49,7 +49,12 @@ async def datasets(request: Request) -> Response:
         stages=stages.items(),
         coverages=coverages.items(),
         frame_ranges=FRAMES.items(),
-        active=[(_label(*pair, said), url(one for one in pairs if one != pair)) for pair in pairs if pair[0] != "sort"],
+        active=[
+            (_label(*pair, said), url(one for one in pairs if one != pair and one[0] != "literal"))
+            for pair in pairs
+            if pair[0] not in ("sort", "literal")
+        ],
+        literal_url=url([*pairs, ("literal", "1")]),
         earlier_url=url([*pairs, ("from", listing.earlier)]) if listing.earlier else None,
         later_url=url([*pairs, ("from", listing.later)]) if listing.later else None,
     )
@@ -64,7 +69,8 @@ def fields(criteria: Criteria) -> list[tuple[str, str]]:
         "stage": criteria.stage,
         "coverage": criteria.coverage,
         "frames": criteria.frames,
-        "sort": criteria.sort if criteria.sort != "newest" else "",
+        "sort": criteria.sort if criteria.sort and criteria.order != criteria.usual_order else "",
+        "literal": "1" if criteria.literal else "",
     }
     return [("element", symbol) for symbol in criteria.elements] + [pair for pair in single.items() if pair[1]]
 

@@ -1,6 +1,7 @@
 -- name: refresh_catalogue
 -- The rows of one dataset as they should be now: its newest public version, and a private one that is newer.
--- Chinese is searched by its characters, all else by its words.
+-- Chinese is searched by its characters, all else by its words. Words of a public row are kept for those who misspell
+-- them, in one order: two who bring the same new words wait for each other at the first.
 with newest as (
     select distinct on (private) * from datasets where dataset_id = %(dataset_id)s and withdrawn is null
     order by private, version desc
@@ -31,7 +32,7 @@ with newest as (
 ), gone as (
     delete from catalogue using (select %(dataset_id)s::uuid as dataset_id) of
     where catalogue.dataset_id = of.dataset_id and not exists (select from fresh where fresh.public = catalogue.public)
-)
+), put as (
 insert into catalogue
 select dataset_id, public, version, owner_id, name, authors, licence, created, size, frames, elements, new_elements,
        functional, stage, state, verdict, held_up, model,
@@ -50,7 +51,23 @@ set version = excluded.version, owner_id = excluded.owner_id, name = excluded.na
     elements = excluded.elements, new_elements = excluded.new_elements, functional = excluded.functional,
     stage = excluded.stage, state = excluded.state, verdict = excluded.verdict, held_up = excluded.held_up,
     model = excluded.model, search = excluded.search
-where catalogue is distinct from excluded;
+where catalogue is distinct from excluded
+returning public, search
+)
+insert into catalogue_words
+select distinct lexeme from put, unnest(search)
+where public and lexeme ~ '^[[:alpha:]]{4,24}$'
+  and not exists (select from catalogue_words known where known.word = lexeme)
+order by lexeme
+on conflict do nothing;
+
+-- name: near_words
+-- The word itself, and those that are the same once each has lost a letter. Planned without the limit: for a few of
+-- what is taken for many, the database would read all words one after the other.
+with near as materialized (
+    select word from catalogue_words where word_less_a_letter(word) && word_less_a_letter(%(word)s)
+)
+select word from near limit %(most)s;
 
 -- name: set_dataset_facts
 insert into dataset_facts (dataset_id, version, formulas, pairs)
@@ -80,10 +97,10 @@ order by key {direction}, dataset_id {direction} limit %(limit)s;
 -- The same, of a search that few rows match: found by the index of words, then sorted. In the list's order the database
 -- would read and throw away nearly all rows, and it cannot know that words' beginnings are rare.
 with found as materialized (
-    select * from catalogue where (public or owner_id = %(reader_id)s) and {matching}
+    select *, {key} as key from catalogue where (public or owner_id = %(reader_id)s) and {matching}
 )
 select dataset_id, version, owner_id, not public as private, name, authors, licence, created, size, frames, elements,
-       new_elements, functional, stage, state, verdict, held_up, model, {key} as key
+       new_elements, functional, stage, state, verdict, held_up, model, key
 from found
 where {beyond} and (not public or dataset_id <> all (
     array(select dataset_id from catalogue where not public and owner_id = %(reader_id)s)))
