@@ -103,7 +103,8 @@ CREATE TABLE gateway.contributions (
     validated_at timestamp with time zone,
     metric_started_at timestamp with time zone,
     tables jsonb,
-    report jsonb
+    report jsonb,
+    looked_into jsonb
 );
 CREATE TABLE gateway.curve_points (
     round_id uuid NOT NULL,

@@ -59,6 +59,13 @@ async def a_dataset(member: Member, **fields: Any) -> DatasetRef:
     return DatasetRef(dataset_id=made["id"], version=made["version"])
 
 
+async def shared_only(member: Member, **fields: Any) -> DatasetRef:
+    """Published without joining the DPA dataset; nobody has looked into its archive yet."""
+    made = await member.publish(dpa=False, **fields)
+    assert made["state"] == "shared"
+    return DatasetRef(dataset_id=made["id"], version=1)
+
+
 @asynccontextmanager
 async def watching(
     site: Site, dataset: DatasetRef, last: str | None = None

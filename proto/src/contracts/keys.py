@@ -17,6 +17,11 @@ def dataset_file(content_sha256: str, name: str) -> str:
     return f"datasets/{content_sha256}/{name}"
 
 
+def shared_file(archive_sha256: str, name: str) -> str:
+    """Of an archive that is shared only: the copy without what may not be passed on."""
+    return f"shared/{archive_sha256}/{name}"
+
+
 def metric_file(run_id: UUID, name: str) -> str:
     return f"metric/{run_id}/{name}"
 

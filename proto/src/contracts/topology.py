@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetLookedInto,
     DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
@@ -12,6 +13,7 @@ from contracts.events import (
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
+    DatasetShared,
     DatasetUploaded,
     DatasetValidated,
     DatasetWithdrawn,
@@ -63,13 +65,21 @@ class Consumer:
 EMITS: dict[str, tuple[type[Event], ...]] = {
     "gateway": (
         DatasetUploaded,
+        DatasetShared,
         DatasetPublished,
         DatasetMadePublic,
         DatasetWithdrawn,
         MetricRerunRequested,
         PredictionRequested,
     ),
-    "ingest": (DatasetReading, DatasetValidated, DatasetRejected, PredictionStructureRead, PredictionRefused),
+    "ingest": (
+        DatasetReading,
+        DatasetValidated,
+        DatasetRejected,
+        DatasetLookedInto,
+        PredictionStructureRead,
+        PredictionRefused,
+    ),
     "metric": (
         DatasetMetricStarted,
         DatasetMetricPassed,
@@ -101,6 +111,7 @@ _OF_EVENTS: tuple[Consumer, ...] = (
     Consumer("ingest", "ingest-dataset-uploaded", DatasetUploaded.nats_subject),
     # From the beginning of the log: datasets that were read before their frames were kept are caught up on.
     Consumer("ingest", "ingest-known-frames", DatasetUploaded.nats_subject),
+    Consumer("ingest", "ingest-dataset-shared", DatasetShared.nats_subject),
     Consumer("ingest", "ingest-metric-passed", DatasetMetricPassed.nats_subject),
     Consumer("ingest", "ingest-metric-not-passed", DatasetMetricNotPassed.nats_subject),
     Consumer("ingest", "ingest-standard-released", StandardReleased.nats_subject),

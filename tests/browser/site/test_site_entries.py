@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from contracts.events import DatasetLookedInto
 from playwright.sync_api import Page, expect
 
 SignIn = Callable[[httpx.Client], None]
@@ -63,10 +64,31 @@ def test_sharing_only_with_orcid_preview_and_licence(
     expect(orcid).to_have_attribute("href", "https://orcid.org/0000-0002-1825-0097")
     expect(page.get_by_role("region", name="Cite")).to_contain_text("{Mei Lin} and {李华}")
     with page.expect_download() as download:
-        page.get_by_role("link", name="CITATION.cff").click()
+        page.get_by_role("link", name="CITATION.cff").first.click()
     assert "0000-0002-1825-0097" in download.value.path().read_text()
     page.get_by_role("link", name="CC0-1.0").click()
     expect(page.get_by_role("region", name="CC0-1.0")).to_contain_text("Others may")
+
+
+def test_what_is_shared_only_is_offered_once_it_was_looked_into(
+    page: Page, platform: Any, contribution: Contribute
+) -> None:
+    dataset = contribution("Copper with POTCARs", dpa=False).reaches("shared")
+    page.goto(dataset.path)
+    expect(page.get_by_text("Its archive is being searched for files that may not be shared")).to_be_visible()
+    expect(page.get_by_role("link", name="Download", exact=True)).to_have_count(0)
+    expect(page.locator("#dataset")).to_have_attribute("data-connection", "open")
+    cleaned = platform.wait(platform.blobs.put_bytes("shared/x/archive-1.tar.zst", b"cleaned"))
+    platform.say(DatasetLookedInto(dataset=dataset.ref, download=cleaned, removed=("run1/POTCAR",)))
+    # The page follows by itself.
+    left_out = page.get_by_role("region", name="Left out of the download")
+    expect(left_out).to_contain_text("the licence of VASP forbids sharing them")
+    left_out.get_by_text("1 file left out").click()
+    expect(left_out.get_by_text("run1/POTCAR")).to_be_visible()
+    expect(page.get_by_text("Its archive is being searched")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert download.value.path().read_bytes() == b"cleaned"
 
 
 @pytest.mark.usefixtures("refusals_expected")

@@ -1,15 +1,24 @@
 """The life of an entry: shared only, versions, made public, withdrawn, cited; and nobody else's business."""
 
 import asyncio
+from importlib import resources
 from uuid import uuid4
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 from contracts.artifacts import CompositionCount, DatasetManifest, Histogram, PreviewStructure
 from contracts.base import DatasetRef, ElementCount, LevelOfTheory
-from contracts.events import DatasetMadePublic, DatasetUploaded, DatasetWithdrawn
+from contracts.events import (
+    DatasetLookedInto,
+    DatasetMadePublic,
+    DatasetRejected,
+    DatasetShared,
+    DatasetUploaded,
+    DatasetWithdrawn,
+)
 from gateway_bench import Member, Outside, Site, entry, eventually, heard
 from gateway_examples import blob, passed, published, queued, report, validated
+from gateway_views import handled, shared_only, take, watching
 
 AGREED = {"agreement": True}
 
@@ -26,17 +35,95 @@ async def test_what_is_shared_only_has_an_entry_and_no_pipeline(site: Site, mei:
     assert made.status_code == 201, made.text
     shared = made.json()
     assert (shared["stage"], shared["state"], shared["dpa"], shared["queue"]) == ("done", "shared", False, None)
-    # Everybody may download and cite it at once; nobody waits for it.
-    answer = await site.http.get(shared["download"]["url"])
-    assert (answer.status_code, answer.content) == (200, b"an archive")
+    # Everybody may cite it at once; nobody waits for it.
     assert (await site.http.get(f"/api/v1/datasets/{shared['id']}/citation")).status_code == 200
     assert (await site.http.get("/api/v1/queue")).json()["check"] == []
     assert await heard(outside, DatasetUploaded, 0) == []
+    (looked_for,) = await heard(outside, DatasetShared, 1)
+    assert (looked_for.dataset, looked_for.filename) == (DatasetRef(dataset_id=shared["id"], version=1), "data.zip")
+    assert await site.base.blobs.get_bytes(looked_for.archive.key) == b"an archive"
     # Its next version may join.
     again = await mei.publish(b"another archive", dataset_id=shared["id"])
     assert (again["id"], again["version"], again["dpa"], again["state"]) == (shared["id"], 2, True, "uploaded")
     (told,) = await heard(outside, DatasetUploaded, 1)
     assert told.dataset == DatasetRef(dataset_id=shared["id"], version=2)
+    await heard(outside, DatasetShared, 1)
+
+
+async def test_others_may_download_what_is_shared_only_once_it_was_looked_into(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    dataset = await shared_only(mei)
+    path = f"/api/v1/datasets/{dataset.dataset_id}"
+    eve = await site.join("eve")
+    for path_ in (f"{path}/archive", f"{path}/archive?version=1"):
+        assert (await mei.request("GET", path_)).content == b"an archive"
+        assert (await eve.request("GET", path_)).status_code == 404
+        assert (await site.http.get(path_)).status_code == 404
+    before = (await eve.request("GET", path)).json()
+    assert (before["state"], before["looked_into"], before["download"]) == ("shared", False, None)
+    assert (await mei.request("GET", path)).json()["download"]["url"] == f"{path}/archive?version=1"
+    async with watching(site, dataset) as stream:
+        await take(stream, 1)
+        await handled(site, outside, DatasetLookedInto(dataset=dataset))
+        (told,) = await take(stream, 1)
+    assert told.data["looked_into"] is True
+    assert told.data["download"]["filename"] == "data.zip"
+    for who in (mei, eve):
+        shown = (await who.request("GET", path)).json()
+        assert (shown["state"], shown["looked_into"], shown["download"]["removed"]) == ("shared", True, [])
+        assert (await who.request("GET", f"{path}/archive")).content == b"an archive"
+    assert await heard(outside, DatasetUploaded, 0) == []
+
+
+async def test_of_what_is_shared_only_the_cleaned_archive_is_offered_to_everybody(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    dataset = await shared_only(mei)
+    path = f"/api/v1/datasets/{dataset.dataset_id}"
+    cleaned = await site.base.blobs.put_bytes("shared/x/archive-1.tar.zst", b"without the POTCAR")
+    await handled(site, outside, DatasetLookedInto(dataset=dataset, download=cleaned, removed=("run1/POTCAR",)))
+    for who in (mei, await site.join("eve")):
+        offered = (await who.request("GET", path)).json()["download"]
+        assert (offered["removed"], offered["sha256"]) == (["run1/POTCAR"], cleaned.sha256)
+        answer = await who.request("GET", f"{path}/archive")
+        assert answer.content == b"without the POTCAR"
+        assert 'filename="data-shared.tar.zst"' in answer.headers["content-disposition"]
+
+
+async def test_of_what_cannot_be_opened_nothing_is_offered_to_others(site: Site, mei: Member, outside: Outside) -> None:
+    dataset = await shared_only(mei)
+    path = f"/api/v1/datasets/{dataset.dataset_id}"
+    refusal = DatasetRejected(
+        dataset=dataset,
+        rule="archive-encrypted",
+        reason="a/OUTCAR is encrypted",
+        remedy="Pack it again without a password.",
+    )
+    await handled(site, outside, refusal)
+    shown = (await site.http.get(path)).json()
+    assert (shown["stage"], shown["state"], shown["verdict"]) == ("done", "rejected", "rejected")
+    assert (shown["message"]["reason"], shown["download"]) == (refusal.reason, None)
+    assert (await site.http.get(f"{path}/archive")).status_code == 404
+    assert (await mei.request("GET", f"{path}/archive")).content == b"an archive"
+
+
+async def test_what_was_shared_only_before_anybody_looked_is_told_by_the_migration(
+    site: Site, mei: Member, outside: Outside
+) -> None:
+    dataset = await shared_only(mei)
+    await mei.publish(b"joins")
+    withdrawn = await shared_only(mei)
+    path = f"/api/v1/datasets/{withdrawn.dataset_id}/withdrawal"
+    assert (await mei.request("POST", path, json={})).status_code == 200
+    (of_first, _) = await heard(outside, DatasetShared, 2)
+    migration = resources.files("gateway") / "migrations/0017_looked_into.sql"
+    telling = migration.read_text().partition("insert into")
+    async with site.base.database.transaction() as connection:
+        await connection.execute("".join(telling[1:]))
+    *_, told = await heard(outside, DatasetShared, 3)
+    assert told == of_first
+    assert told.dataset == dataset
 
 
 async def test_versions_are_the_owners_to_add_and_each_has_its_own_archive(site: Site, mei: Member) -> None:

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from contracts.events import DatasetLookedInto, DatasetRejected
 from gateway.pages import kept
 from gateway_bench import Outside, Site, eventually, serving_site
 from gateway_examples import validated
-from gateway_views import a_dataset, until
+from gateway_views import a_dataset, handled, shared_only, until
 
 HTML = {"accept": "text/html"}
 
@@ -37,6 +38,46 @@ async def test_a_change_is_shown_although_the_page_was_kept(site: Site, outside:
         return "Waiting for the check" in await read(site, path)
 
     await eventually(fresh)
+
+
+async def test_the_page_of_what_is_shared_only_says_what_was_left_out(site: Site, outside: Outside) -> None:
+    clean, potcars, locked = [await shared_only(await site.join(name)) for name in ("clean", "potcars", "locked")]
+    page = {one: f"/datasets/{one.dataset_id}" for one in (clean, potcars, locked)}
+    for path in page.values():
+        before = await read(site, path)
+        assert "Its archive is being searched" in before
+        assert "/archive?version=1" not in before
+        assert "正在检查其压缩包" in await read(site, path, **{"accept-language": "zh"})
+    refusal = DatasetRejected(
+        dataset=locked,
+        rule="nothing-to-share",
+        reason="data.zip holds nothing that may be passed on",
+        remedy="Add files that may be shared, and upload it again.",
+    )
+    download = await site.base.blobs.put_bytes("shared/x/archive.tar.zst", b"copy")
+    await handled(
+        site,
+        outside,
+        DatasetLookedInto(dataset=clean),
+        DatasetLookedInto(dataset=potcars, download=download, removed=("run1/POTCAR",)),
+        refusal,
+    )
+
+    async def shown(path: str, sentence: str) -> str | None:
+        text = await read(site, path)
+        return text if sentence in text else None
+
+    offered = await eventually(lambda: shown(page[clean], "/archive?version=1"))
+    assert "Its archive is being searched" not in offered
+    assert "Left out of the download" not in offered
+    offered = await eventually(lambda: shown(page[potcars], "Left out of the download"))
+    assert "/archive?version=1" in offered
+    assert "POTCAR</code>" in offered
+    refused = await eventually(lambda: shown(page[locked], refusal.reason))
+    assert refusal.remedy in refused
+    assert "/archive?version=1" not in refused
+    chinese = await read(site, page[locked], **{"accept-language": "zh"})
+    assert "data.zip 中没有可以转发的内容" in chinese
 
 
 async def test_language_and_theme_have_pages_of_their_own(site: Site) -> None:

@@ -16,7 +16,14 @@ import zstandard
 from contracts.artifacts import DatasetManifest, FormatCatalog
 from contracts.base import Credit, DatasetRef
 from contracts.envelope import Event
-from contracts.events import DatasetReading, DatasetRejected, DatasetUploaded, DatasetValidated
+from contracts.events import (
+    DatasetLookedInto,
+    DatasetReading,
+    DatasetRejected,
+    DatasetShared,
+    DatasetUploaded,
+    DatasetValidated,
+)
 from contracts.keys import FORMAT_CATALOG, upload_archive
 from frames import store
 from frames.hashing import frame_hashes
@@ -57,12 +64,15 @@ class Outcomes:
     def __init__(self, base: Foundation[GatewayLike]) -> None:
         self.base = base
         self.heard: list[DatasetValidated | DatasetRejected] = []
+        self.looked_into: list[DatasetLookedInto] = []
         self.progress: list[DatasetReading] = []
         self.dead: list[Raw] = []
 
     async def on_event(self, event: Event, _delivery: Delivery) -> None:
         if isinstance(event, DatasetValidated | DatasetRejected):
             self.heard.append(event)
+        elif isinstance(event, DatasetLookedInto):
+            self.looked_into.append(event)
         elif isinstance(event, DatasetReading):
             assert event.dataset not in [one.dataset for one in self.heard]
             self.progress.append(event)
@@ -87,7 +97,16 @@ class Outcomes:
         await self.tell(event)
         return event
 
-    async def tell(self, event: DatasetUploaded) -> None:
+    async def share(self, archive: Path) -> DatasetShared:
+        """Store the archive and tell that it is shared only."""
+        upload_id = uuid4()
+        stored = await self.base.blobs.put_file(upload_archive(upload_id), archive)
+        dataset = DatasetRef(dataset_id=upload_id, version=1)
+        event = DatasetShared(dataset=dataset, archive=stored, filename=archive.name)
+        await self.tell(event)
+        return event
+
+    async def tell(self, event: Event) -> None:
         async with self.base.database.transaction() as connection:
             await emit(connection, event)
 
@@ -182,12 +201,7 @@ async def test_a_long_reading_tells_how_far_it_is(environment: dict[str, str], t
 
 
 async def test_what_is_shared_lacks_the_potcars(environment: dict[str, str], tmp_path: Path) -> None:
-    archive = tmp_path / "with-potcar.tar"
-    archive.write_bytes(lzma.decompress(SILICON.read_bytes()))
-    with tarfile.open(archive, "a") as tar:
-        info = tarfile.TarInfo("si-more-qe-pbe/vasp/POTCAR")
-        info.size = 6
-        tar.addfile(info, io.BytesIO(b"secret"))
+    archive = with_potcar(tmp_path)
     async with gateway() as outcomes, running("ingest", IngestSettings(), build) as ingest:
         await outcomes.upload(archive, "qe/pw/scf")
         (told,) = await outcomes.hears(1)
@@ -199,8 +213,47 @@ async def test_what_is_shared_lacks_the_potcars(environment: dict[str, str], tmp
         assert told.download is not None
         assert (clean.removed, clean.download) == ((), None)
         await ingest.blobs.get_file(told.download, tmp_path / "shared.tar.zst")
+    lacks_the_potcar(tmp_path / "shared.tar.zst", archive)
+
+
+async def test_what_is_shared_only_is_looked_into_and_not_read(
+    environment: dict[str, str], tmp_path: Path, nothing_to_find: Path
+) -> None:
+    archive = with_potcar(tmp_path)
+    async with gateway() as outcomes, running("ingest", IngestSettings(), build) as ingest:
+        shared = [await outcomes.share(one) for one in (archive, SILICON, nothing_to_find)]
+        await outcomes.tell(shared[0])
+        async with asyncio.timeout(120):
+            while len(outcomes.looked_into) < 4:
+                await asyncio.sleep(0.05)
+        told = {one.dataset: one for one in outcomes.looked_into}
+        cleaned, *others = [told[one.dataset] for one in shared]
+        assert cleaned.removed == ("si-more-qe-pbe/vasp/POTCAR",)
+        assert cleaned.download is not None
+        assert [(one.download, one.removed) for one in others] == [(None, ()), (None, ())]
+        # Told again as a new message, the same answer with the same object comes again.
+        assert [one for one in outcomes.looked_into if one.dataset == cleaned.dataset] == [cleaned, cleaned]
+        await ingest.blobs.get_file(cleaned.download, tmp_path / "shared.tar.zst")
+        async with ingest.database.transaction() as connection:
+            cursor = await connection.execute("select * from datasets")
+            assert await cursor.fetchall() == []
+    assert (outcomes.heard, outcomes.progress, outcomes.dead) == ([], [], [])
+    lacks_the_potcar(tmp_path / "shared.tar.zst", archive)
+
+
+def with_potcar(folder: Path) -> Path:
+    archive = folder / "with-potcar.tar"
+    archive.write_bytes(lzma.decompress(SILICON.read_bytes()))
+    with tarfile.open(archive, "a") as tar:
+        info = tarfile.TarInfo("si-more-qe-pbe/vasp/POTCAR")
+        info.size = 6
+        tar.addfile(info, io.BytesIO(b"secret"))
+    return archive
+
+
+def lacks_the_potcar(cleaned: Path, archive: Path) -> None:
     with (
-        zstandard.open(tmp_path / "shared.tar.zst") as stream,
+        zstandard.open(cleaned) as stream,
         tarfile.open(fileobj=stream, mode="r|") as shared,
         tarfile.open(archive) as original,
     ):

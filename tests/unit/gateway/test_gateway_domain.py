@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from gateway.domain import Facts, RoundFacts, round_stage, standing
+from gateway.domain import Facts, RoundFacts, Standing, round_stage, standing
 
 STAGES = ("submit", "check", "queue", "train", "done")
 
@@ -39,6 +39,12 @@ STAGES = ("submit", "check", "queue", "train", "done")
 def test_standing(facts: Facts, stage: str, state: str, verdict: str | None) -> None:
     now = standing(facts)
     assert (now.stage, now.state, now.verdict) == (stage, state, verdict)
+
+
+def test_what_is_shared_only_is_shared_until_its_archive_cannot_be_opened() -> None:
+    assert standing(Facts(shared_only=True)) == Standing("done", "shared", None)
+    assert standing(Facts(shared_only=True, rejected=True)) == Standing("done", "rejected", "rejected")
+    assert standing(Facts(shared_only=True, rejected=True, withdrawn=True)) == Standing("done", "withdrawn", None)
 
 
 def test_a_further_fact_never_takes_the_stage_back() -> None:

@@ -2,6 +2,7 @@
 
 from contracts.envelope import Attributes, Event, MalformedEvent
 from contracts.events.dataset import (
+    DatasetLookedInto,
     DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
@@ -10,6 +11,7 @@ from contracts.events.dataset import (
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
+    DatasetShared,
     DatasetUploaded,
     DatasetValidated,
     DatasetWithdrawn,
@@ -75,6 +77,8 @@ EVENTS: tuple[type[Event], ...] = (
     PredictionStructureRead,
     PredictionRefused,
     PredictionFinished,
+    DatasetShared,
+    DatasetLookedInto,
 )
 BY_TYPE: dict[str, type[Event]] = {event.ce_type(): event for event in EVENTS}
 
@@ -93,6 +97,7 @@ def parse(attributes: Attributes, body: bytes) -> Event:
 __all__ = [
     "BY_TYPE",
     "EVENTS",
+    "DatasetLookedInto",
     "DatasetMadePublic",
     "DatasetMetricNotPassed",
     "DatasetMetricPassed",
@@ -101,6 +106,7 @@ __all__ = [
     "DatasetReading",
     "DatasetReceiptIssued",
     "DatasetRejected",
+    "DatasetShared",
     "DatasetUploaded",
     "DatasetValidated",
     "DatasetWithdrawn",

@@ -58,6 +58,15 @@ class DatasetPublished(DatasetEvent):
     was_private: bool = Field(default=False, description="it had been private before")
 
 
+class DatasetShared(DatasetEvent):
+    """A version that does not join the DPA dataset was published: archive and entry are complete."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.shared"
+
+    archive: BlobRef
+    filename: str = Field(description="the archive's name on the contributor's machine")
+
+
 class DatasetWithdrawn(DatasetEvent):
     """Its contributor took this version back: no round trains on it any more, and nobody downloads it."""
 
@@ -120,6 +129,17 @@ class DatasetValidated(DatasetEvent):
     train: BlobRef | None = Field(default=None, description="LMDB data file of the training frames, if there are any")
     held_out: BlobRef | None = Field(default=None, description="LMDB data file of the held-out frames")
     element_counts: tuple[ElementCount, ...] = Field(default=(), description="by atomic number")
+
+
+class DatasetLookedInto(DatasetEvent):
+    """Ingest opened the archive of a version that is shared only: others may have it, or `download` in its place."""
+
+    nats_subject: ClassVar[str] = "potluck.dataset.looked-into"
+
+    download: BlobRef | None = Field(
+        default=None, description="the archive as it may be shared, when something had to be left out of it"
+    )
+    removed: tuple[str, ...] = Field(default=(), max_length=100, description="members that `download` lacks")
 
 
 class DatasetRejected(DatasetEvent):

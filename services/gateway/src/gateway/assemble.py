@@ -69,14 +69,12 @@ class Around:
 def shared_archive(row: Row) -> tuple[BlobRef, str] | None:
     """The archive that everybody who sees the dataset may have, and its name. None before ingest has looked into it.
 
-    Into what is shared only it never looks.
     What may not be shared (POTCAR files, by their licence) was left out of it; then the original is offered to nobody.
     """
-    if not row["dpa"]:
-        return original_archive(row)
-    if row["validated"] is None:
+    found = row["validated"] or row["looked_into"]
+    if found is None:
         return None
-    cleaned = row["validated"].get("download")
+    cleaned = found.get("download")
     if cleaned is None:
         return original_archive(row)
     ref = BlobRef.model_validate(cleaned)
@@ -113,7 +111,7 @@ def _download(row: Row, yours: bool) -> DownloadView | None:
         filename=filename,
         size=ref.size,
         sha256=ref.sha256,
-        removed=tuple((row["validated"] or {}).get("removed") or ()),
+        removed=tuple((row["validated"] or row["looked_into"] or {}).get("removed") or ()),
     )
 
 
@@ -191,6 +189,7 @@ def dataset_view(row: Row, beside: Around) -> DatasetView:
         reading=ReadingView.model_validate(row["reading"]) if reads else None,
         declared=row["declared"],
         ingest=_ingest(row, beside.names),
+        looked_into=bool(row["validated"] or row["looked_into"]),
         download=_download(row, yours),
         frame_files=tuple(
             DownloadView(

@@ -79,7 +79,7 @@ def standing(facts: Facts) -> Standing:
     if facts.withdrawn:
         return Standing("done", "withdrawn", None)
     if facts.shared_only:
-        return Standing("done", "shared", None)
+        return Standing("done", "rejected", "rejected") if facts.rejected else Standing("done", "shared", None)
     if facts.released is not None:
         return _standing_in_round("waiting" if facts.released == "waits" else "failed")
     if facts.round is not None:

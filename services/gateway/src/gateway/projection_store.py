@@ -53,7 +53,7 @@ class Projections:
         return await self._q.row(c, "lock_contribution", **key)
 
     async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen, at: datetime) -> None:
-        """`fact`: validated, rejected or metric_started."""
+        """`fact`: validated, rejected, looked_into or metric_started."""
         await self._q.execute(
             c, f"set_{fact}", dataset_id=ref.dataset_id, version=ref.version, event=json_of(event), at=at
         )

@@ -10,6 +10,7 @@ from contracts.artifacts import DatasetManifest, MetricReport
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetLookedInto,
     DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
@@ -18,6 +19,7 @@ from contracts.events import (
     DatasetReading,
     DatasetReceiptIssued,
     DatasetRejected,
+    DatasetShared,
     DatasetUploaded,
     DatasetValidated,
     DatasetWithdrawn,
@@ -117,7 +119,13 @@ class Projector:
             if self._notices is not None:
                 await enqueue(self._store.webhooks, connection, event, delivery.attributes)
             match event:
-                case DatasetUploaded() | DatasetValidated() | DatasetRejected() | DatasetMetricStarted():
+                case (
+                    DatasetUploaded()
+                    | DatasetValidated()
+                    | DatasetRejected()
+                    | DatasetLookedInto()
+                    | DatasetMetricStarted()
+                ):
                     if manifest is not None:
                         await self._add_facts(connection, manifest, event.dataset)
                     await self._on_dataset(connection, event, at)
@@ -134,6 +142,7 @@ class Projector:
                     pass  # nothing to show before it is predicted
                 case (
                     MetricRerunRequested()
+                    | DatasetShared()
                     | DatasetPublished()
                     | DatasetMadePublic()
                     | DatasetWithdrawn()
@@ -285,7 +294,7 @@ class Projector:
     async def _on_dataset(
         self,
         connection: Connection,
-        event: DatasetUploaded | DatasetValidated | DatasetRejected | DatasetMetricStarted,
+        event: DatasetUploaded | DatasetValidated | DatasetRejected | DatasetLookedInto | DatasetMetricStarted,
         at: datetime,
     ) -> None:
         await self._tables.lock(connection, event.dataset)
@@ -294,9 +303,11 @@ class Projector:
                 await self._tables.set_fact(connection, "validated", event.dataset, event, at)
             case DatasetRejected():
                 await self._tables.set_fact(connection, "rejected", event.dataset, event, at)
+            case DatasetLookedInto():
+                await self._tables.set_fact(connection, "looked_into", event.dataset, event, at)
             case DatasetMetricStarted():
                 await self._tables.set_fact(connection, "metric_started", event.dataset, event, at)
-        await self._tell(connection, event.dataset, at, {"ingest", "download", "frame_files"})
+        await self._tell(connection, event.dataset, at, {"ingest", "looked_into", "download", "frame_files"})
 
     async def _on_metric(
         self,

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from contracts import keys
 from contracts.base import BlobRef, Credit, DatasetRef
-from contracts.events import DatasetMadePublic, DatasetPublished, DatasetUploaded, DatasetWithdrawn
+from contracts.events import DatasetMadePublic, DatasetPublished, DatasetShared, DatasetUploaded, DatasetWithdrawn
 from kit.blobs import Blobs
 from kit.db import Database
 from kit.logs import get_logger
@@ -230,9 +230,9 @@ class Publishing:
         request_sha256: str,
         text: Agreement,
     ) -> UUID:
-        """Entry, consent, read table and DatasetUploaded in one transaction. Raises UniqueViolation when it is there.
+        """Entry, consent, read table and event in one transaction. Raises UniqueViolation when it is there.
 
-        What is shared only is told to nobody: no service reads it.
+        Of what is shared only ingest looks into the archive, and no service does anything else.
         """
         async with self._database.transaction() as connection:
             if not await self._store.uploads.lock(connection, upload.id):
@@ -248,6 +248,8 @@ class Publishing:
             await self._store.projections.notify(connection, QUEUE_TOPIC)
             if draft.dpa:
                 await emit(connection, _uploaded(ref, person, draft, upload, archive))
+            else:
+                await emit(connection, DatasetShared(dataset=ref, archive=archive, filename=upload.filename))
             if not draft.private:
                 await emit(connection, _published(ref, draft))
         log.info("dataset-published", dataset=str(ref), upload=str(upload.id), private=draft.private, dpa=draft.dpa)

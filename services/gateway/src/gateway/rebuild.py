@@ -37,7 +37,7 @@ CONSUMER = "gateway-events"
 AT_ONCE = 64
 CAUGHT_UP = 100  # events that may be left when writers are made to wait
 MARGIN = timedelta(minutes=5)  # longer than any transaction of an entry
-SECTIONS = ("ingest", "download", "frame_files", "metric", "training", "growth", "reruns")
+SECTIONS = ("ingest", "looked_into", "download", "frame_files", "metric", "training", "growth", "reruns")
 
 
 class CannotRebuild(RuntimeError):

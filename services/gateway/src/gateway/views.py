@@ -241,6 +241,9 @@ class DatasetView(Frozen):
     reading: ReadingView | None = None
     declared: LevelOfTheory | None = None
     ingest: IngestView | None
+    looked_into: bool = Field(
+        default=True, description="the archive was searched for files that may not be shared: others may download it"
+    )
     download: DownloadView | None = None
     frame_files: tuple[DownloadView, ...] = Field(
         default=(), description="the frames as they are trained on and measured on (LMDB), when they have been read"

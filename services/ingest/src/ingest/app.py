@@ -10,7 +10,8 @@ from kit.service import Foundation
 
 from ingest.confinement.children import Children
 from ingest.engine import LIGHT_IMPORTS, PARSER_IMPORTS, Engine, read_catalogue
-from ingest.handlers import Handlers, KnownFramesHandlers, StandardHandlers, StructureHandlers
+from ingest.handlers import Handlers, KnownFramesHandlers, SharedHandlers, StandardHandlers, StructureHandlers
+from ingest.looking import Looking
 from ingest.remembering import Remembering
 from ingest.service import Reading
 from ingest.settings import IngestSettings
@@ -48,6 +49,8 @@ async def build(settings: IngestSettings, base: Foundation[IngestSettings]) -> A
             known = KnownFramesHandlers(base.database, store, Remembering(settings, children, base.blobs, folder.job))
             standard = StandardHandlers(base.database, store, base.blobs)
             sent = StructureHandlers(base.database, Structures(settings, children, base.blobs, folder.job))
+            shared = SharedHandlers(base.database, Looking(settings, children, base.blobs, folder.job))
+            base.bus.consume("ingest-dataset-shared", shared.on_dataset_shared)
             base.bus.consume("ingest-prediction-requested", sent.on_prediction_requested)
             base.bus.consume("ingest-dataset-uploaded", handlers.on_dataset_uploaded, lanes=settings.datasets_at_a_time)
             base.bus.consume("ingest-known-frames", known.on_uploaded_before)

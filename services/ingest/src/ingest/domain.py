@@ -154,6 +154,12 @@ class Progress:
 Tell = Callable[[Progress], None]
 
 
+def too_large(filename: str, size: int, most: int) -> Rejected:
+    """Of an archive of more bytes than are read."""
+    reason = f"{filename} has {size / 1e9:.2f} GB; {most / 1e9:.2f} GB fit"
+    return Rejected("archive-too-large", reason, "Upload the calculations in several datasets.")
+
+
 def note(path: str, frame: int | None, rule: Any, reason: Any, remedy: Any) -> SetAside:
     """A set-aside entry from what a child said: bounded in length, whatever it was."""
     texts = [str(text)[:_LONGEST_REASON] for text in (rule, reason, remedy)]

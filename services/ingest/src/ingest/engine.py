@@ -13,7 +13,6 @@ from kit.logs import get_logger
 from opentelemetry import trace
 from pydantic import ValidationError
 
-from ingest.confined.archives import printable
 from ingest.confined.theory import merged
 from ingest.confinement.children import Children, Job
 from ingest.confinement.kernel import Limits
@@ -36,6 +35,7 @@ from ingest.progress import Meter, looking, silent
 from ingest.report import Lines, Report, listed
 from ingest.selecting import Ask, Selection, nothing_known, select
 from ingest.settings import MEBIBYTE, IngestSettings
+from ingest.sharing import share
 from ingest.theories import level_of_theory, mismatches
 
 log = get_logger(__name__)
@@ -77,7 +77,7 @@ class Engine:
                 if found.private:
                     # Packing takes the light child that assembling would; otherwise nothing competes with the parsers.
                     await self.children.prepare()
-                packing = asyncio.create_task(self._share(found.private, work))
+                packing = asyncio.create_task(share(self.children, self.settings, found.private, work))
                 try:
                     return await self._prepare(request, found, parsing, ask, packing)
                 finally:
@@ -119,25 +119,6 @@ class Engine:
             versions=self.catalogue.versions,
             download=await packing,
         )
-
-    async def _share(self, private: list[str], work: Path) -> Download | None:
-        """The archive without what must not be passed on; None when it may be passed on as it is."""
-        if not private:
-            return None
-        path = work / "shared.tar.zst"
-        job = Job(
-            "ingest.confined.sharing:pack",
-            {"tree": str(work / "tree"), "without": private},
-            self._limits(self.settings.max_unpacked_bytes),
-            self.settings.child_wall_seconds,
-            outputs=(path,),
-            readable=(work / "tree",),
-            imports=LIGHT_IMPORTS,
-        )
-        ending = await self.children.run(job)
-        if not ending.well:
-            raise IngestBroken(f"packing {work.name} again failed: {ending.why}; {ending.stderr}")
-        return Download(path, tuple(printable(one) for one in private))
 
     async def _assemble(
         self,

@@ -1,4 +1,4 @@
-"""Events in: dataset.uploaded, .made-public, .withdrawn, .metric-passed and .metric-not-passed, standard.released."""
+"""Events in: dataset.uploaded, .shared, .made-public, .withdrawn, .metric-passed and -not-passed, standard.released."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,13 @@ import psycopg
 from contracts.base import BlobRef, DatasetRef
 from contracts.envelope import Event
 from contracts.events import (
+    DatasetLookedInto,
     DatasetMadePublic,
     DatasetMetricNotPassed,
     DatasetMetricPassed,
     DatasetReading,
+    DatasetRejected,
+    DatasetShared,
     DatasetUploaded,
     DatasetWithdrawn,
     PredictionRefused,
@@ -51,6 +54,12 @@ class Remembers(Protocol):
     """The frames of a dataset that is stored."""
 
     async def frames(self, ref: BlobRef) -> Selection: ...
+
+
+class Looks(Protocol):
+    """What comes of an archive that is shared only."""
+
+    async def look(self, event: DatasetShared) -> DatasetLookedInto | DatasetRejected: ...
 
 
 class ReadsStructures(Protocol):
@@ -222,6 +231,22 @@ class StructureHandlers:
         if not isinstance(event, PredictionRequested):
             raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
         outcome = await self._structures.read(event)
+        async with self._database.transaction() as connection:
+            if await first_time(connection, delivery.durable, delivery.attributes.id):
+                await emit(connection, outcome)
+
+
+class SharedHandlers:
+    """Looks into what is shared only. A lane of its own: it waits for nobody's calculations."""
+
+    def __init__(self, database: Database, looking: Looks) -> None:
+        self._database = database
+        self._looking = looking
+
+    async def on_dataset_shared(self, event: Event, delivery: Delivery) -> None:
+        if not isinstance(event, DatasetShared):
+            raise Poison(f"{delivery.attributes.type} is not what {delivery.durable} reads")
+        outcome = await self._looking.look(event)
         async with self._database.transaction() as connection:
             if await first_time(connection, delivery.durable, delivery.attributes.id):
                 await emit(connection, outcome)

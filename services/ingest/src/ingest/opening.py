@@ -108,8 +108,7 @@ class Opening:
     async def _answer(self) -> dict[str, Any]:
         await self._task
         said = await asyncio.to_thread(read_answer, self._answered, _LARGEST_FINDING)
-        if refused := said.get("refused"):
-            raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
+        raise_refused(said)
         return said
 
     async def _run(self) -> None:
@@ -120,25 +119,16 @@ class Opening:
             self._batches.put_nowait([])
         if not ending.well:
             blame_ourselves(ending)
-            reason = f"{self.request.filename} cannot be unpacked: {ending.why}"
-            raise Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
+            raise unreadable(self.request.filename, ending.why)
 
     def _job(self) -> Job:
         settings, request = self.settings, self.request
         tree = self.work / "tree"
         tree.mkdir()
         arguments = {
-            "tree": str(tree),
-            "archive_bytes": request.archive.stat().st_size,
-            "filename": Path(request.filename.replace("\\", "/")).name or "upload",
+            **unpacking(request.archive, request.filename, tree, settings),
             "format": self.chosen.info.name if self.chosen else DETECT,
             "catalogue": [one.model_dump(include={"name", "reads", "names"}) for one in self.catalogue.infos()],
-            "limits": {
-                "max_members": settings.max_members,
-                "max_bytes": settings.max_unpacked_bytes,
-                "max_ratio": settings.max_expansion_ratio,
-                "ratio_from_bytes": settings.expansion_ratio_from_bytes,
-            },
         }
         memory, largest = settings.child_memory_mib * MEBIBYTE, settings.max_unpacked_bytes
         return Job(
@@ -181,6 +171,33 @@ class Opening:
                 loop.call_soon_threadsafe(self._batches.put_nowait, found)
             if self._all:
                 loop.call_soon_threadsafe(self._batches.put_nowait, [])
+
+
+def unpacking(archive: Path, filename: str, tree: Path, settings: IngestSettings) -> dict[str, Any]:
+    """Arguments of every child that extracts an archive into `tree`."""
+    return {
+        "tree": str(tree),
+        "archive_bytes": archive.stat().st_size,
+        "filename": Path(filename.replace("\\", "/")).name or "upload",
+        "limits": {
+            "max_members": settings.max_members,
+            "max_bytes": settings.max_unpacked_bytes,
+            "max_ratio": settings.max_expansion_ratio,
+            "ratio_from_bytes": settings.expansion_ratio_from_bytes,
+        },
+    }
+
+
+def raise_refused(said: dict[str, Any]) -> None:
+    """Raises Rejected when a child that extracted an archive gave it up."""
+    if refused := said.get("refused"):
+        raise Rejected(refused["rule"], refused["reason"], refused["remedy"])
+
+
+def unreadable(filename: str, why: str | None) -> Rejected:
+    """Of an archive whose child died."""
+    reason = f"{filename} cannot be unpacked: {why}"
+    return Rejected("archive-unreadable", reason, "Pack it again as zip or tar.gz and upload it.")
 
 
 def read_answer(path: Path, largest: int) -> dict[str, Any]:

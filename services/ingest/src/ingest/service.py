@@ -1,7 +1,6 @@
 """The use case of ingest: read what was uploaded, store it, and say what came of it."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from contracts.keys import dataset_file
 from kit.blobs import Blobs, file_sha256
 from kit.logs import get_logger
 
-from ingest.domain import Prepared, Rejected, Tell
+from ingest.domain import Prepared, Rejected, Tell, too_large
 from ingest.engine import Request
 from ingest.selecting import Ask, Selection, overlapping
+from ingest.sharing import adopt
 
 log = get_logger(__name__)
 
@@ -73,10 +73,7 @@ class Reading:
 
     async def _read(self, event: DatasetUploaded, work: Path, tell: Tell, ask: Ask) -> Outcome:
         if event.archive.size > self.max_archive_bytes:
-            reason = (
-                f"{event.filename} has {event.archive.size / 1e9:.2f} GB; {self.max_archive_bytes / 1e9:.2f} GB fit"
-            )
-            raise Rejected("archive-too-large", reason, "Upload the calculations in several datasets.")
+            raise too_large(event.filename, event.archive.size, self.max_archive_bytes)
         archive = work / "archive"
         await self.blobs.get_file(event.archive, archive)
         request = Request(archive, event.filename, event.format, event.declared)
@@ -173,10 +170,7 @@ class Reading:
 
     async def _put(self, content: str, name: str, path: Path) -> BlobRef:
         # Two datasets may hold the same structures with other labels: the file's own hash is in the key.
-        sha256 = await asyncio.to_thread(file_sha256, path)
-        if os.getuid() == 0:
-            os.chown(path, 0, 0)  # a child wrote it as another user
-        return await self.blobs.adopt_file(dataset_file(content, name.format(sha256[:16])), path, sha256)
+        return await adopt(self.blobs, path, lambda sha256: dataset_file(content, name.format(sha256[:16])))
 
     async def _put_hashes(self, content: str, selection: Selection, work: Path) -> BlobRef:
         """So that others can tell which training frames are test frames of theirs, without reading any."""

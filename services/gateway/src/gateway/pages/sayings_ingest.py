@@ -104,6 +104,8 @@ INGEST: tuple[str, ...] = (
     N_("{file} has {value} GB; {limit} GB fit"),
     N_("Upload the calculations in several datasets."),
     N_("{file} cannot be unpacked: {reason}"),
+    N_("{file} holds nothing that may be passed on"),
+    N_("Add files that may be shared, and upload it again."),
     N_("{file} is encrypted"),
     N_("Pack it again without a password."),
     N_("Pack the folder with your calculations again, e.g. with `tar czf data.tar.gz folder`, and upload it."),

@@ -65,7 +65,7 @@ where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
 -- name: find_entry
 -- The latest version that this reader (none: a stranger) may see, or that one if they may.
 select dataset_id, version, owner_id, name, private, dpa, region, withdrawn, filename, archive_key, archive_sha256,
-       archive_size, pictures, tables, metric, validated
+       archive_size, pictures, tables, metric, validated, looked_into
 from datasets join contributions using (dataset_id, version)
 where dataset_id = %(dataset_id)s and (not private or owner_id = %(reader_id)s)
   and (%(version)s::int is null or version = %(version)s)
@@ -92,7 +92,7 @@ where (not private or owner_id = %(reader_id)s) and (not %(mine)s or owner_id = 
 select d.dataset_id, d.version, d.name, d.authors, d.licence, d.private, d.description, d.created, d.filename,
        d.archive_key, d.archive_size, d.archive_sha256, d.owner_id, d.orcids, d.dpa, d.region, d.made_public,
        d.withdrawn, newest.latest, newest.latest_public,
-       c.validated_at, c.metric_started_at, c.metric_at, c.last_event, r.queued_at, c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.metric, c.pictures, c.tables,
+       c.validated_at, c.metric_started_at, c.metric_at, c.last_event, r.queued_at, c.stage, c.state, c.verdict, c.held_up, c.reading, c.validated, c.rejected, c.looked_into, c.metric, c.pictures, c.tables,
        c.report, c.position, d.declared,
        r.round_id, r.branch, r.round, r.released
 from datasets d

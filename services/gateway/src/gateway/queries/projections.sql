@@ -24,6 +24,10 @@ where dataset_id = %(dataset_id)s and version = %(version)s;
 update contributions set rejected = %(event)s, reading = null
 where dataset_id = %(dataset_id)s and version = %(version)s;
 
+-- name: set_looked_into
+update contributions set looked_into = %(event)s
+where dataset_id = %(dataset_id)s and version = %(version)s;
+
 -- name: set_metric_started
 -- After a worker died another one starts: the time counts from there.
 update contributions set metric_started = %(event)s,

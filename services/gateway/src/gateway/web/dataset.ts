@@ -120,11 +120,11 @@ function showWaiting(place: QueuePlace): void {
 
 /** What the page's structure depends on, written the same by the template (data-shape). */
 function shape(): string {
-  const { state, held_up, reading, queue, training, reruns } = known;
+  const { state, held_up, reading, queue, training, reruns, looked_into } = known;
   const place = queue ? `${queue.line} ${queue.position}` : "";
   const round = training ? `${training.state} ${training.attempt}` : "";
   const repeated = reruns?.length ? `${reruns[0]!.id} ${reruns[0]!.state}` : "";
-  return [state, held_up ? "held-up" : "", reading ? "reading" : "", place, round, repeated].join("|");
+  return [state, held_up ? "held-up" : "", reading ? "reading" : "", place, round, repeated, state === "shared" && !looked_into ? "unseen" : ""].join("|");
 }
 
 function onChange(change: DatasetChange): void {
@@ -157,7 +157,7 @@ function replaceLive(fresh: Document): void {
   if (ended()) stream?.stop();
 }
 
-/** Nothing more will happen by itself, and no check is being repeated. */
+/** Nothing more will happen by itself: no check is being repeated, no archive that is shared only looked into. */
 function ended(): boolean {
   return FINAL.has(live().dataset.state ?? "") && live().dataset.running !== "yes";
 }

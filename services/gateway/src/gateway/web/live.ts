@@ -39,6 +39,7 @@ export interface DatasetChange {
   reading?: Reading | null;
   queue?: QueuePlace | null;
   reruns?: { id: string; state: string }[];
+  looked_into?: boolean;
   training?: Training | null;
   point?: Point | null;
 }

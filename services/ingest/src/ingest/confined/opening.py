@@ -1,6 +1,7 @@
-"""First task of every dataset: extract the archive and find its calculations."""
+"""First task of every dataset: extract the archive and find its calculations, or what must not be passed on."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +32,7 @@ def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[byt
     try:
         extraction.archive(inputs[0], arguments["filename"])
     except Refused as refusal:
-        answer: dict[str, Any] = {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
+        answer = refused(refusal)
     else:
         teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
@@ -46,6 +47,25 @@ def _list(teller: "_Teller", output: IO[bytes], name: str, calculations: list[di
     else:
         teller.say({"step": "found"})
     call()
+
+
+def look(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[bytes]]) -> None:
+    """Task of a confined child; input: the archive; output (JSON): what must not be passed on, how much may be."""
+    root = Path(arguments["tree"])
+    extraction = Extraction(root, ArchiveLimits(**arguments["limits"]), arguments["archive_bytes"])
+    try:
+        extraction.archive(inputs[0], arguments["filename"])
+    except Refused as refusal:
+        answer = refused(refusal)
+    else:
+        private = extraction.private()
+        files = sum(len(names) for _, _, names in os.walk(root))
+        answer = {"private": private, "shared": files - len(private)}
+    write(outputs[0], json.dumps(answer).encode())
+
+
+def refused(refusal: Refused) -> dict[str, Any]:
+    return {"refused": {"rule": refusal.rule, "reason": refusal.reason, "remedy": refusal.remedy}}
 
 
 class _Teller:
