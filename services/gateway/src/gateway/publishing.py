@@ -60,11 +60,11 @@ class Publishing:
 
     async def publish(
         self, person: Person, payload: Mapping[str, Any], key: str | None = None, language: str = "en"
-    ) -> UUID:
+    ) -> DatasetRef:
         """Turn a complete upload into an entry, or into the next version of one, and set it on its way.
 
-        `payload`: the fields of POST /api/v1/datasets. Repeated with the same `key` it answers with the dataset that
-        the first one made. `language`: in which the agreement was read. 422 names every wrong field.
+        `payload`: the fields of POST /api/v1/datasets. Repeated with the same `key` it answers with what the first
+        one made. `language`: in which the agreement was read. 422 names every wrong field.
         """
         key = drafts.read_key(key)
         request_sha256 = drafts.fingerprint(payload)
@@ -206,7 +206,7 @@ class Publishing:
             remedy="Upload the archive again.",
         )
 
-    async def _published_before(self, person: Person, key: str, request_sha256: str) -> UUID | None:
+    async def _published_before(self, person: Person, key: str, request_sha256: str) -> DatasetRef | None:
         async with self._database.transaction() as connection:
             row = await self._store.entries.by_key(connection, person.id, key)
         if row is None:
@@ -217,8 +217,7 @@ class Publishing:
                 "This key came with another request before.",
                 "Use a new key for a new dataset, and the same key only to repeat a request.",
             )
-        dataset_id: UUID = row["dataset_id"]
-        return dataset_id
+        return DatasetRef(dataset_id=row["dataset_id"], version=row["version"])
 
     async def _commit(
         self,
@@ -229,7 +228,7 @@ class Publishing:
         key: str | None,
         request_sha256: str,
         text: Agreement,
-    ) -> UUID:
+    ) -> DatasetRef:
         """Entry, consent, read table and event in one transaction. Raises UniqueViolation when it is there.
 
         Of what is shared only ingest looks into the archive, and no service does anything else.
@@ -253,7 +252,7 @@ class Publishing:
             if not draft.private:
                 await emit(connection, _published(ref, draft))
         log.info("dataset-published", dataset=str(ref), upload=str(upload.id), private=draft.private, dpa=draft.dpa)
-        return ref.dataset_id
+        return ref
 
     async def _next_version(self, connection: Connection, person: Person, dataset_id: UUID | None) -> DatasetRef:
         if dataset_id is None:

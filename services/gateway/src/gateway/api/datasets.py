@@ -61,10 +61,8 @@ async def publish(request: Request) -> Response:
     person = await signed_in(request)
     payload = await read_object(request)
     gateway = gateway_of(request)
-    dataset_id = await gateway.publishing.publish(
-        person, payload, request.headers.get("idempotency-key"), _language(request)
-    )
-    view = await gateway.datasets.get(person, dataset_id)
+    made = await gateway.publishing.publish(person, payload, request.headers.get("idempotency-key"), _language(request))
+    view = await gateway.datasets.get(person, made.dataset_id, made.version)
     return json_response(view, 201, {"location": f"/api/v1/datasets/{view.id}"})
 
 

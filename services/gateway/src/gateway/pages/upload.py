@@ -119,7 +119,7 @@ async def send(request: Request) -> Response:
             payload = _payload(values, version_of)
             payload["upload_id"] = values.get("upload_id") or await _received(request, person, form)
             values["upload_id"] = str(payload["upload_id"] or "")
-            dataset_id = await gateway.publishing.publish(person, payload, key or None, language_of(request))
+            made = await gateway.publishing.publish(person, payload, key or None, language_of(request))
         except Problem as problem:
             errors = problem.errors or (FieldError(problem.field or "", problem.detail, problem.remedy or ""),)
             shown = values | {"dpa": "dpa" in values, "private": "private" in values}
@@ -128,7 +128,7 @@ async def send(request: Request) -> Response:
                 missing = FieldError("upload_id", N_("No archive was chosen."), N_("Choose it with Local Upload."))
                 named = {name: missing if name == "upload_id" else one for name, one in named.items()}
             return await _form(request, person, shown, named, version_of, problem.status)
-    return RedirectResponse(f"/datasets/{dataset_id}", 303)
+    return RedirectResponse(f"/datasets/{made.dataset_id}", 303)
 
 
 async def _received(request: Request, person: Person, form: FormData) -> UUID | None:

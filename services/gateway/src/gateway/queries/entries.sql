@@ -59,7 +59,7 @@ where models.event -> 'datasets' @> %(named)s
 order by string_to_array(models.version, '.')::int[] desc;
 
 -- name: dataset_by_key
-select dataset_id, request_sha256 from datasets
+select dataset_id, version, request_sha256 from datasets
 where owner_id = %(owner_id)s and idempotency_key = %(idempotency_key)s;
 
 -- name: find_entry
