@@ -22,6 +22,7 @@ from reference_model import (
     RECIPE,
     RELEASE,
     dataset_ref,
+    divide,
     held_out_frames,
     store_dataset,
     training_frames,
@@ -39,6 +40,7 @@ PRESETS = Path(__file__).parents[2] / "deploy" / "presets"
 
 
 async def build() -> None:
+    divide()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         blobs = Blobs((folder / "blobs").as_uri())

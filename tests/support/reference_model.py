@@ -4,6 +4,7 @@
 of the files `demo_data` reads.
 """
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from contracts.artifacts import DatasetManifest, Histogram, ModelManifest
 from contracts.base import BlobRef, DatasetRef, LevelOfTheory
 from frames.frame import Frame
 from frames.hashing import content_sha256, frame_hash
+from frames.split import split
 from frames.store import DATA_FILE, write
 from kit.blobs import Blobs
 
@@ -21,6 +23,9 @@ FOLDER = Path(__file__).parents[1] / "data" / "reference-model"
 RELEASE = FOLDER / "model.pt"
 MANIFEST = FOLDER / "manifest.json"
 RECIPE = FOLDER / "recipe.json"
+# Places of the frames that were held out. A split is made once and kept with the dataset, as ingest keeps it: another
+# way of hashing frames would divide them otherwise, and the model has seen what it has seen.
+HELD_OUT = FOLDER / "held-out.json"
 VERSION = "1.0"
 # Branch → the demo dataset that it learned.
 BRANCHES = {"silicon": demo_data.SILICON, "water": demo_data.WATER}
@@ -40,13 +45,30 @@ def manifest() -> ModelManifest:
 @cache
 def training_frames(branch: str) -> tuple[Frame, ...]:
     """What the branch was trained on."""
-    return tuple(demo_data.parts(demo_data.load(BRANCHES[branch]))[0])
+    return _parts(branch)[0]
 
 
 @cache
 def held_out_frames(branch: str) -> tuple[Frame, ...]:
     """What it was not: calibration, in the order of the manifest's errors."""
-    return tuple(demo_data.parts(demo_data.load(BRANCHES[branch]))[1])
+    return _parts(branch)[1]
+
+
+@cache
+def _parts(branch: str) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
+    held_out = set(json.loads(HELD_OUT.read_text())[branch])
+    frames = list(enumerate(demo_data.load(BRANCHES[branch])))
+    return tuple(one for place, one in frames if place not in held_out), tuple(
+        one for place, one in frames if place in held_out
+    )
+
+
+def divide() -> None:
+    """Choose anew what is held out, by the platform's own rule: before the model is built anew."""
+    places = {
+        branch: split([frame_hash(frame) for frame in demo_data.load(name)])[1] for branch, name in BRANCHES.items()
+    }
+    HELD_OUT.write_text(json.dumps(places) + "\n")
 
 
 def changed_release(path: Path) -> Path:
@@ -100,11 +122,11 @@ async def store_frames(
 ) -> tuple[DatasetManifest, BlobRef]:
     """What ingest leaves behind of a dataset, with the reference of its manifest."""
     data: dict[str, BlobRef] = {}
-    for split, part in (("train", train), ("held-out", held_out)):
+    for side, part in (("train", train), ("held-out", held_out)):
         if part:
-            path = folder / f"{name}-{split}.lmdb"
+            path = folder / f"{name}-{side}.lmdb"
             write(path, part)
-            data[split] = await blobs.put_file(f"datasets/{name}/{split}.mdb", path / DATA_FILE)
+            data[side] = await blobs.put_file(f"datasets/{name}/{side}.mdb", path / DATA_FILE)
     frames = [*train, *held_out]
     described = DatasetManifest(
         dataset=ref,

@@ -67,7 +67,7 @@ async def test_progress_is_shown_and_leaves_no_trace(site: Site, mei: Member, ou
         cursor = await connection.execute("select count(*) as known from inbox")
         row = await cursor.fetchone()
     assert row is not None
-    assert row["known"] == 1  # our own dataset.uploaded
+    assert row["known"] == 2  # our own dataset.uploaded and dataset.published
 
 
 async def test_old_progress_never_replaces_newer_progress(site: Site, mei: Member, outside: Outside) -> None:
