@@ -5,9 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from contracts.base import DatasetRef
+from contracts.events import DatasetLookedInto
 from playwright.sync_api import Page, expect
 from potluck import Client
 
@@ -49,7 +52,15 @@ def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     page.wait_for_url(re.compile("/datasets/"))
     expect(page.get_by_role("region", name="Details")).to_contain_text("East")
-    near = page.get_by_role("link", name="Download").get_attribute("href")
+    download = page.get_by_role("link", name="Download")
+    before = download.get_attribute("href")
+    assert before is not None
+    assert before.startswith("/"), "only its owner may have it, and the other region does not know them"
+    dataset_id = UUID(page.url.partition("/datasets/")[2].partition("?")[0])
+    platform.say(DatasetLookedInto(dataset=DatasetRef(dataset_id=dataset_id, version=1)))
+    expect(page.get_by_text("is being searched")).to_have_count(0)
+    page.reload()
+    near = download.get_attribute("href")
     assert near is not None
     assert not near.startswith("/")
     assert httpx.get(near).content == b"eastern archive"

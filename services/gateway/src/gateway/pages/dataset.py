@@ -38,8 +38,9 @@ async def dataset(request: Request) -> Response:
     gateway = gateway_of(request)
     view, past = await gateway.datasets.past(person, _dataset_id(request), version_of(request))
     region = gateway.regions.of(view.region)
-    # Who may see it without our cookie may fetch it where it lies.
-    nearby = region.address if region.address and not view.private and view.download else None
+    # What strangers may have can be fetched where it lies: our cookie is not sent there.
+    anybodys = view.download is not None and view.looked_into and not view.private
+    nearby = region.address if region.address and anybodys else None
     cited = Cited.of(view)
     return site().render(
         request,
