@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,6 +120,15 @@ sys.exit(program.main(sys.argv[4:]))
 def family(pid: int) -> list[psutil.Process]:
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
+
+
+def owners(processes: list[psutil.Process]) -> set[int]:
+    """The effective users of those that still run: a database's helper may end at any moment."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.uids().effective)
+    return found
 
 
 def gone(processes: list[psutil.Process]) -> bool:

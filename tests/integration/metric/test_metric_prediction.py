@@ -15,6 +15,7 @@ import psutil
 import pytest
 from frames.frame import Frame
 from frames.store import write
+from machines import alive
 from metric.prediction import PredictionFailed, PredictionPool, PredictionProcess
 
 
@@ -112,6 +113,6 @@ def test_it_does_not_outlive_a_service_that_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(service.stdout.readline()))
         service.kill()
     deadline = time.monotonic() + 60
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+    while alive(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
