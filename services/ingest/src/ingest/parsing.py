@@ -26,11 +26,13 @@ PARSER_IMPORTS = ("ingest.confined.reading",)
 _LOOK_SECONDS = 0.4
 _TELL_SECONDS = 0.4
 _FIRST_SAMPLES = 40
+# What a share of single points says is read in less time than a thread needs to come by.
+_READ_AT_ONCE = 1 << 16
 # A child that waits so long for calculations to be found is let go.
 _IDLE_SECONDS = 30.0
 # Shares become smaller towards the end, so that parsers end together: this part of what waits, for each parser, but at
 # least such a part of everything, which is large against the time it takes to hand one out.
-_PART_OF_WAITING, _PART_OF_ALL = 4, 64
+_PART_OF_WAITING, _PART_OF_ALL = 3, 32
 # The same while calculations are still being found, which come some at a time.
 _PART_OF_FOUND = 2
 _LARGEST_SHARE = 64
@@ -223,7 +225,10 @@ class Parsing:
             await self._note(report, given)
 
     async def _note(self, report: Report, given: dict[int, Calculation]) -> None:
-        ended = await asyncio.to_thread(report.read, given)
+        if report.unread <= _READ_AT_ONCE:
+            ended = report.read(given)
+        else:
+            ended = await asyncio.to_thread(report.read, given)
         for one in ended:
             del given[one.number]
         self._count(ended)

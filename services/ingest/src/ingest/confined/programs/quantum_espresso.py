@@ -30,7 +30,7 @@ def _pw_pairs(tree: Tree) -> Iterator[Calculation]:
     """A pw.x output with its input: the reader takes cell and elements from the input."""
     for path in tree.files:
         # What inputs speak for is not asked: that takes ten times as long as a look for one word.
-        if _PROGRAM not in tree.head(path) or tree.content(path) != "qe/pw/scf":
+        if not tree.speaks(path, "qe/pw/scf", _PROGRAM):
             continue
         partner = _pw_input(tree, path)
         files = (path,) if partner is None else (partner, path)
