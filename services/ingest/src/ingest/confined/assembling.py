@@ -67,7 +67,7 @@ def _frames(marks: IO[bytes], spools: list[IO[bytes]], parts: list[dict[str, Any
 
 @dataclass
 class _Kind:
-    """Frames in a row that have the same atoms. `counts`: atoms by atomic number; `frames`: how many are not counted."""
+    """Frames in a row with the same atoms. `counts`: atoms by atomic number; `frames`: how many wait to be counted."""
 
     numbers: bytes
     formula: str

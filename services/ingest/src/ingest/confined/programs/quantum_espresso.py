@@ -64,7 +64,7 @@ def _theory(text: str) -> Theory:
         code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", text)),
         functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", text)),
         cutoff_ev=energy_ev(cutoff, RYDBERG_EV),
-        k_points=first(r"^\s*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
+        k_points=first(r"^[ \t]*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
         basis=_pseudopotentials(text),
     )
 
@@ -87,7 +87,7 @@ def _fortran(number: str | None) -> str | None:
 
 
 def _pseudopotentials(text: str) -> str | None:
-    species = re.search(r"(?ims)^\s*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
+    species = re.search(r"(?im)^[ \t]*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
     return listed([line.split()[2] for line in species[1].splitlines() if line.strip()]) if species else None
 
 
