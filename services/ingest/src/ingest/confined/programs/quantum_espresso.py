@@ -59,14 +59,20 @@ def _guesses(output: str, names: set[str]) -> Iterator[str]:
 def _theory(text: str) -> Theory:
     # What comes after the header is long and says nothing of it.
     text = text.split("     Self-consistent Calculation", 1)[0]
-    cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", text)
+    cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", _line_of("kinetic-energy cutoff", text))
     return said(
-        code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", text)),
-        functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", text)),
+        code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", _line_of("Program PWSCF", text))),
+        functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", _line_of("Exchange-correlation", text))),
         cutoff_ev=energy_ev(cutoff, RYDBERG_EV),
         k_points=first(r"^[ \t]*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
         basis=_pseudopotentials(text),
     )
+
+
+def _line_of(words: str, text: str) -> str:
+    """From these words, as pw.x prints them, to the end of their line: a pattern is searched ten times as long."""
+    at = text.find(words)
+    return "" if at < 0 else text[at:].split("\n", 1)[0]
 
 
 def _input_of(stem: Path) -> list[Path]:
