@@ -85,7 +85,7 @@ def test_watching(desk: Page, contribution: Callable[..., Any]) -> None:
     expect(desk.locator("#chart canvas")).to_be_visible()
     taken(desk, "progress.png", desk.locator("#live"), until=desk.get_by_role("region", name="Training"))
     metric = desk.get_by_role("region", name="Metric")
-    parity = metric.get_by_role("img", name="Force: predicted against DFT")
+    parity = desk.get_by_role("img", name="Force: predicted against DFT")
     parity.scroll_into_view_if_needed()
     assert parity.evaluate("one => one.decode ? one.decode().then(() => true) : true")
     taken(desk, "verdict.png", metric, until=metric.get_by_role("figure").filter(has=parity))
