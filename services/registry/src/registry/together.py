@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 Read = TypeVar("Read")
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Versions in one transaction: more would hold up what else the process answers for longer than a few milliseconds."""
 
 
