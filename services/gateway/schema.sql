@@ -401,6 +401,11 @@ CREATE TABLE gateway.uploads (
     placed boolean DEFAULT true NOT NULL,
     received bigint DEFAULT 0 NOT NULL,
     ticket_sha256 bytea,
+    partial boolean DEFAULT false NOT NULL,
+    part_number integer,
+    part_count integer,
+    parts uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    part_sizes bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT uploads_size_check CHECK ((size > 0))
 );
 CREATE TABLE gateway.webhook_deliveries (

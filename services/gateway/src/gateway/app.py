@@ -65,7 +65,7 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
-    served = [*api.routes(), *Tus(gateway.uploads, gateway.repeats).routes()]
+    served = [*api.routes(), *Tus(gateway.uploads, gateway.joining, gateway.repeats).routes()]
     described = OpenApi(served)
     app = Starlette(
         routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
@@ -138,6 +138,7 @@ async def build(
             yield
         finally:
             gateway.feed.close()
+            await gateway.joining.close()
             await gateway.steering.close()
 
 

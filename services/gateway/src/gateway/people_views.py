@@ -108,3 +108,5 @@ class OpenUploadView(Frozen):
     created: datetime
     expires: datetime
     region: str | None = None
+    part: bool = False
+    """Begun to be joined with others: nothing is published from it alone."""

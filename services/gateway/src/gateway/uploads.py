@@ -19,6 +19,7 @@ from kit.logs import get_logger
 from kit.queries import Row
 
 from gateway.domain import Person
+from gateway.parts import MOST_PARTS, Part, Place
 from gateway.problems import Problem, not_found
 from gateway.regions import UPLOADS_PATH, Region, Regions
 from gateway.settings import GatewaySettings
@@ -48,6 +49,11 @@ class Upload:
     """Its file has been made where its region is."""
     received: int = 0
     """Bytes that had arrived when a request ended."""
+    partial: bool = False
+    """To be joined with others: nothing is published from it alone."""
+    place: Place | None = None
+    parts: tuple[Part, ...] = ()
+    """What is to follow its own bytes, of uploads that it took in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,10 @@ class Uploads:
     def max_size(self) -> int:
         return self._settings.max_upload_bytes
 
-    async def begin(self, person: Person, size: int, filename: str, region_id: str | None = None) -> Begun:
-        """`region_id`: where the archive will lie; none: the default.
+    async def begin(
+        self, person: Person, size: int, filename: str, region_id: str | None = None, part: Place | bool = False
+    ) -> Begun:
+        """`region_id`: where the archive will lie; none: the default. `part`: of an archive, and which one if told.
 
         Raises Problem: 422 empty or no such region, 413 too large, 429 too many open, 507 no room.
         """
@@ -137,6 +145,11 @@ class Uploads:
                 region=region.id if self._settings.regions else None,
                 placed=region.here,
                 ticket_sha256=hashlib.sha256(ticket.encode()).digest() if ticket else None,
+                partial=part is not False,
+                part_number=part.number if isinstance(part, Place) else None,
+                part_count=part.count if isinstance(part, Place) else None,
+                most_parts=MOST_PARTS,
+                most_bytes=self._settings.max_upload_bytes,
             )
         if not added:
             await self.spool.remove(upload_id)
@@ -148,7 +161,7 @@ class Uploads:
                 remedy="Publish or remove one of them first (My Uploads).",
             )
         log.info("upload-started", upload=str(upload_id), size=size, region=region.id)
-        return Begun(upload_id, _location(upload_id, region, ticket))
+        return Begun(upload_id, location(upload_id, region, ticket))
 
     async def receive(self, person: Person, size: int, filename: str, chunks: AsyncIterator[bytes]) -> UUID:
         """A whole archive at once, as a form without script sends it, into this process's region. As `begin`."""
@@ -190,7 +203,7 @@ class Uploads:
         claimed = hashlib.sha256(ticket.encode()).digest()
         if row is None or row["ticket_sha256"] is None or not hmac.compare_digest(row["ticket_sha256"], claimed):
             raise not_found("upload", "It may have expired: start it again.")
-        return self._upload(row)
+        return self.of(row)
 
     async def place(self, upload: Upload) -> None:
         """Make its file when this process takes it and none was made. 409 with its address when another one does."""
@@ -216,17 +229,17 @@ class Uploads:
             row = await self._store.find(connection, upload_id)
         if row is None or row["owner_id"] != person.id:
             raise not_found("upload", "It may have expired: start it again.")
-        return self._upload(row)
+        return self.of(row)
 
     async def unpublished(self, person: Person) -> list[tuple[Upload, int]]:
         """What this person may resume or publish, newest first, with the bytes that are here."""
         async with self._database.transaction() as connection:
             rows = await self._store.unpublished(connection, person.id)
-        return [(upload, self.stored(upload)) for upload in map(self._upload, rows)]
+        return [(upload, self.stored(upload)) for upload in map(self.of, rows)]
 
     def stored(self, upload: Upload) -> int:
         """Bytes that are here, without disturbing whoever writes."""
-        if upload.sha256 is not None:
+        if upload.sha256 is not None or upload.parts:
             return upload.size
         if not self._regions.of(upload.region).here:
             return upload.received
@@ -245,7 +258,7 @@ class Uploads:
         await file.sync()
         sha256 = await self.spool.sha256(upload.id, file)
         region = self._regions.of(upload.region)
-        if region.apart:
+        if region.apart and not upload.partial:
             # Whoever publishes it may be elsewhere and cannot reach this disk.
             await region.store.adopt_file(keys.upload_archive(upload.id), self.spool.path(upload.id), sha256)
         async with self._database.transaction() as connection:
@@ -311,7 +324,7 @@ class Uploads:
             expired = await self._store.expired(connection, seconds)
             # A crash between file and row leaves a file that no row knows.
             for upload_id in await asyncio.to_thread(self.spool.untouched, seconds):
-                if await self._store.find(connection, upload_id) is None:
+                if not await self._store.owns_file(connection, upload_id):
                     await self.spool.remove(upload_id)
         removed = 0
         for row in expired:
@@ -334,14 +347,18 @@ class Uploads:
         async with self._database.transaction() as connection:
             # First the lock, then the look: a publication that held the lock has committed by now.
             await self._store.lock(connection, upload_id)
-            if not await self._store.remove(connection, upload_id):
-                return False
-        await self.spool.remove(upload_id)
+            parts = await self._store.remove(connection, upload_id)
+        if parts is None:
+            return False
+        for one in (upload_id, *parts):
+            await self.spool.remove(one)
         for store in {id(one): one for one in (self._blobs, self._regions.of(region).store)}.values():
             await store.delete(keys.upload_archive(upload_id))
         return True
 
-    def _upload(self, row: Row) -> Upload:
+    def of(self, row: Row) -> Upload:
+        """As the store tells it."""
+        number, count = row["part_number"], row["part_count"]
         return Upload(
             id=row["upload_id"],
             owner_id=row["owner_id"],
@@ -354,10 +371,13 @@ class Uploads:
             region=row["region"],
             placed=row["placed"],
             received=row["received"],
+            partial=row["partial"],
+            place=Place(number, count) if number else None,
+            parts=tuple(Part(*one) for one in zip(row["parts"], row["part_sizes"], strict=True)),
         )
 
 
-def _location(upload_id: UUID, region: Region, ticket: str | None) -> str:
+def location(upload_id: UUID, region: Region, ticket: str | None) -> str:
     path = f"{UPLOADS_PATH}/{upload_id}"
     return path if ticket is None else f"{region.address}{path}?ticket={ticket}"
 
