@@ -36,9 +36,11 @@ class Base:
         from potluck.retry import Patience
         from potluck.transport import Transport
 
-        seconds = config.settings().patience_seconds if patience_seconds is None else patience_seconds
+        settings = config.settings()
+        seconds = settings.patience_seconds if patience_seconds is None else patience_seconds
         self.server = config.chosen_server(server)
         self._token = token or config.token_for(self.server)
+        self._parallel = settings.parallel
         self._sleep, self._clock = sleep, clock
         self._pending = PendingUploads(state_folder or config.state_folder())
         self._transport = Transport(

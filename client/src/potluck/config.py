@@ -16,6 +16,7 @@ from typing import Any
 from potluck.errors import LocalFileError, PotluckError
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
+MOST_PARALLEL = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,10 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `config.toml` and the environment may say. `authors`: of uploads; in the environment separated by ';'."""
+    """What `config.toml` and the environment may say.
+
+    `authors`: of uploads; in the environment separated by ';'. `parallel`: connections that a large archive goes by.
+    """
 
     server: str | None = None
     licence: str | None = None
@@ -37,6 +41,7 @@ class Settings:
     authors: tuple[str, ...] = ()
     folder: Path | None = None
     patience_seconds: float = 120.0
+    parallel: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +181,13 @@ def _seconds(given: Any) -> float:
     return seconds
 
 
+def _connections(given: Any) -> int:
+    number = int(given)
+    if isinstance(given, bool | float) or not 1 <= number <= MOST_PARALLEL:
+        raise ValueError
+    return number
+
+
 _READERS: dict[str, Callable[[Any], object]] = {
     "server": _text,
     "licence": _text,
@@ -183,6 +195,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "authors": _texts,
     "folder": lambda given: Path(_text(given)).expanduser(),
     "patience_seconds": _seconds,
+    "parallel": _connections,
 }
 
 
