@@ -194,7 +194,7 @@ class Datasets(Base):
         )
 
     def citation(self, dataset_id: str, form: str = "bibtex") -> str:
-        """How to cite a dataset: 'bibtex', or 'cff' for CITATION.cff."""
+        """How to cite a dataset: 'bibtex', 'cff' for CITATION.cff, or 'datacite' for DataCite's JSON."""
         address = f"datasets/{dataset_id}/citation"
         return self._transport.request("GET", address, params={"format": form}, headers={"Accept": "*/*"}).text
 
