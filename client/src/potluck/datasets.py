@@ -63,8 +63,8 @@ class Datasets(Base):
             version_of: id of a dataset of yours; this becomes its next version.
             region: id of the storage region (`regions`); default: the platform's first.
             agreement: the contributor has read and accepted the contribution agreement (`agreement`).
-            parallel: connections that a large archive (64 MiB and more) is sent by; default: the setting, 4. What was
-                begun with another number goes on as it was begun.
+            parallel: connections that a large archive (64 MiB and more) is sent by; default: the setting, else 4, or 1
+                to a server on this machine. What was begun with another number goes on as it was begun.
             report: called with (bytes sent, bytes in all), of several connections by one at a time.
         """
         from potluck.pending import Archive

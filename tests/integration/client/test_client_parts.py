@@ -28,7 +28,8 @@ def report(sent, total):
     if sent > total // 2:
         os._exit(9)
 from pathlib import Path
-Client(url, token, state_folder=Path(state)).upload(archive, name="Si", authors=["demo contributor"], report=report)
+client = Client(url, token, state_folder=Path(state))
+client.upload(archive, name="Si", authors=["demo contributor"], parallel=4, report=report)
 """
 
 
@@ -80,7 +81,7 @@ def test_a_program_that_died_is_gone_on_from_by_the_next(
     line = [sys.executable, "-c", DIES_HALFWAY, gateway_process.url, token, str(tmp_path / "state"), str(archive)]
     assert subprocess.run(line, check=False).returncode == 9
     told: list[int] = []
-    dataset = client.upload(archive, **ENTRY, report=lambda sent, _: told.append(sent))
+    dataset = client.upload(archive, **ENTRY, parallel=4, report=lambda sent, _: told.append(sent))
     assert told[0] > 0
     assert dataset.sha256 == sha256(archive)
     assert client.citation(dataset.id).startswith("@")

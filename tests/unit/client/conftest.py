@@ -212,6 +212,10 @@ class FakePotluck(httpx.BaseTransport):
         version, _, rest = tail.partition("/")
         if not tail:
             return httpx.Response(200, json={"models": list(self.models.values())})
+        if version not in self.models:
+            return problem(404, "There is no such model.", title="Not here")
+        if rest == "citation":
+            return httpx.Response(200, text=f"@misc{{dpa-{version}}} as {request.url.params['format']}\n")
         if rest:
             data = self.files[rest.removeprefix("files/")]
             start = request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-")

@@ -1,5 +1,7 @@
 """A download continues, and nothing but the right bytes gets the file's name."""
 
+import errno
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +160,34 @@ def test_files_are_compared_with_what_was_published(fake: Any, new_client: NewCl
     (tmp_path / "cut").write_bytes(DATA[:-1])
     found = client.verify(client.model("1.1"), tmp_path)
     assert found == {"same": "same", "other": "differs", "cut": "differs", "absent": "missing"}
+
+
+def test_a_disk_that_fills_up_keeps_what_fitted_and_its_hash(
+    fake: Any, new_client: NewClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing is in another thread: what it managed is what a rerun goes on from."""
+    fake.add_model("1.1", model=DATA)
+    client = new_client()
+    (file,) = client.model("1.1").files
+    fake.fail(
+        "GET", lambda _: httpx.Response(200, stream=fake.body(*(DATA[at : at + 100] for at in range(0, 5120, 100))))
+    )
+    opened = Path.open
+
+    class Small(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            if self.tell() >= 1500:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data[: 1500 - self.tell()])
+
+    def small(path: Path, *args: Any, **options: Any) -> Any:
+        return Small(path, "wb") if args[:1] == ("wb",) else opened(path, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", small)
+        with pytest.raises(LocalFileError, match="the disk is full"):
+            client.download(file, tmp_path)
+    assert (tmp_path / "model.part").read_bytes() == DATA[:1500]
+    fake.log.clear()
+    assert client.download(file, tmp_path).read_bytes() == DATA
+    assert fake.requests("GET")[0]["Range"] == "bytes=1500-"

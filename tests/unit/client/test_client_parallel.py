@@ -136,6 +136,12 @@ def test_what_was_joined_before_is_only_published(fake: Any, new_client: NewClie
     assert not fake.requests("POST", "uploads")
 
 
+def test_to_this_machine_one_connection_is_enough(fake: Any, new_client: NewClient, large: Path) -> None:
+    for server in ("http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"):
+        contribute(new_client(server), large)
+        assert places(fake) == []
+
+
 def test_the_setting_says_how_many(
     fake: Any, new_client: NewClient, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

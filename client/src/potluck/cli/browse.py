@@ -70,7 +70,9 @@ def cite(
         try:
             save.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise LocalFileError(f"cannot write there: {error.strerror}", where=str(save)) from error
+            raise LocalFileError(
+                f"cannot write there: {error.strerror}", where=str(save), remedy="Name another file with --save."
+            ) from error
     if as_json:
         return print_json({"format": form, "citation": text})
     print(text, end="")

@@ -42,7 +42,10 @@ def upload(
     parallel: Annotated[
         int | None,
         typer.Option(
-            "--parallel", help="Connections for a large archive; default: 4.", min=1, max=config.MOST_PARALLEL
+            "--parallel",
+            help="Connections for a large archive; default: 4, to this machine 1.",
+            min=1,
+            max=config.MOST_PARALLEL,
         ),
     ] = None,
     agree: Agree = False,
