@@ -7,17 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
 import httpx
 
 from potluck import stopping
 from potluck.errors import PotluckError, Problem, UnexpectedAnswer, Unreachable
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
+from potluck.wire import rest_of
 
 API = "/api/v1/"
 PROBE_SECONDS = 3.0
 DIRECT_BYTES = 4 << 20
-READ_BYTES = 256 << 10
 # Said by the server when a creating request with the same key is being answered: its answer comes soon.
 UNDER_WAY = ":request-under-way"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -127,28 +126,17 @@ class Transport:
     def body(self, response: httpx.Response) -> Iterator[bytes]:
         """The raw bytes of a streamed answer, in pieces. Raises httpx.TransportError when they end too soon.
 
-        Of a large plain body all but the first piece comes from the connection itself: what parses the protocol takes
-        64 KiB at a time and copies each twice, which costs more than the network of the same machine.
+        Of a large plain body all but the first piece comes from the connection itself (`wire`).
         """
         pieces, stream = response.iter_raw(), response.extensions.get("network_stream")
-        left = int(response.headers.get("Content-Length", 0))
-        if stream is None or left < DIRECT_BYTES or "Transfer-Encoding" in response.headers or not _is_http_1(response):
+        size = int(response.headers.get("Content-Length", 0))
+        if stream is None or size < DIRECT_BYTES or "Transfer-Encoding" in response.headers or not _is_http_1(response):
             yield from pieces
             return
         # It is all that was read beyond the head: nothing of the body is held back after it.
         first = next(pieces, b"")
-        left -= len(first)
         yield first
-        timeout = response.request.extensions["timeout"]["read"]
-        while left > 0:
-            try:
-                piece = stream.read(min(READ_BYTES, left), timeout)
-            except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-                raise httpx.ReadError(str(error) or "no data in time") from error
-            if not piece:
-                raise self.broken("the connection was closed before the whole body had come")
-            left -= len(piece)
-            yield piece
+        yield from rest_of(stream, size - len(first), response.request.extensions["timeout"]["read"])
 
     def broken(self, what: str) -> httpx.TransportError:
         """A connection that ended too soon, to be made again."""

@@ -16,6 +16,7 @@ import pytest
 from potluck.client import Client
 from potluck.errors import Corrupt, LocalFileError, Problem, UnexpectedAnswer, Unreachable
 from potluck.resources import ModelFile
+from potluck.wire import READ_BYTES, worth_waking
 
 NewClient = Callable[..., Client]
 DATA = bytes(range(256)) * 20
@@ -247,3 +248,19 @@ def test_a_disk_that_fills_up_keeps_what_fitted_and_its_hash(
     fake.log.clear()
     assert client.download(file, tmp_path).read_bytes() == DATA
     assert fake.requests("GET")[0]["Range"] == "bytes=1500-"
+
+
+@pytest.mark.parametrize(
+    ("got", "seconds", "left", "count"),
+    [
+        (0, 0.0, 1 << 30, 1),
+        (0, 5.0, 1 << 30, 1),
+        (30_000, 10.0, 1 << 30, 300),
+        (1 << 30, 2.0, 1 << 30, READ_BYTES),
+        (1 << 30, 2.0, 17, 17),
+    ],
+)
+def test_a_slow_line_is_not_waited_for_and_a_fast_one_not_asked_often(
+    got: int, seconds: float, left: int, count: int
+) -> None:
+    assert worth_waking(got, seconds, left) == count
