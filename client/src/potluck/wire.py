@@ -1,7 +1,7 @@
 """A large body from the connection itself: few wake-ups, no copies.
 
-What parses the protocol takes at most 64 KiB at a time, whatever is there, and copies it twice: on a fast line that costs
-three times the processor time of curl.
+What parses the protocol takes at most 64 KiB at a time, whatever is there, and copies it twice: on a fast line that
+costs three times the processor time of curl.
 """
 
 import socket
@@ -34,7 +34,7 @@ def rest_of(stream: Any, left: int, timeout_seconds: float) -> Iterator[bytes]:
 
 
 def worth_waking(got: int, seconds: float, left: int) -> int:
-    """Bytes to wait for: what comes in a tenth of a second at the speed so far. A slow line is never waited for long."""
+    """Bytes to wait for: what comes in a tenth of a second at the speed so far, so never long on a slow line."""
     at_this_speed = int(got / seconds * WAKE_SECONDS) if seconds > 0 else 1
     return min(max(1, at_this_speed), READ_BYTES, left)
 
