@@ -37,7 +37,7 @@ class Database:
             timeout=15,
             check=checked,
             connection_class=AsyncConnection[Row],
-            kwargs={"row_factory": dict_row, "application_name": name},
+            kwargs={"row_factory": dict_row, "application_name": name, "autocommit": True},
         )
         async with pool:
             yield cls(pool, dsn)
@@ -46,6 +46,12 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that commits when the block ends well and rolls back otherwise."""
         async with self._pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Connection]:
+        """A connection for one statement, which is a transaction by itself: half the way of `transaction`."""
+        async with self._pool.connection() as connection:
             yield connection
 
     @asynccontextmanager
