@@ -1,13 +1,18 @@
 """PostgreSQL: a pool of checked connections with dict rows."""
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from kit.queries import Connection, Row
+
+TRUSTED_SECONDS = 1.0
 
 
 class Database:
@@ -20,9 +25,15 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def opened(cls, dsn: str, name: str, max_size: int) -> AsyncIterator["Database"]:
+        answered: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
         async def checked(connection: Connection) -> None:
+            # A session that ended says so at once: nothing to read means that it lives, if it did a moment ago.
+            if monotonic() - answered.get(connection, -TRUSTED_SECONDS) < TRUSTED_SECONDS and _quiet(connection):
+                return
             try:
                 await AsyncConnectionPool.check_connection(connection)
+                answered[connection] = monotonic()
             except OperationalError:
                 # A restart, or the SIGKILL of one backend, ends every session: whoever meets the first broken one
                 # throws all out. By itself the pool offers the next broken one after 1, 2, 4, 8 s.
@@ -67,3 +78,12 @@ class Database:
         """Raises psycopg.Error or PoolTimeout when the database does not answer."""
         async with self._pool.connection(timeout=2) as connection:
             await connection.execute("select 1")
+
+
+def _quiet(connection: Connection) -> bool:
+    """Nothing has come over it: neither its end nor a word of the server."""
+    if connection.closed:
+        return False
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return not waiting.poll(0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, lru_cache, partial, wraps
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -27,6 +27,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 THEMES = ("light", "dark")
 YEAR_SECONDS = 365 * 86400
 PAGE_HEADERS = {"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
+ACCOUNTS = 512
 SOMEBODY = object()  # who is signed in and is nobody in particular
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -89,6 +90,8 @@ class Site:
     def __init__(self) -> None:
         # Nobody can guess it, so that no text of a contributor looks like a gap.
         self._gap = Markup("<!--{}-->").format(token_hex(16))
+        # (language, person) → what fills the gaps of an open page.
+        self.account = lru_cache(ACCOUNTS)(self._account)
         assets = Assets()
         self._environments = {language: self._environment(language, assets) for language in LANGUAGES}
 
@@ -140,8 +143,7 @@ class Site:
         before, between, after = html.split(self._gap)
         return OpenPage(before.encode(), between.encode(), after.encode())
 
-    def account(self, language: str, person: Person | None) -> Account:
-        """What fills the gaps of an open page."""
+    def _account(self, language: str, person: Person | None) -> Account:
         if person is None:
             return Account()
         parts: Any = self._environments[language].get_template("_account.html").module
