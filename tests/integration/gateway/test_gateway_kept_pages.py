@@ -170,10 +170,13 @@ async def test_who_changed_something_is_shown_it_changed(site: Site, monkeypatch
     reader = (await browser(site, "reader"))[1]
     assert f"{path}/archive" not in await read(site, path, **reader)
     assert f"{path}/withdraw" in await read(site, path, **headers)
+    assert "Its files stay stored here, closed." in await read(site, f"{path}/withdraw", **headers)
     withdrawn = await owner.request("POST", f"/api/v1{path}/withdrawal", json={})
     assert withdrawn.status_code == 200, withdrawn.text
-    for one in (headers, reader):
-        assert "Withdrawn on" in await read(site, path, **one)
+    for one, owns in ((headers, True), (reader, False)):
+        text = await read(site, path, **one)
+        assert "Withdrawn on" in text
+        assert ("The files stay stored here" in text) == owns
 
 
 async def test_what_only_some_may_see_is_kept_for_them_alone(site: Site, outside: Outside) -> None:
