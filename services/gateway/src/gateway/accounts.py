@@ -88,14 +88,12 @@ class Accounts:
             await self._people.remove_session(connection, digest(secret))
 
     async def of_session(self, secret: str) -> Person | None:
-        async with self._database.statement() as connection:
-            row = await self._people.by_session(connection, digest(secret))
+        row = await self._database.statement(lambda c: self._people.by_session(c, digest(secret)))
         return await self._seen(row) if row else None
 
     async def of_session_before(self, secret: str, dataset_id: UUID) -> tuple[Person, Mark | None] | None:
         """The person, and what they may see of a dataset now; no mark when that is nothing."""
-        async with self._database.statement() as connection:
-            row = await self._people.by_session_before(connection, digest(secret), dataset_id)
+        row = await self._database.statement(lambda c: self._people.by_session_before(c, digest(secret), dataset_id))
         if row is None:
             return None
         person = await self._seen(row)

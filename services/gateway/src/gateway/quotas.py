@@ -30,8 +30,7 @@ class Quotas:
         self._most_open = settings.max_open_uploads
 
     async def of(self, person: Person) -> StorageView:
-        async with self._database.statement() as connection:
-            return self._view(await self._store.usage(connection, person.id))
+        return self._view(await self._database.statement(lambda c: self._store.usage(c, person.id)))
 
     async def claim(self, connection: Connection, person: Person, size: int) -> None:
         """Whoever begins uploads of this person waits until the transaction ends. Raises Problem: 413, 429."""

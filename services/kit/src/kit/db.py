@@ -1,18 +1,19 @@
 """PostgreSQL: a pool of checked connections with dict rows."""
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from time import monotonic
-from weakref import WeakKeyDictionary
+from contextvars import ContextVar
+from typing import TypeVar
 
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from kit.queries import Connection, Row
 
-TRUSTED_SECONDS = 1.0
+T = TypeVar("T")
+_trusting: ContextVar[bool] = ContextVar("trusting", default=False)
 
 
 class Database:
@@ -25,15 +26,11 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def opened(cls, dsn: str, name: str, max_size: int) -> AsyncIterator["Database"]:
-        answered: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-
         async def checked(connection: Connection) -> None:
-            # A session that ended says so at once: nothing to read means that it lives, if it did a moment ago.
-            if monotonic() - answered.get(connection, -TRUSTED_SECONDS) < TRUSTED_SECONDS and _quiet(connection):
+            if _trusting.get() and _quiet(connection):
                 return
             try:
                 await AsyncConnectionPool.check_connection(connection)
-                answered[connection] = monotonic()
             except OperationalError:
                 # A restart, or the SIGKILL of one backend, ends every session: whoever meets the first broken one
                 # throws all out. By itself the pool offers the next broken one after 1, 2, 4, 8 s.
@@ -59,11 +56,23 @@ class Database:
         async with self._pool.connection() as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Connection]:
-        """A connection for one statement, which is a transaction by itself: half the way of `transaction`."""
+    async def statement(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """What one statement says that only reads, as a transaction by itself: a quarter of the way of `transaction`.
+
+        The session is not asked first whether it lives. Where it turns out that it does not, another one is asked.
+        """
+        trusting = _trusting.set(True)
+        try:
+            async with self._pool.connection() as connection:
+                return await ask(connection)
+        except PoolTimeout:
+            raise
+        except OperationalError:
+            pass
+        finally:
+            _trusting.reset(trusting)
         async with self._pool.connection() as connection:
-            yield connection
+            return await ask(connection)
 
     @asynccontextmanager
     async def listening(self, *channels: str) -> AsyncIterator[Connection]:
