@@ -17,10 +17,11 @@ from gateway import parts as rules
 from gateway.domain import Person
 from gateway.parts import Address
 from gateway.problems import Problem, not_found
+from gateway.quotas import words
 from gateway.regions import Regions
 from gateway.spool import Busy, Gone, UploadFile
 from gateway.store import Store
-from gateway.uploads import Upload, Uploads, clean_filename, disk_problem, location, too_large, words
+from gateway.uploads import Upload, Uploads, clean_filename, disk_problem, location, too_large
 
 log = get_logger(__name__)
 
@@ -168,6 +169,6 @@ def _lost(upload: Upload) -> Problem:
         410,
         "upload-gone",
         "The upload is gone",
-        f"Bytes of {upload.filename} are not here any more.",
+        f"The bytes of {upload.filename} are not here any more.",
         remedy="Start the upload again.",
     )

@@ -22,10 +22,11 @@ from gateway.domain import Person
 from gateway.identity import signed_in
 from gateway.joining import Joining
 from gateway.problems import Problem
+from gateway.quotas import words
 from gateway.regions import UPLOADS_PATH
 from gateway.repeats import Repeats
 from gateway.spool import Busy, Gone, UploadFile
-from gateway.uploads import Upload, Uploads, disk_problem, still_written, words
+from gateway.uploads import Upload, Uploads, disk_problem, still_written
 
 log = get_logger(__name__)
 

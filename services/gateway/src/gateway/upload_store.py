@@ -13,9 +13,16 @@ class Uploads:
     def __init__(self, queries: Queries) -> None:
         self._q = queries
 
-    async def add(self, c: Connection, most: int, **columns: Any) -> bool:
-        """False when the person has `most` unpublished uploads already."""
-        return await self._q.one(c, "insert_upload", **columns, most=most) is not None
+    async def lock_owner(self, c: Connection, owner_id: UUID) -> None:
+        """Until the transaction ends nobody else who asks so begins an upload of this person."""
+        await self._q.execute(c, "lock_uploads_of", owner_id=owner_id)
+
+    async def usage(self, c: Connection, owner_id: UUID) -> Row:
+        """`whole_uploads`, `parts`, `part_bytes`, `open_bytes` and `stored_bytes` of a person."""
+        return await self._q.row(c, "usage", owner_id=owner_id)
+
+    async def add(self, c: Connection, **columns: Any) -> None:
+        await self._q.execute(c, "insert_upload", **columns)
 
     async def place(self, c: Connection, upload_id: UUID) -> None:
         """Its file has been made where its region is."""

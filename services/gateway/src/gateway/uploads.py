@@ -19,8 +19,9 @@ from kit.logs import get_logger
 from kit.queries import Row
 
 from gateway.domain import Person
-from gateway.parts import MOST_PARTS, Part, Place
+from gateway.parts import Part, Place
 from gateway.problems import Problem, not_found
+from gateway.quotas import Quotas, words
 from gateway.regions import UPLOADS_PATH, Region, Regions
 from gateway.settings import GatewaySettings
 from gateway.spool import FULL, Busy, Gone, Spool, UploadFile
@@ -29,7 +30,6 @@ from gateway.store import Store
 log = get_logger(__name__)
 
 FILENAME_LENGTH = 255
-GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,6 @@ class Begun:
     location: str
 
 
-def words(size: int) -> str:
-    """A size for people, e.g. '4.0 GiB'."""
-    for unit, name in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
-
-
 def storage_full() -> Problem:
     return Problem(
         507,
@@ -103,6 +95,7 @@ class Uploads:
     ) -> None:
         self._database = database
         self._store = store.uploads
+        self.quotas = Quotas(database, store, settings)
         self._blobs = blobs
         self.spool = spool
         self._regions = regions
@@ -117,7 +110,8 @@ class Uploads:
     ) -> Begun:
         """`region_id`: where the archive will lie; none: the default. `part`: of an archive, and which one if told.
 
-        Raises Problem: 422 empty or no such region, 413 too large, 429 too many open, 507 no room.
+        Raises Problem: 422 empty or no such region, 413 too large or more than the account may have, 429 too many open,
+        507 no room.
         """
         region = self._regions.chosen(region_id)
         if size < 1:
@@ -132,12 +126,12 @@ class Uploads:
         if size > self._settings.max_upload_bytes:
             raise too_large(size, self._settings.max_upload_bytes)
         upload_id, ticket = uuid4(), None if region.here else secrets.token_urlsafe(32)
-        if region.here:
-            self._make_file(upload_id, size)
         async with self._database.transaction() as connection:
-            added = await self._store.add(
+            await self.quotas.claim(connection, person, size, part=part is not False)
+            if region.here:
+                self._make_file(upload_id, size)
+            await self._store.add(
                 connection,
-                self._settings.max_open_uploads,
                 upload_id=upload_id,
                 owner_id=person.id,
                 filename=clean_filename(filename),
@@ -148,17 +142,6 @@ class Uploads:
                 partial=part is not False,
                 part_number=part.number if isinstance(part, Place) else None,
                 part_count=part.count if isinstance(part, Place) else None,
-                most_parts=MOST_PARTS,
-                most_bytes=self._settings.max_upload_bytes,
-            )
-        if not added:
-            await self.spool.remove(upload_id)
-            raise Problem(
-                429,
-                "too-many-uploads",
-                "Too many open uploads",
-                f"You have {self._settings.max_open_uploads} uploads that are not published.",
-                remedy="Publish or remove one of them first (My Uploads).",
             )
         log.info("upload-started", upload=str(upload_id), size=size, region=region.id)
         return Begun(upload_id, location(upload_id, region, ticket))

@@ -18,7 +18,7 @@ from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
 from gateway.model_views import ModelView
-from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, TokenView
+from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, StorageView, TokenView
 from gateway.predictions import PredictionView
 from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
@@ -121,6 +121,9 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", "/api/v1/tokens"): Described("Your API tokens", TokenView, listed="tokens", signed_in=True),
     ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
     ("GET", "/api/v1/me"): Described("Who you are", PersonView, signed_in=True),
+    ("GET", "/api/v1/me/storage"): Described(
+        "How much you have here, and how much you may", StorageView, signed_in=True
+    ),
     ("GET", "/api/v1/formats"): Described("Formats that can be uploaded", FormatCatalog, errors=(503,)),
     ("GET", "/api/v1/policy"): Described("What datasets are judged by", MetricPolicy, errors=(503,)),
     ("GET", "/api/v1/uploads"): Described(

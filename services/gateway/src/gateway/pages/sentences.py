@@ -22,8 +22,9 @@ from gateway.pages.sayings_metric import METRIC
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
+from gateway.pages.sayings_uploads import UPLOADS
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PICTURES, *PREDICTIONS)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PICTURES, *PREDICTIONS, *UPLOADS)
 _NUMBERS = frozenset(
     (
         "n",

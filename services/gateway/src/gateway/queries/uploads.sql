@@ -1,16 +1,19 @@
+-- name: lock_uploads_of
+-- Uploads of one person begin one after the other: two at once would both find the last room.
+select pg_advisory_xact_lock(hashtext('uploads:' || %(owner_id)s::text));
+
+-- name: usage
+-- What a person has here: uploads that are not published with all the bytes that they will have, and archives.
+select count(*) filter (where not partial) as whole_uploads, count(*) filter (where partial) as parts,
+       coalesce(sum(size) filter (where partial), 0)::bigint as part_bytes, coalesce(sum(size), 0)::bigint as open_bytes,
+       (select coalesce(sum(archive_size), 0)::bigint from datasets where owner_id = %(owner_id)s) as stored_bytes
+from uploads
+where owner_id = %(owner_id)s and not exists (select from datasets where datasets.upload_id = uploads.upload_id);
+
 -- name: insert_upload
--- No row when the person has too many unpublished uploads. Parts count as the uploads that they can become: by their
--- number and by their bytes, whichever is more.
 insert into uploads (upload_id, owner_id, filename, size, region, placed, ticket_sha256, partial, part_number, part_count)
-select %(upload_id)s, %(owner_id)s, %(filename)s, %(size)s, %(region)s, %(placed)s, %(ticket_sha256)s,
-       %(partial)s, %(part_number)s, %(part_count)s
-where (select count(*) filter (where not partial) + greatest(
-                  ceil(count(*) filter (where partial) / %(most_parts)s::numeric),
-                  ceil(coalesce(sum(size) filter (where partial), 0) / %(most_bytes)s::numeric))
-       from (select partial, size from uploads left join datasets using (upload_id)
-             where uploads.owner_id = %(owner_id)s and datasets.dataset_id is null
-             union all select %(partial)s::boolean, %(size)s::bigint) as with_this) <= %(most)s
-returning upload_id;
+values (%(upload_id)s, %(owner_id)s, %(filename)s, %(size)s, %(region)s, %(placed)s, %(ticket_sha256)s,
+        %(partial)s, %(part_number)s, %(part_count)s);
 
 -- name: place_upload
 update uploads set placed = true where upload_id = %(upload_id)s;
