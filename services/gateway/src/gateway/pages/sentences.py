@@ -23,8 +23,9 @@ from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
+from gateway.pages.sayings_uploads import UPLOADS
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS, *UPLOADS)
 _NUMBERS = frozenset(
     (
         "n",
