@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -39,6 +40,31 @@ def test_errors_are_pages_in_words(platform: Any, path: str, status: int, langua
     assert answer.headers["content-type"].startswith("text/html")
     assert home in answer.text
     assert "Traceback" not in answer.text
+    assert '<span lang="en">' not in answer.text
+
+
+def test_complaints_are_in_the_readers_language(platform: Any) -> None:
+    """Of forms, with the values that are in them, and of the API that the pages' scripts ask."""
+    chinese = {"accept-language": "zh-CN"}
+    person = {"email": "nobody", "name": "x" * 101, "password": "short"}
+    form = httpx.post(f"{platform.url}/sign-up", data=person, headers=chinese | {"accept": "text/html"})
+    assert form.status_code == 422
+    for words in ("姓名为 1 至 100 个字符。", "这不是邮箱地址。", "密码为 8 至 1000 个字符。"):
+        assert words in form.text
+    told = httpx.post(f"{platform.url}/api/v1/accounts", json=person, headers=chinese)
+    assert told.headers["content-language"] == "zh"
+    assert told.json()["errors"][1]["detail"] == "姓名为 1 至 100 个字符。"
+    assert (
+        httpx.post(f"{platform.url}/api/v1/accounts", json=person).json()["detail"] == "This is not an e-mail address."
+    )
+
+
+def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
+    person = {"email": f"{uuid4().hex}@example.org", "password": "a sentence as a password"}
+    refused = httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei\u202eLin"})
+    assert refused.status_code == 422
+    assert "U+202E (right-to-left override)" in refused.json()["detail"]
+    assert httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei 👩\u200d🔬"}).status_code == 201
 
 
 def test_pages_can_be_read_without_scripts(browser: Browser, platform: Any, contribution: Callable[..., Any]) -> None:

@@ -298,7 +298,7 @@ def sample(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(one.value if isinstance(one, ast.Constant) else "7" for one in node.values)
+        return "".join(str(one.value) if isinstance(one, ast.Constant) else "7" for one in node.values)
     return ""
 
 

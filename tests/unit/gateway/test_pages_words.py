@@ -39,7 +39,8 @@ def test_percent(value: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB")]
+    ("count", "shown"),
+    [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB"), (999_960, "1.0 MB")],
 )
 def test_bytes(count: int, shown: str) -> None:
     assert words.size(count) == shown
