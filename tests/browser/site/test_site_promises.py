@@ -59,6 +59,14 @@ def test_complaints_are_in_the_readers_language(platform: Any) -> None:
     )
 
 
+def test_a_field_that_is_too_large_is_answered_in_words(platform: Any) -> None:
+    field = {"email": (None, "x" * 3_000_000)}
+    answer = httpx.post(f"{platform.url}/sign-up?lang=zh", files=field, headers={"accept": "text/html"})
+    assert answer.status_code == 400
+    assert "其中一个字段过大" in answer.text
+    assert "Part exceeded" not in answer.text
+
+
 def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
     person = {"email": f"{uuid4().hex}@example.org", "password": "a sentence as a password"}
     refused = httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei\u202eLin"})
@@ -69,7 +77,7 @@ def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
 
 def test_pages_can_be_read_without_scripts(browser: Browser, platform: Any, contribution: Callable[..., Any]) -> None:
     dataset = contribution("Readable silicon").validated().checking().passed().training()
-    dataset.progress(0, 1971).progress(450, 612).reaches("training")
+    dataset.progress(0, 1971).progress(450, 612).learns(450)
     context = browser.new_context(java_script_enabled=False, base_url=platform.url)
     page = context.new_page()
     page.goto(dataset.path)

@@ -97,6 +97,14 @@ def application(
 
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
+        if error.status_code == 400:  # whatever the parser of forms did not like, in its own words
+            return Problem(
+                400,
+                "form",
+                "This form could not be read",
+                "One of its fields is too large, or there are too many.",
+                remedy="Go back, shorten what you typed, and send it again.",
+            )
         words = {404: "There is no such page.", 405: "This address does not take that method."}
         detail = words.get(error.status_code, error.detail)
         return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))

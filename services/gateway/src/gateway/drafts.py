@@ -184,7 +184,8 @@ def _author(number: int, value: Any) -> Author:
         raise hidden
     name = _line(given, NAME_LENGTH)
     if name is None:
-        raise _Wrong(f"Author {number} has no name.", f"Write 1 to {NAME_LENGTH} characters, or leave it out.")
+        detail = f"Author {number} needs a name of 1 to {NAME_LENGTH} characters."
+        raise _Wrong(detail, "Write one, or leave the author out.")
     if claimed is None or claimed == "":
         return Author(name)
     found = orcid.canonical(claimed) if isinstance(claimed, str) else None
