@@ -153,3 +153,13 @@ def test_tooltips_by_keyboard_and_pointer(page: Page, places: dict[str, str]) ->
     page.locator("#more-done").focus()
     expect(page.locator("#tip-done")).to_be_visible()
     expect(page.locator("#tip-done")).to_contain_text("DPA 1.1")
+
+
+def test_focus_is_seen_where_the_system_forces_its_colours(page: Page) -> None:
+    """Shadows are not drawn there: only an outline is left to show where the keyboard is."""
+    page.emulate_media(forced_colors="active")
+    page.goto("/")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    style = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+    assert style == "solid"

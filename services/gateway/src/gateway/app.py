@@ -28,6 +28,8 @@ from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
 from gateway.open_files import make_room
+from gateway.pages.languages import language_of
+from gateway.pages.sentences import told
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -68,14 +70,19 @@ class AddressInUse(RuntimeError):
 def application(
     gateway: Gateway, health: Health, page_routes: Sequence[BaseRoute], problem_page: ProblemPage
 ) -> Starlette:
-    """The ASGI application. `problem_page` renders a problem for browsers; programs get problem+json."""
+    """The ASGI application. `problem_page` renders a problem for browsers; programs get problem+json.
+
+    Both in the language that is asked for: what a page's script is told is shown to its reader.
+    """
 
     async def on_problem(request: Request, error: Exception) -> Response:
         problem = error if isinstance(error, Problem) else _as_problem(error)
         if problem.status >= 500 and problem is not error:
             log.error("request-failed", path=request.url.path, exc_info=error)
         wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-        return await problem_page(request, problem) if wants_page else problem_response(problem)
+        if wants_page:
+            return await problem_page(request, problem)
+        return problem_response(told(problem, language_of(request)))
 
     async def on_disconnect(_request: Request, _error: Exception) -> Response:
         return Response(status_code=499)
@@ -110,6 +117,14 @@ def application(
 
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
+        if error.status_code == 400:  # whatever the parser of forms did not like, in its own words
+            return Problem(
+                400,
+                "form",
+                "This form could not be read",
+                "One of its fields is too large, or there are too many.",
+                remedy="Go back, shorten what you typed, and send it again.",
+            )
         words = {404: "There is no such page.", 405: "This address does not take that method."}
         detail = words.get(error.status_code, error.detail)
         return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))

@@ -179,6 +179,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/frames/{{name}}"): Described(
+        "Its frames as models read them: train.mdb, held-out.mdb",
+        media=OCTETS,
+        parameters=(RANGE,),
+        errors=(404, 416),
+    ),
     ("GET", f"{_DATASET}/citation"): Described(
         "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
     ),

@@ -178,6 +178,10 @@ class Site:
     def gettext(self, request: Request, text: str) -> str:
         return translations(language_of(request)).gettext(text)
 
+    def said(self, request: Request, text: str) -> Markup:
+        """What a use case says, in the reader's language."""
+        return _said(language_of(request), text)
+
 
 @cache
 def site() -> Site:
@@ -228,16 +232,15 @@ async def problem_page(request: Request, problem: Problem) -> Response:
             person = await reader(request)
         except Problem:
             person = None
-    translate = partial(site().gettext, request)
     response = site().render(
         request,
         "error.html",
         person,
         status=problem.status,
         code=problem.status,
-        title=translate(problem.title),
-        detail=translate(problem.detail),
-        remedy=translate(problem.remedy) if problem.remedy else None,
+        title=problem.title,
+        detail=problem.detail,
+        remedy=problem.remedy,
     )
     response.headers.update(problem.headers)
     return response
