@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "growth"
 SUPPORT = ROOT / "tests" / "support"
 WAYS = {
-    "branch": "a branch of its own",
-    "fresh": "the same, fresh optimizer",
+    "branch": "own branch, parent's moments",
+    "fresh": "own branch, fresh optimizer",
     "copy": "--finetune, copied head",
     "random": "--finetune, new head",
 }
@@ -46,7 +46,7 @@ def test_growing_a_branch_against_finetune(tmp_path: Path) -> None:
         runs = [curves(parent, dataset, seed) for seed in SEEDS]
         found[dataset] = {way: [run[way] for run in runs] for way in WAYS}
         print(f"\n{words}: held-out force RMSE in meV/Å, mean of {len(SEEDS)} seeds")
-        mine = mean(found[dataset]["branch"], dataset)
+        mine = mean(found[dataset]["fresh"], dataset)
         for way, name in WAYS.items():
             curve = mean(found[dataset][way], dataset)
             along = [statistics.geometric_mean(value for _, value in run[dataset]) for run in found[dataset][way]]
@@ -56,7 +56,7 @@ def test_growing_a_branch_against_finetune(tmp_path: Path) -> None:
             each = ", ".join(f"{one:.0f}" for one in along)
             print(f"    along the way {statistics.fmean(along):.0f} ({each})")
             reached = next((step for step, value in mine if value <= curve[-1][1]), None)
-            if way != "branch":
+            if way != "fresh":
                 print(f"    its last error is reached by a branch of its own after {reached} steps")
     folder = DOCS if os.environ.get("UPDATE_DOCS") else tmp_path
     folder.mkdir(exist_ok=True)
@@ -83,13 +83,13 @@ def mean(runs: list[Curves], branch: str) -> list[tuple[float, float]]:
 
 def drawn_ways(path: Path, dataset: str, words: str, runs: dict[str, list[Curves]]) -> None:
     lines = []
-    for way, name in WAYS.items():
+    for way in runs:
         for run in runs[way]:
             points = [(step, value) for step, value in run[dataset]]
             lines.append(Line("", points, COLOURS[way], 0.6, "2 3"))
-        lines.append(Line(name, mean(runs[way], dataset), COLOURS[way], 2.4))
-    title = f"Growing by {words}: four ways"
-    described = f"Held-out force error by step, {len(SEEDS)} seeds (thin) and their mean, on a logarithmic axis."
+        lines.append(Line(WAYS[way], mean(runs[way], dataset), COLOURS[way], 2.4))
+    title = f"Growing by {words}: way by way"
+    described = "Held-out force error by step, each seed (thin) and their mean, on a logarithmic axis."
     ticks = {float(step): str(step) for step in range(0, STEPS + 1, 100)}
     chart(path, title, described, ("step", "held-out force RMSE, meV/Å"), lines, ticks)
 

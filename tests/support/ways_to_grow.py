@@ -1,9 +1,9 @@
 """A model of silicon and water grows by a dataset, by each of the ways that are named, one after another:
 `python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <way> ...`.
 
-    branch   as a round does it: a branch of its own, copied from the nearest with its own case vector and fitted bias,
-             and the optimizer's moments of the parent
-    fresh    the same with a fresh optimizer
+    fresh    as a round does it: a branch of its own, copied from the nearest with its own case vector and fitted bias,
+             and a fresh optimizer
+    branch   the same with the optimizer's moments of the parent, as a preset may ask for (`keeps_moments`)
     copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
     random   deepmd's `--finetune` with a new head
 

@@ -81,7 +81,7 @@ def growth(parent: Path, **changes: Any) -> Work:
     folder = parent.parents[2]
     old = [branch(folder, name, elements, is_new=False) for name, elements in NAMES.items()]
     work = Work(
-        preset=load_preset(PRESETS, "smoke"),
+        preset=load_preset(PRESETS, "smoke").model_copy(update={"keeps_moments": True}),
         total_steps=STEPS,
         seed=2,
         parent=parent,
@@ -168,7 +168,7 @@ def test_an_attempt_that_is_resumed_takes_the_moments_of_its_checkpoint_not_the_
     assert max(optimizer_steps(tmp_path / "second" / ended.checkpoint)) == FIRST_STEPS + STEPS
 
 
-def test_a_preset_may_begin_with_a_fresh_optimizer(parent: Path, tmp_path: Path) -> None:
+def test_without_it_a_round_begins_with_a_fresh_optimizer(parent: Path, tmp_path: Path) -> None:
     work = growth(parent)
     work = work.model_copy(update={"preset": work.preset.model_copy(update={"keeps_moments": False})})
     assert isinstance(attempt(tmp_path / "work", work)[-1], Done)
