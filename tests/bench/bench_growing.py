@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "growth"
 SUPPORT = ROOT / "tests" / "support"
 WAYS = {
-    "branch": "own branch, parent's moments",
-    "fresh": "own branch, fresh optimizer",
+    "branch": "own, parent's moments",
+    "fresh": "own, fresh optimizer",
     "copy": "--finetune, copied head",
     "random": "--finetune, new head",
 }
