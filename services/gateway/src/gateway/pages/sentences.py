@@ -19,11 +19,12 @@ from functools import cache, lru_cache
 from gateway.pages.languages import translations
 from gateway.pages.sayings_ingest import INGEST
 from gateway.pages.sayings_metric import METRIC
+from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PICTURES, *PREDICTIONS)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS)
 _NUMBERS = frozenset(
     (
         "n",
