@@ -44,26 +44,31 @@ async def build() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         blobs = Blobs((folder / "blobs").as_uri())
-        work = Work(
-            preset=load_preset(PRESETS, PRESET),
-            total_steps=STEPS,
-            seed=SEED,
-            parent=None,
-            resume_from=None,
-            branches=tuple(_branch(folder, branch) for branch in BRANCHES),
-        )
-        (folder / WORK_FILE).write_text(work.model_dump_json())
-        await _run(ENGINE, folder)
+        outcome = await trained(folder)
         verified = await _run(VERIFY, folder)
         if verified is None or not verified.passed:
             raise SystemExit(f"the model was not verified: {verified}")
         stored = {branch: await store_dataset(blobs, folder, branch) for branch in BRANCHES}
         manifest = await _manifest(folder, stored, verified, blobs)
         FOLDER.mkdir(exist_ok=True)
-        outcome = Outcome.model_validate_json((folder / OUTCOME_FILE).read_text())
         shutil.copyfile(folder / outcome.release, RELEASE)
         shutil.copyfile(folder / outcome.recipe, RECIPE)
         MANIFEST.write_text(manifest.model_dump_json(indent=1) + "\n")
+
+
+async def trained(folder: Path) -> Outcome:
+    """The model, trained in this folder; its training checkpoint lies there too."""
+    work = Work(
+        preset=load_preset(PRESETS, PRESET),
+        total_steps=STEPS,
+        seed=SEED,
+        parent=None,
+        resume_from=None,
+        branches=tuple(_branch(folder, branch) for branch in BRANCHES),
+    )
+    (folder / WORK_FILE).write_text(work.model_dump_json())
+    await _run(ENGINE, folder)
+    return Outcome.model_validate_json((folder / OUTCOME_FILE).read_text())
 
 
 def _branch(folder: Path, name: str) -> WorkBranch:

@@ -1,10 +1,14 @@
-"""The reference model grows by a dataset: `python tests/support/ways_to_grow.py <way> <dataset> <seed> <steps>`.
+"""A model of silicon and water grows by a dataset, by each of the ways that are named, one after another:
+`python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <way> ...`.
 
-    branch   a branch of its own, copied from the nearest with its own case vector and fitted bias, as a round does it
+    fresh    as a round does it: a branch of its own, copied from the nearest with its own case vector and fitted bias,
+             and a fresh optimizer
+    branch   the same with the optimizer's moments of the parent, as a preset may ask for (`keeps_moments`)
     copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
     random   deepmd's `--finetune` with a new head
 
-The same data, weights of the draws, learning rate, steps and seeds. Prints held-out force RMSE by step (meV/Å) as JSON.
+The same data, weights of the draws, learning rate, steps and seeds. Prints a line of JSON a way: its name and held-out
+force RMSE by step (meV/Å) of each branch. deepmd's `--finetune` always begins with a fresh optimizer.
 """
 
 import json
@@ -27,6 +31,7 @@ from deepmd.pt.utils.finetune import get_finetune_rules
 from deepmd.pt.utils.multi_task import preprocess_shared_params
 from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
+from dpa.checkpoint import load as load_checkpoint
 from frames.store import write
 from growing import PRESETS, Contribution
 from registry.planning import sampling_weights
@@ -35,6 +40,7 @@ from registry_examples import member
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, load
 from trainer.engine.growth import grow
+from trainer.engine.moments import adopt, carried
 from trainer.engine.session import Session, build
 from trainer.engine.watch import LossWatch
 from trainer.preset import load_preset
@@ -47,24 +53,31 @@ OLD = tuple(reference_model.BRANCHES)
 POLICY = GrowthPolicy.load(PRESETS.parent / "policy" / "growth.json")
 
 
-def main(way: str, dataset: str, seed: int, steps: int) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        os.chdir(name)
-        work = work_in(Path(name), dataset, seed, steps)
-        frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
-        trainer, start = WAYS[way](work, frames)
-        heard: list[Message] = []
-        session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False)
-        curves = {name: [[0, start(session, name, frames)]] for name in frames}
-        session.run()
-        for message in heard:
-            if isinstance(message, Progress):
-                for error in message.branches:
-                    curves[error.branch].append([message.step, round(error.force_rmse_mev_per_angstrom, 1)])
-        print(json.dumps(curves), flush=True)
+def main(parent: Path, dataset: str, seed: int, steps: int, ways: list[str]) -> None:
+    for way in ways:
+        with tempfile.TemporaryDirectory() as name:
+            os.chdir(name)
+            work = work_in(Path(name), parent, dataset, seed, steps)
+            print(json.dumps([way, curves(way, work)]), flush=True)
+            os.chdir("/")
 
 
-def work_in(folder: Path, dataset: str, seed: int, steps: int) -> Work:
+def curves(way: str, work: Work) -> dict[str, list[list[float]]]:
+    """Step and error, by branch."""
+    frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
+    trainer, start = WAYS[way](work, frames)
+    heard: list[Message] = []
+    session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False)
+    found = {name: [[0, start(session, name, frames)]] for name in frames}
+    session.run()
+    for message in heard:
+        if isinstance(message, Progress):
+            for error in message.branches:
+                found[error.branch].append([message.step, round(error.force_rmse_mev_per_angstrom, 1)])
+    return found
+
+
+def work_in(folder: Path, parent: Path, dataset: str, seed: int, steps: int) -> Work:
     """Two old branches and a new one, drawn as the platform's policy says."""
     parts = {name: (reference_model.training_frames(name), reference_model.held_out_frames(name)) for name in OLD}
     parts[dataset] = contribution(dataset).parts  # type: ignore[assignment]
@@ -91,7 +104,7 @@ def work_in(folder: Path, dataset: str, seed: int, steps: int) -> Work:
         preset=preset,
         total_steps=steps,
         seed=seed,
-        parent=reference_model.RELEASE,
+        parent=parent,
         resume_from=None,
         branches=tuple(branches),
     )
@@ -105,12 +118,27 @@ Start = Callable[[Session, str, dict[str, BranchFrames]], float]
 
 
 def as_a_branch(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
-    grown = grow(work, reference_model.RELEASE, frames)
+    trainer, start = with_a_fresh_optimizer(work, frames)
+    moments = carried(load_checkpoint(parent_of(work)), trainer)
+    if moments is None:
+        raise SystemExit("the parent's checkpoint has no moments that fit")
+    adopt(trainer, moments)
+    return trainer, start
+
+
+def with_a_fresh_optimizer(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
+    grown = grow(work, parent_of(work), frames)
     before = grown.parent_held_out | grown.zero_shot
     recipe = render(work, {name: one.train for name, one in frames.items()}, grown.case_dimension)
     return build(recipe, work.seed, init=grown.checkpoint), lambda _session, name, _frames: round(
         before[name].error.force_rmse_mev_per_angstrom, 1
     )
+
+
+def parent_of(work: Work) -> Path:
+    if work.parent is None:
+        raise ValueError("there is nothing to grow")
+    return work.parent
 
 
 def by_finetune(head: str | None) -> Callable[[Work, dict[str, BranchFrames]], tuple[Any, Start]]:
@@ -124,7 +152,7 @@ def by_finetune(head: str | None) -> Callable[[Work, dict[str, BranchFrames]], t
         # As `dp --pt train --finetune` does it, with the seeds of a round.
         setup_seed([0, work.seed])
         recipe["model"], links = preprocess_shared_params(recipe["model"])
-        parent = str(reference_model.RELEASE)
+        parent = str(parent_of(work))
         recipe["model"], rules = get_finetune_rules(parent, recipe["model"], change_model_params=False)
         config = normalize(update_deepmd_input(recipe, warning=False), multi_task=True)
         for position, data in enumerate(config["training"]["data_dict"].values()):
@@ -140,7 +168,12 @@ def measured(session: Session, name: str, frames: dict[str, BranchFrames]) -> fl
     return round(measure(name, session.predict(name, held_out), held_out).error.force_rmse_mev_per_angstrom, 1)
 
 
-WAYS = {"branch": as_a_branch, "copy": by_finetune(NEAREST), "random": by_finetune(None)}
+WAYS = {
+    "branch": as_a_branch,
+    "fresh": with_a_fresh_optimizer,
+    "copy": by_finetune(NEAREST),
+    "random": by_finetune(None),
+}
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]).absolute(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

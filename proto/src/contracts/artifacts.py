@@ -415,6 +415,11 @@ class ModelManifest(Frozen):
     wall_seconds: float
     versions: dict[str, str]
     # None in manifests written before they were there:
+    moments_kept: bool | None = Field(
+        default=None,
+        description="the first step was taken with the optimizer's moments of the parent, not with none; none too "
+        "without a parent",
+    )
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
@@ -486,6 +491,11 @@ class PublishedManifest(Frozen):
     versions: dict[str, str]
     files: tuple[PublishedFile, ...] = ()
     # None in manifests written before they were there:
+    moments_kept: bool | None = Field(
+        default=None,
+        description="the first step was taken with the optimizer's moments of the parent, not with none; none too "
+        "without a parent",
+    )
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of the whole round")

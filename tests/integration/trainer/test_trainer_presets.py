@@ -17,7 +17,7 @@ from trainer.engine.session import build, checked
 from trainer.preset import load_preset, preset_names
 from trainer.recipe import render
 from trainer.verify import checks
-from trainer.work import WORK_FILE, Done, Message, Saved, Work, WorkBranch
+from trainer.work import OUTCOME_FILE, WORK_FILE, Done, Message, Outcome, Saved, Work, WorkBranch
 from trainer_fleet import PRESETS
 
 STEPS = 100
@@ -86,3 +86,19 @@ def test_every_size_and_architecture_is_trained_frozen_and_verified_by_the_same_
     assert [one.step for one in heard if isinstance(one, Saved)][-1] == 4
     verified = checks.verify()
     assert verified.passed, verified.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_largest_size_takes_its_first_steps_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own batches of 256 atoms want a GPU; one frame of eight atoms takes 1.5 GB and 20 s of a core."""
+    monkeypatch.chdir(tmp_path)
+    job = work(tmp_path, "large", steps=3)
+    job = job.model_copy(update={"preset": job.preset.model_copy(update={"batch_size": 1})})
+    (tmp_path / WORK_FILE).write_text(job.model_dump_json())
+    heard: list[Message] = []
+    Attempt(tmp_path, heard.append, lambda: False).run()
+    assert isinstance(heard[-1], Done)
+    assert [one.step for one in heard if isinstance(one, Saved)][-1] == 3
+    outcome = Outcome.model_validate_json((tmp_path / OUTCOME_FILE).read_text())
+    assert list(outcome.frozen) == list(NAMES)

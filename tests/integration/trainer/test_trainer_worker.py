@@ -92,6 +92,7 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     assert first.verification.passed, first.verification.sentence
     assert [branch.name for branch in first.branches] == ["silicon", "germanium"]
     assert first.zero_shot == first.parent_held_out == ()
+    assert first.moments_kept is None
     assert first.seed == spec.seed
     assert first.hardware is not None
     assert first.cost is not None
@@ -103,6 +104,7 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
 
     assert grown.verification.passed, grown.verification.sentence
     assert grown.parent_version == "1.0"
+    assert grown.moments_kept is False
     assert grown.new_branches == ("carbide",)
     assert [error.branch for error in grown.zero_shot] == ["carbide"]
     # The parent's errors on the old branches are those that the parent was submitted with.

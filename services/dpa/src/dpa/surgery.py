@@ -46,13 +46,14 @@ def add_branches(checkpoint: Checkpoint, new: Iterable[NewBranch], head_room: in
     """Add branches in place, after the old ones; what the old ones predict does not change.
 
     When the case embedding is full it is widened by what is needed and `head_room` more. The optimizer's
-    state is dropped: training goes on from these weights with a fresh optimizer (`--init-model`).
+    state stays that of the weights before: a restart (`--restart`) would refuse it where they are wider now.
     Raises CannotGrow.
     """
     wanted = list(new)
     for branch in wanted:
         _add(checkpoint, branch, len(wanted) + head_room)
-    checkpoint["optimizer"] = {"state": {}, "param_groups": []}
+    # `--init-model` asks for the key and uses nothing of it.
+    checkpoint.setdefault("optimizer", {"state": {}, "param_groups": []})
 
 
 def remove_branches(checkpoint: Checkpoint, names: Iterable[str]) -> None:

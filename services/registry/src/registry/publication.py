@@ -216,6 +216,7 @@ def published_manifest(
             )
             for file in files
         ),
+        moments_kept=manifest.moments_kept,
         seed=manifest.seed,
         hardware=manifest.hardware,
         cost=manifest.cost,

@@ -58,6 +58,10 @@ class Preset(_Part):
     model: ModelTemplate
     loss: LossTemplate
     optimizer: Section
+    keeps_moments: bool = Field(
+        default=False,
+        description="a grown model begins with the moments (Adam, AdamW) that its parent ended with, not with none",
+    )
     learning_rate: LearningRateTemplate
     training: Section = Field(description="deepmd's training section without data, steps and probabilities")
     batch_size: str | int = Field(description="deepmd's batch rule, e.g. 'auto:32'")

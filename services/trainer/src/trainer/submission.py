@@ -51,6 +51,7 @@ async def store_candidate(
             rule=LOADS_RULE, passed=verified.passed, sentence=verified.sentence, numbers=verified.numbers
         ),
         checks=verified.checks,
+        moments_kept=outcome.moments_kept,
         steps=outcome.steps,
         wall_seconds=outcome.wall_seconds,
         versions=outcome.versions,

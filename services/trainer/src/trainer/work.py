@@ -190,6 +190,9 @@ class Outcome(_Message):
     branches: tuple[BranchOutcome, ...]
     zero_shot: tuple[BranchError, ...]
     parent_held_out: tuple[BranchError, ...]
+    moments_kept: bool | None = Field(
+        default=None, description="training began with the optimizer's moments of the parent; none: without a parent"
+    )
     steps: int
     wall_seconds: float
     versions: dict[str, str]

@@ -25,6 +25,7 @@ from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
 from trainer.engine.capacity import check, reach
 from trainer.engine.frames import BranchFrames, load, spaced
 from trainer.engine.growth import Grown, check_software, described, grow
+from trainer.engine.moments import adopt, carried
 from trainer.engine.ranks import Alone, Ranks
 from trainer.engine.session import Session, Stop, build
 from trainer.engine.watch import LossWatch
@@ -56,6 +57,7 @@ class Attempt:
         self._emit = emit
         self._stop = stop
         self._began = time.monotonic()
+        self._moments_kept = False
 
     def run(self) -> None:
         """Ends with `done` or `stopped`. Raises AttemptFailed for what is foreseen."""
@@ -106,8 +108,17 @@ class Attempt:
             trainer = build(start.recipe, work.seed + self._reached, restart=work.resume_from, ranks=ranks)
         else:
             trainer = build(start.recipe, work.seed, init=start.init, ranks=ranks)
+        if start.init is not None and work.preset.keeps_moments:
+            self._take_over_moments(trainer, start.init)
         watch = LossWatch(work.learning_rate_factor)
         return Session(trainer, work.preset, frames, watch, self._emit, self._stop, ranks)
+
+    def _take_over_moments(self, trainer: Any, parent: Path) -> None:
+        moments = carried(load_checkpoint(parent), trainer)
+        self._moments_kept = moments is not None
+        # A resumed checkpoint has its own, which began with these.
+        if moments is not None and self._work.resume_from is None:
+            adopt(trainer, moments)
 
     def _check_architecture(self, recipe: dict[str, Any], grown: Grown) -> None:
         shared = recipe["model"]["shared_dict"]
@@ -156,6 +167,7 @@ class Attempt:
             branches=outcomes,
             zero_shot=tuple(one.error for one in grown.zero_shot.values()) if grown else (),
             parent_held_out=tuple(one.error for one in grown.parent_held_out.values()) if grown else (),
+            moments_kept=self._moments_kept if grown else None,
             steps=self._work.total_steps,
             wall_seconds=time.monotonic() - self._began,
             versions={name: version(name) for name in ("deepmd-kit", "torch", "numpy")},
