@@ -13,6 +13,7 @@ from frames.frame import Frame
 from gateway.pages.languages import translations
 from gateway.pages.sayings_ingest import INGEST
 from gateway.pages.sayings_metric import METRIC
+from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_registry import REGISTRY
 from gateway.pages.sentences import SAYINGS, in_language
 from gateway.pages.site import _said
@@ -62,7 +63,7 @@ def sources(*folders: str) -> str:
     [
         (METRIC, ("services/metric/src",)),
         (REGISTRY, ("services/registry/src", "services/trainer/src", "services/gateway/src/gateway")),
-        (INGEST, ("services/ingest/src",)),
+        ((*INGEST, *PARSERS), ("services/ingest/src",)),
     ],
 )
 def test_what_is_translated_is_what_the_services_say(templates: tuple[str, ...], folders: tuple[str, ...]) -> None:

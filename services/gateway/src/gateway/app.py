@@ -18,7 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from gateway import api
 from gateway.answers import problem_response
@@ -47,6 +48,21 @@ UNTRACED = "health,/events$"
 ProblemPage = Callable[[Request, Problem], Awaitable[Response]]
 
 
+class Under(BaseRoute):
+    """Routes of one folder: a page's address is not compared with each of them."""
+
+    def __init__(self, folder: str, routes: Sequence[BaseRoute]) -> None:
+        self._folder = folder
+        self._router = Router(routes)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        inside = scope["type"] == "http" and scope["path"].startswith(self._folder)
+        return (Match.FULL if inside else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._router(scope, receive, send)
+
+
 class AddressInUse(RuntimeError):
     """Somebody else listens where we should."""
 
@@ -72,10 +88,14 @@ def application(
         return Response(status_code=499)
 
     settings = gateway.settings
-    served = [*api.routes(), *Tus(gateway.uploads, gateway.repeats).routes()]
+    served = [*api.routes(), *Tus(gateway.uploads, gateway.joining, gateway.repeats).routes()]
     described = OpenApi(served)
+    folder = "/api/v1/"
+    routes = [*health.routes(), *served, *described.routes()]
+    inside = [route for route in routes if isinstance(route, Route) and route.path.startswith(folder)]
+    beside = [route for route in routes if route not in inside]
     app = Starlette(
-        routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
+        routes=[*beside, Under(folder, inside), Mount("/", routes=list(page_routes))],
         exception_handlers={
             Problem: on_problem,
             HTTPException: on_problem,
@@ -153,6 +173,7 @@ async def build(
             yield
         finally:
             gateway.feed.close()
+            await gateway.joining.close()
             await gateway.steering.close()
 
 

@@ -20,12 +20,14 @@ from gateway.pages.languages import translations
 from gateway.pages.sayings_gateway import GATEWAY
 from gateway.pages.sayings_ingest import INGEST
 from gateway.pages.sayings_metric import METRIC
+from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
+from gateway.pages.sayings_uploads import UPLOADS
 from gateway.problems import FieldError, Problem
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PICTURES, *PREDICTIONS, *GATEWAY)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS, *UPLOADS, *GATEWAY)
 _NUMBERS = frozenset(
     (
         "n",
