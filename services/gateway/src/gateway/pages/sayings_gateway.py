@@ -189,7 +189,6 @@ GATEWAY: tuple[str, ...] = (
     N_("The Authorization header does not hold a token that we know."),
     N_("Version {version} has {list}."),
     N_("You have {n} uploads that are not published; {limit} are allowed."),
-    N_("Publish or remove one of them first (My Uploads)."),
     N_(
         "The archive has {size}, and {room} of the {most} of your account are left: datasets take {datasets}, "
         "uploads that are not published {uploads}."
@@ -198,4 +197,20 @@ GATEWAY: tuple[str, ...] = (
         "Discard uploads that you do not need (My Uploads), compress the archive, or ask whoever runs this site for "
         "more room."
     ),
+    N_("A part is not the whole"),
+    N_("Ask with HEAD until it tells Upload-Offset, then publish it."),
+    N_("Ask with HEAD where each part stands, send the rest, and join them then."),
+    N_("Ask with HEAD whether it is ready, and publish it."),
+    N_("Join the parts first (POST {path} with {header}: {value}…) and publish what comes of it."),
+    N_("Not ready yet"),
+    N_("Nothing is added to it"),
+    N_("Of part {n} {arrived} have arrived."),
+    N_("Send '{value}' and the Location of each part, separated by spaces."),
+    N_("The parts of this upload are still being put together."),
+    N_("The upload client said something that we do not understand"),
+    N_("These parts make no archive"),
+    N_("This upload is a part of an archive."),
+    N_("This upload was joined from parts."),
+    N_("Upload-Metadata says part {value}."),
+    N_("Write which of how many, such as 2/4, of at most {limit}; or leave it out."),
 )
