@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.postgres import Postgres
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.provision import SCHEMAS, administration, forget_nats, provision_database, provision_nats
+from ports import free_port
 from psycopg import sql
 
 SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})

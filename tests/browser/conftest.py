@@ -24,9 +24,10 @@ from contracts.topology import EVENT_STREAM
 from kit.blobs import Blobs
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.postgres import Postgres
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.provision import administration, provision_database, provision_nats
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ROOT / ".cache/browser/current/chrome"

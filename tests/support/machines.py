@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from onemachine.process import free_port
 from onemachine.secrets import Secrets
+from ports import free_port
 
 SECONDS = 40.0
 

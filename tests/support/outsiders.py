@@ -12,8 +12,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from onemachine.nats import NatsServer
 from onemachine.outside import STREAM, SUBSCRIBER_DOMAIN, Listener, OutsideServer, Subscriber, inbox
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.subscribers import Access, Register, in_force, provision
+from ports import free_port
 
 
 def password(user: str) -> str:

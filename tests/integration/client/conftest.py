@@ -17,8 +17,8 @@ import pytest
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.topology import EVENT_STREAM
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 
 READY_SECONDS = 60.0
 

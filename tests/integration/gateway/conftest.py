@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from gateway_bench import Outside, ServedProcess, Site, serving_site
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from kit.outbox import emit
 from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.process import running as process
 from onemachine.provision import administration, provision_nats
 from opentelemetry import trace
+from ports import free_port
 from pydantic import SecretStr
 
 Environment = Callable[[str], dict[str, str]]

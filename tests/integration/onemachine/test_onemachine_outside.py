@@ -18,10 +18,10 @@ from nats.js import JetStreamContext
 from onemachine.errors import CannotStart
 from onemachine.nats import ADMIN, DOMAIN, FEED_PREFIX, NatsServer
 from onemachine.outside import STREAM, Listener
-from onemachine.process import free_port
 from onemachine.provision import administration
 from onemachine.subscribers import asked
 from outsiders import Outside, beside, connected, fetched, own_consumer, password
+from ports import free_port
 
 CUT_SECONDS = 5.0
 ROOT = Path(__file__).resolve().parents[3]

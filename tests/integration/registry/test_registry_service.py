@@ -29,8 +29,8 @@ from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
 from nats.js import JetStreamContext
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 from pydantic import SecretStr, ValidationError
 from registry.app import build
 from registry.settings import RegistrySettings
