@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.postgres import Postgres
 from onemachine.process import running
@@ -43,8 +44,8 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[Postgres]:
-    # Without fsync only a power failure loses data; SIGKILL, which tests use, does not.
-    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off"})
+    # Without these only a power failure loses data; the SIGKILLs of tests, which services get, do not.
+    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off", "full_page_writes": "off"})
     server.prepare()
     with running(server.command(), server.answers, server_folder / "postgres.log"):
         yield server
@@ -66,7 +67,7 @@ def nats_server(server_folder: Path) -> Iterator[NatsServer]:
 
 @dataclass(frozen=True)
 class FreshDatabase:
-    """An empty database with a role for each service."""
+    """A database without contents, with a role and a schema for each service."""
 
     server: Postgres
     name: str
@@ -79,9 +80,28 @@ class FreshDatabase:
         provision_database(self.server.dsn(), passwords, self.name)
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: Postgres) -> FreshDatabase:
+    """What every service makes of its schema at its first start. Nobody is connected to it: it can be copied."""
+    database = FreshDatabase(postgres_server, "migrated")
+    database.provision(*SCHEMAS)
+    for service in SCHEMAS:
+        migrate(database.dsn(service), service)
+    return database
+
+
 @pytest.fixture
-def fresh_database(postgres_server: Postgres) -> Iterator[FreshDatabase]:
+def database_template(migrated_database: FreshDatabase) -> str:
+    """What `fresh_database` is a copy of. A test of migrations asks for PostgreSQL's own: tables are made by it."""
+    return migrated_database.name
+
+
+@pytest.fixture
+def fresh_database(postgres_server: Postgres, database_template: str) -> Iterator[FreshDatabase]:
     database = FreshDatabase(postgres_server, f"test_{uuid4().hex}")
+    copied = "create database {} template {} strategy file_copy"
+    with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL(copied).format(*map(sql.Identifier, (database.name, database_template))))
     database.provision(*SCHEMAS)
     yield database
     with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
