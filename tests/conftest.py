@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from distribution import LongestFirst, place
 from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.postgres import Postgres
@@ -21,8 +22,15 @@ SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", 
 TESTS = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LongestFirst | None:
+    return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Unit tests run without any server: asking for one is an error, not a slow test."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item.nodeid))
     for item in items:
         if item.path.is_relative_to(TESTS / "unit"):
             wanted = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
