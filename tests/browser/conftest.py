@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ from onemachine.nats import ADMIN, NatsServer
 from onemachine.postgres import Postgres
 from onemachine.process import running
 from onemachine.provision import administration, provision_database, provision_nats
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ class Platform:
         async def result() -> T:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(result(), self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(result(), self._loop).result(timeout=60)
 
     def say(self, *events: Event) -> None:
         """Publish facts as the services do; the gateway hears them through its own consumer."""
@@ -179,19 +180,16 @@ def _served(settings: dict[str, str]) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    with httpx.Client(transport=httpx.HTTPTransport(retries=60), timeout=5) as client:
-        for _ in range(100):
-            if process.poll() is not None:
-                break
-            try:
-                if client.get(f"{url}/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                continue
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/health/ready", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
     raise RuntimeError(f"the gateway did not start:\n{log.read_text()[-4000:]}")
 
 
@@ -216,6 +214,8 @@ def _formats() -> FormatCatalog:
 # test. Here Playwright lives as long as a test module.
 @pytest.fixture(scope="module")
 def playwright(platform: Platform) -> Iterator[Playwright]:
+    # How long a page may take to show something is not asked here: a busy machine takes its time.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as started:
         yield started
 

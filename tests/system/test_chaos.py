@@ -47,8 +47,8 @@ POLICY = {
     "remembered_max_rise": 1000,
 }
 EMAIL, PASSWORD = "contributor@example.org", "a long password of the tests"
-# Beside other work; alone on two cores it takes less than half of that.
-LONGEST_SECONDS = 600.0
+# Beside other work; alone on two cores it takes less than a quarter of that.
+LONGEST_SECONDS = 1200.0
 
 # Facts that a contribution or a round may state once. Progress and attempts may repeat, as attempts do.
 ONCE = frozenset(

@@ -84,7 +84,7 @@ async def receiver(handler: Callable[[Event, Delivery], object]) -> AsyncIterato
         yield base
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

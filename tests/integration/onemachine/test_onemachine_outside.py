@@ -78,7 +78,7 @@ async def test_public_events_are_replayed_from_the_beginning_and_go_on(
         await say(inside, "potluck.model.aliased", b"latest")
         (after,) = await fetched(subscription, 1)
         assert (after.subject, after.data) == ("potluck.model.aliased", b"latest")
-        assert (await live.next_msg(timeout=5)).data == b"latest"
+        assert (await live.next_msg(timeout=30)).data == b"latest"
         # Once more from the beginning, by the subscriber itself.
         await client.request(f"$JS.potluck.API.CONSUMER.RESET.{STREAM}.alice", b'{"seq": 1}', timeout=5)
         assert len(await fetched(subscription, 4)) == 4
@@ -111,13 +111,13 @@ async def test_a_subscriber_may_nothing_else(inside: JetStreamContext, outside: 
             with suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
                 answer = await client.request(subject, b"", timeout=0.2)
                 pytest.fail(f"{subject} was answered: {answer.data!r}")
+        await client.flush()  # the server answers in order: each complaint came before this
         assert len(complaints) == len(attempts)
         assert all("permissions violation for publish" in one for one in complaints)
         complaints.clear()
         for subject in (">", "potluck.>", "potluck.dataset.uploaded", "_INBOX_bob.>", "$SYS.>", f"{FEED_PREFIX}.>"):
             await client.subscribe(subject)
         await client.flush()
-        await asyncio.sleep(0.2)
         assert len(complaints) == 6
         assert all("permissions violation for subscription" in one for one in complaints)
 
@@ -196,8 +196,8 @@ async def test_a_revoked_credential_is_cut_at_once_and_the_others_are_not(
         second, _ = await stack.enter_async_context(connected(url, bob))
         heard = await first.subscribe("potluck.model.>")
         await first.flush()
-        begun = time.monotonic()
         await asyncio.to_thread(outside.revoke, "alice")
+        begun = time.monotonic()  # in force, it says
         async with asyncio.timeout(CUT_SECONDS):
             await gone.wait()
         assert time.monotonic() - begun < CUT_SECONDS

@@ -113,7 +113,7 @@ async def passed(service: Foundation[RegistrySettings], title: str, train_frames
     return metric_passed(ref, stored, credit)
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until `await check()` is true."""
     async with asyncio.timeout(seconds):
         while not await check():
