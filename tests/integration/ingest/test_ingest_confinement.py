@@ -174,7 +174,7 @@ async def test_a_child_calls_for_more_and_is_never_blocked_by_what_it_prints(
     children: Children, work: WorkFolder
 ) -> None:
     output = work.path / "output"
-    job = Job("tries:answer", {}, LIMITS, wall_seconds=30, outputs=(output,))
+    job = Job("tries:answer", {}, LIMITS, wall_seconds=120, outputs=(output,))
     heard: list[bytes] = []
 
     began = 0.0
