@@ -4,11 +4,15 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from contracts.topology import DEAD_LETTER_STREAM, EVENT_STREAM
+from contracts.topology import DEAD_LETTER_STREAM, EVENT_STREAM, is_public
 from few_frames import calculations, water
 from machines import Machine
 from onemachine.demo.archives import write_notes
@@ -28,7 +32,7 @@ from potluck.resources import Dataset, Model
 from psycopg.rows import dict_row
 
 SEED = 20261122
-UNITS = ("gateway", "ingest", "metric", "registry", "trainer-1", "nats", "postgres")
+UNITS = ("gateway", "ingest", "metric", "registry", "trainer-1", "nats", "outside", "postgres")
 PASSES = 3
 # A lease that is lost within seconds, an attempt for every kill, and rules that a toy model meets: which model is
 # better is not what is asked here.
@@ -46,6 +50,9 @@ POLICY = {
     "standard_max_worsening": 1000,
     "remembered_max_rise": 1000,
 }
+SUBSCRIBER = Path(__file__).parents[2] / "examples/subscribers/subscribe.py"
+# As a service manager does: what ends is started again.
+AGAIN = f'while true; do "{sys.executable}" "{SUBSCRIBER}"; sleep 0.5; done'
 EMAIL, PASSWORD = "contributor@example.org", "a long password of the tests"
 # Beside other work; alone on two cores it takes less than a quarter of that.
 LONGEST_SECONDS = 1200.0
@@ -82,6 +89,14 @@ class Message:
     id: str
     type: str
     about: str
+    subject: str
+    # As the example for subscribers prints it.
+    line: str
+
+
+def message_of(subject: str, headers: dict[str, str], data: bytes) -> Message:
+    line = f"{headers['ce-time']} {headers['ce-type']} {json.loads(data)}"
+    return Message(headers["ce-id"], headers["ce-type"], headers["ce-subject"], subject, line)
 
 
 @dataclass
@@ -95,6 +110,8 @@ class Aftermath:
     dead_letters: list[Message]
     tables: dict[str, list[dict[str, Any]]]
     survivors: list[str]
+    # Lines that a subscriber outside printed, in their order.
+    heard: list[str]
 
 
 class Story:
@@ -135,7 +152,7 @@ class Story:
         """Each unit once in every pass, in random order, at random moments."""
         for _ in range(PASSES):
             for name in self.chance.sample(UNITS, len(UNITS)):
-                time.sleep(self.chance.uniform(0.5, 7.0))
+                time.sleep(self.chance.uniform(0.5, 6.0))
                 self.kill(name)
 
     def contribute(self, client: Client, name: str, archive: Path, format_name: str) -> None:
@@ -150,18 +167,44 @@ class Story:
             anonymous.sign_up(EMAIL, "demo contributor", PASSWORD)
             token = anonymous.new_token(EMAIL, PASSWORD, "chaos")
         killer = threading.Thread(target=self.kill_all)
-        killer.start()
-        with Client(self.site, token, state_folder=self.home) as client:
+        with self.subscribed() as heard, Client(self.site, token, state_folder=self.home) as client:
+            killer.start()
             self.first_model(client)
             self.growth(client)
             killer.join()
             self.wait(self.quiet, "every outbox is empty and every consumer is done")
             datasets = {name: self.dataset(client, name) for name in self.ids}
             models = client.models()
-        events, dead_letters = asyncio.run(self.messages(EVENT_STREAM)), asyncio.run(self.messages(DEAD_LETTER_STREAM))
+            events = asyncio.run(self.messages(EVENT_STREAM))
+            public = {event.line for event in events if is_public(event.subject)}
+            self.wait(lambda: public <= set(heard()), "the subscriber outside hears every publish event")
+            lines = heard()
+        dead_letters = asyncio.run(self.messages(DEAD_LETTER_STREAM))
         tables = self.tables()
         self.machine.stop()
-        return Aftermath(self.killed, datasets, models, events, dead_letters, tables, self.survivors())
+        return Aftermath(self.killed, datasets, models, events, dead_letters, tables, self.survivors(), lines)
+
+    @contextmanager
+    def subscribed(self) -> Iterator[Callable[[], list[str]]]:
+        """An outsider runs the example of the guide while the block runs; yields how to read what it has printed."""
+        add = self.machine.command("subscribers", "--state", str(self.machine.state), "--", "add", "alice")
+        made = subprocess.run(add, check=True, capture_output=True, text=True, timeout=60).stdout
+        told = dict(re.findall(r"^(server|password) +(\S+)", made, re.MULTILINE))
+        environment = os.environ | {
+            "POTLUCK_EVENTS": told["server"],
+            "POTLUCK_USER": "alice",
+            "POTLUCK_PASSWORD": told["password"],
+        }
+        printed = self.home / "heard"
+        with printed.open("wb") as output, (self.home / "heard-errors").open("wb") as errors:
+            program = subprocess.Popen(
+                ["bash", "-c", AGAIN], env=environment, stdout=output, stderr=errors, start_new_session=True
+            )
+        try:
+            yield lambda: printed.read_text().splitlines()
+        finally:
+            os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
 
     @property
     def site(self) -> str:
@@ -209,7 +252,7 @@ class Story:
         async with self.jetstream() as jetstream:
             state = (await jetstream.stream_info(stream)).state
             found = [await jetstream.get_msg(stream, seq) for seq in range(1, state.last_seq + 1)]
-        return [Message(one.headers["ce-id"], one.headers["ce-type"], one.headers["ce-subject"]) for one in found]
+        return [message_of(one.subject, one.headers, one.data) for one in found]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         queries = {
@@ -314,6 +357,15 @@ def test_every_fact_reached_the_read_tables_once(aftermath: Aftermath) -> None:
     facts = [event.id for event in aftermath.events if event.type != "potluck.dataset.reading.v1"]
     assert sorted(handled) == sorted(facts)
     assert aftermath.dead_letters == []
+
+
+def test_an_outsider_heard_every_publish_event_and_nothing_else(aftermath: Aftermath) -> None:
+    """At least once: what was not acknowledged when something was killed came again."""
+    public = {event.line for event in aftermath.events if is_public(event.subject)}
+    assert set(aftermath.heard) == public
+    types = Counter(event.type for event in aftermath.events if is_public(event.subject))
+    assert types["potluck.model.published.v1"] == 2
+    assert types["potluck.dataset.published.v1"] >= 3
 
 
 def test_nothing_is_left_running(aftermath: Aftermath) -> None:

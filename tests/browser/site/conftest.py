@@ -77,10 +77,16 @@ class Contribution:
     """One dataset on its way: published through the API, then told of as ingest, metric and registry tell."""
 
     def __init__(
-        self, platform: Platform, client: httpx.Client, name: str, private: bool = False, **fields: Any
+        self,
+        platform: Platform,
+        client: httpx.Client,
+        name: str,
+        private: bool = False,
+        content: bytes | None = None,
+        **fields: Any,
     ) -> None:
         self._platform = platform
-        content = f"archive of {name}".encode()
+        content = content or f"archive of {name}".encode()
         started = client.post(
             "/api/v1/uploads",
             headers={

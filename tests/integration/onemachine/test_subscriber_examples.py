@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from contracts.base import DatasetRef
 from contracts.envelope import Attributes, Event, to_headers
@@ -24,6 +25,7 @@ from outsiders import Outside, beside, password
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples" / "subscribers"
+CUT_SECONDS = 5
 PROGRAMS = {
     "python": [sys.executable, str(EXAMPLES / "subscribe.py")],
     "javascript": ["node", str(EXAMPLES / "subscribe.mjs")],
@@ -141,7 +143,7 @@ async def test_an_example_replays_goes_on_and_survives_a_restart(
             assert len(again.lines) == 5
 
 
-async def test_an_nkey_lets_in_and_another_does_not(
+async def test_an_nkey_lets_in_until_it_is_revoked_and_another_does_not(
     fresh_streams: NatsServer, inside: JetStreamContext, tmp_path: Path
 ) -> None:
     """Made by the subscriber with the ecosystem's own tools; its seed never leaves it."""
@@ -151,12 +153,27 @@ async def test_an_nkey_lets_in_and_another_does_not(
     with outside.running():
         await outside.provision()
         await asyncio.to_thread(outside.add, "alice", public)
-        async with started("javascript", outside, "", POTLUCK_SEED=seed) as program:
-            await program.says("silicon")
         async with started("javascript", outside, "", POTLUCK_SEED=other) as refused:
             async with asyncio.timeout(60):
                 assert await refused.process.wait() != 0
             assert refused.lines == []
+        async with started("javascript", outside, "", POTLUCK_SEED=seed) as program:
+            await program.says("silicon")
+            assert public in await let_in(outside)
+            await asyncio.to_thread(outside.revoke, "alice")
+            async with asyncio.timeout(CUT_SECONDS):
+                while public in await let_in(outside):
+                    await asyncio.sleep(0.05)
+            await say(inside, [dataset("water")])
+            await asyncio.sleep(1)
+            assert len(program.lines) == 1
+
+
+async def let_in(outside: Outside) -> list[str]:
+    """Who is connected, as the server's monitor says: names and NKeys."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{outside.server.monitor_port}/connz?auth=1")
+    return [one["authorized_user"] for one in answer.json()["connections"] if "authorized_user" in one]
 
 
 async def new_nkey() -> tuple[str, str]:

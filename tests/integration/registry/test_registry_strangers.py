@@ -1,7 +1,9 @@
 """Who has never seen our code: the committed .proto alone, reflection alone, the guide as it is written."""
 
 import asyncio
+import json
 import os
+import re
 import subprocess
 import venv
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ from types import SimpleNamespace
 import grpc_tools
 import pytest
 import pytest_asyncio
+import trustme
 import uvicorn
 from gateway.answers import problem_response
 from gateway.api import files
@@ -26,8 +29,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-# What `pip install grpcio grpcio-tools grpcio-reflection grpcio-status` brings, and nothing of ours.
+# What `pip install` of INSTALLED brings, and nothing of ours.
 PACKAGES = ("grpc", "grpc_tools", "grpc_reflection", "grpc_status", "google", "typing_extensions.py")
+INSTALLED = ["grpcio", "grpcio-tools", "grpcio-status", "grpcio-reflection"]
+GUIDE = REPOSITORY / "docs/registry.md"
+QUERIES = "contracts.registry.v1.RegistryService"
 WITH_STUBS = """
 import sys; sys.path.insert(0, ".")
 import grpc, registry_pb2, registry_pb2_grpc
@@ -114,11 +120,60 @@ async def test_the_committed_file_is_all_that_a_client_needs(
     assert printed.splitlines() == ["1.1 ['si', 'water', 'gold']", "nothing of ours is installed"]
 
 
-async def test_the_guide_works_as_it_is_written(public: PublicRegistry, python: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def buf() -> Path:
+    """The program that npm's `@bufbuild/buf` brings for this machine."""
+    (found,) = (REPOSITORY / "node_modules/@bufbuild").glob("buf-linux-*/bin/buf")
+    return found
+
+
+async def test_the_guide_works_as_it_is_written(
+    public: PublicRegistry, python: Path, buf: Path, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "buf").symlink_to(buf)
     environment = {
-        "PATH": f"{python.parent}:{os.environ['PATH']}",
+        "PATH": f"{python.parent}:{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
         "REGISTRY": public.address,
         "POTLUCK": str(REPOSITORY),
     }
-    count = await asyncio.to_thread(run_page, REPOSITORY / "docs/registry.md", tmp_path, environment, str(python))
-    assert count >= 8
+    count = await asyncio.to_thread(run_page, GUIDE, tmp_path, environment, str(python))
+    assert count >= 9
+
+
+def test_the_guide_installs_what_its_snippets_are_run_with() -> None:
+    """What is shown and not run here: where the registry is, and what comes from a package registry."""
+    shown = re.findall(r"^```sh no-run\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for block in shown for line in block.splitlines()]
+    assert [line.split()[0] for line in lines] == ["export", "pip", "npm"]
+    assert lines[1].split()[2:] == INSTALLED
+    assert lines[2].split()[-1] == "@bufbuild/buf"
+
+
+async def test_a_program_without_the_file_asks_encrypted_and_by_token(bench: Bench, buf: Path, tmp_path: Path) -> None:
+    """As the guide says of `buf`: https, and a header."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    token = "a-token-of-somebody-outside"
+    settings = settings_of(
+        bench,
+        public_tokens={"somebody": SecretStr(token)},
+        public_anonymous=False,
+        public_tls_certificate=tmp_path / "certificate.pem",
+        public_tls_key=tmp_path / "key.pem",
+    )
+    await bench.publish("Si", "Water")
+    async with public_registry(bench, settings, settings.public_tls) as public:
+        port = public.address.rpartition(":")[2]
+        question = [f"https://localhost:{port}/{QUERIES}/GetAlias", "--data", '{"alias": "latest"}']
+        command = [str(buf), "curl", "--protocol", "grpc", "--cacert", str(tmp_path / "authority.pem"), *question]
+        asked = [*command, "--header", f"authorization: Bearer {token}"]
+        printed = await asyncio.to_thread(ran, asked, tmp_path)
+        assert json.loads(printed)["alias"]["version"] == "1.0"
+        with pytest.raises(AssertionError, match="unauthenticated"):
+            await asyncio.to_thread(ran, command, tmp_path)

@@ -93,6 +93,10 @@ class Webhooks:
         async with self._database.transaction() as connection:
             return [WebhookView(**_members(row)) for row in await self._tables.of(connection, person.id)]
 
+    async def one(self, person: Person, webhook_id: UUID) -> WebhookView:
+        async with self._database.transaction() as connection:
+            return WebhookView(**_members(await self._own(connection, person, webhook_id)))
+
     async def remove(self, person: Person, webhook_id: UUID) -> None:
         async with self._database.transaction() as connection:
             if not await self._tables.remove(connection, person.id, webhook_id):

@@ -21,6 +21,7 @@ from registry.pages import LARGEST_PAGE, Place, before_of, numbered, page, place
 from registry.query_store import Index
 from registry.refusals import InvalidField, TookTooLong, UnknownResource
 from registry.store import Store
+from registry.together import Together
 
 Made = TypeVar("Made")
 
@@ -75,6 +76,7 @@ class Answers:
         self.catalogue = catalogue
         self._store = store
         self._facts = facts
+        self._together: tuple[Snapshot, Together[Model]] | None = None
         self.answers: dict[str, tuple[type[Message], Answer]] = {
             "GetModel": (registry.GetModelRequest, self.get_model),
             "ListModels": (registry.ListModelsRequest, self.list_models),
@@ -115,9 +117,16 @@ class Answers:
         raise TookTooLong("the registry's catalogue changes faster than it can be read; try again")
 
     def _view(self, snapshot: Snapshot) -> View:
-        async def read(versions: Sequence[str]) -> list[Model]:
+        async def several(versions: Sequence[str]) -> list[Model]:
             async with self.catalogue.reading(snapshot) as conn:
                 return await self._store.described(conn, snapshot.index, versions)
+
+        if self._together is None or self._together[0] is not snapshot:
+            self._together = (snapshot, Together(several))
+        together = self._together[1]
+
+        async def read(versions: Sequence[str]) -> list[Model]:
+            return [await together.one(versions[0])] if len(versions) == 1 else await several(versions)
 
         return View(snapshot.index, read, lambda: self.catalogue.reading(snapshot))
 

@@ -590,8 +590,8 @@ select revision from catalogue
 set transaction isolation level repeatable read, read only
 
 -- name: catalogue_versions
--- Every version, newest first.
-select version, parent_version, round_id, retired_at is not null as retired from models order by major desc, minor desc
+-- Every version, oldest first.
+select version, parent_version, round_id, retired_at is not null as retired from models order by major, minor
 
 -- name: catalogue_aliases
 -- Where each alias points, unless that version was retired, and since when.
@@ -616,14 +616,18 @@ select * from models where version = any(%(versions)s)
 
 -- name: branches_by_round
 -- The branches of several rounds, each in the order of its model.
-select round_branches.round_id, round_branches.name, round_branches.is_new, round_branches.weight,
-       round_branches.left_out_frames, round_branches.energy_rmse_mev_per_atom,
-       round_branches.force_rmse_mev_per_angstrom, datasets.*
+select round_id, name, is_new, weight, left_out_frames, energy_rmse_mev_per_atom, force_rmse_mev_per_angstrom,
+       dataset_id, dataset_version
 from round_branches
-join datasets on (datasets.dataset_id, datasets.version)
-               = (round_branches.dataset_id, round_branches.dataset_version)
-where round_branches.round_id = any(%(round_ids)s)
-order by round_branches.round_id, position
+where round_id = any(%(round_ids)s)
+order by round_id, position
+
+-- name: datasets_by_round
+-- The datasets of several rounds, each once: versions that grew from one another share most of them.
+select * from datasets
+where (dataset_id, version) in (
+    select dataset_id, dataset_version from round_branches where round_id = any(%(round_ids)s)
+)
 
 -- name: scores_by_version
 -- Of several versions, each with its newest standard dataset first.

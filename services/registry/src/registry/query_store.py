@@ -3,6 +3,7 @@
 Every method runs inside its caller's transaction.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from uuid import UUID
 
 from kit.queries import Connection, Queries, Row
 
-from registry.domain import Model
-from registry.rows import model_of
+from registry.domain import Model, ModelBranch
+from registry.rows import member_of, model_branch_of, model_of
 from registry.watching import Change, ChangeKind
+
+SLICE = 500
+"""Rows that are looked at without a pause: a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +67,49 @@ class QueryStore:
         return await self.revision(conn)
 
     async def index(self, conn: Connection) -> Index:
-        """Call in a transaction that reads one state."""
+        """Call in a transaction that reads one state. Reads and counts in slices: others are answered in between."""
         revision = await self.revision(conn)
-        rows = await self._queries.all(conn, "catalogue_versions")
+        rows = await self._in_slices(conn, "catalogue_versions")
         aliases = await self._queries.all(conn, "catalogue_aliases")
         withdrawn: dict[str, set[int]] = defaultdict(set)
-        for row in await self._queries.all(conn, "catalogue_withdrawn"):
+        for row in await self._in_slices(conn, "catalogue_withdrawn"):
             withdrawn[row["version"]].add(row["arrival"])
         standard = await self._queries.one(conn, "newest_standard")
-        scored = await self._queries.all(conn, "scored_versions")
-        counts = _ancestral(rows, withdrawn)
+        scored = await self._in_slices(conn, "scored_versions")
+        known: list[KnownVersion] = []
+        ancestral = _Ancestral(withdrawn)
+        for start in range(0, len(rows), SLICE):
+            known += [_known(row, ancestral) for row in rows[start : start + SLICE]]
+            await asyncio.sleep(0)
         return Index(
             revision=revision,
-            versions={
-                row["version"]: KnownVersion(
-                    row["version"], row["parent_version"], row["round_id"], row["retired"], counts[row["version"]]
-                )
-                for row in rows
-            },
+            versions={one.version: one for one in reversed(known)},
             aliases={row["alias"]: KnownAlias(row["alias"], row["version"], row["moved_at"]) for row in aliases},
             current_standard=standard["number"] if standard else 0,
             scored=frozenset(row["model_version"] for row in scored),
         )
 
+    async def _in_slices(self, conn: Connection, name: str) -> list[Row]:
+        cursor = await self._queries.run(conn, name)
+        rows: list[Row] = []
+        while some := await cursor.fetchmany(SLICE):
+            rows += some
+            await asyncio.sleep(0)
+        return rows
+
     async def described(self, conn: Connection, index: Index, versions: Sequence[str]) -> list[Model]:
         """Models of the index, in the order of `versions`."""
         wanted = list(versions)
         rows = {row["version"]: row for row in await self._queries.all(conn, "models_by_version", versions=wanted)}
-        branches: dict[UUID, list[Row]] = defaultdict(list)
         round_ids = [row["round_id"] for row in rows.values()]
+        members = {
+            (row["dataset_id"], row["version"]): member_of(row)
+            for row in await self._queries.all(conn, "datasets_by_round", round_ids=round_ids)
+        }
+        branches: dict[UUID, list[ModelBranch]] = defaultdict(list)
         for row in await self._queries.all(conn, "branches_by_round", round_ids=round_ids):
-            branches[row["round_id"]].append(row)
+            member = members[row["dataset_id"], row["dataset_version"]]
+            branches[row["round_id"]].append(model_branch_of(row, member))
         scores: dict[str, list[Row]] = defaultdict(list)
         for row in await self._queries.all(conn, "scores_by_version", versions=wanted):
             scores[row["model_version"]].append(row)
@@ -128,14 +144,20 @@ class QueryStore:
         ]
 
 
-def _ancestral(rows: Sequence[Row], withdrawn: dict[str, set[int]]) -> dict[str, int]:
-    """For each version how many withdrawn datasets trained an ancestor and not itself. `rows`: newest first."""
-    line: dict[str, frozenset[int]] = {}
-    counts: dict[str, int] = {}
-    nothing: frozenset[int] = frozenset()
-    for row in reversed(rows):
-        before = line.get(row["parent_version"], nothing)
-        own = withdrawn.get(row["version"])
-        line[row["version"]] = before | own if own else before
-        counts[row["version"]] = len(before - own) if own else len(before)
-    return counts
+class _Ancestral:
+    """For each version how many withdrawn datasets trained an ancestor and not itself. Ask for the oldest first."""
+
+    def __init__(self, withdrawn: dict[str, set[int]]) -> None:
+        self._withdrawn = withdrawn
+        self._line: dict[str, frozenset[int]] = {}
+
+    def count(self, version: str, parent: str | None) -> int:
+        before = self._line.get(parent or "", frozenset())
+        own = self._withdrawn.get(version)
+        self._line[version] = before | own if own else before
+        return len(before - own) if own else len(before)
+
+
+def _known(row: Row, ancestral: _Ancestral) -> KnownVersion:
+    version, parent = row["version"], row["parent_version"]
+    return KnownVersion(version, parent, row["round_id"], row["retired"], ancestral.count(version, parent))

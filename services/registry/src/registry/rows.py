@@ -53,10 +53,11 @@ def member_of(row: Row) -> Member:
     )
 
 
-def branch_of(row: Row) -> Branch:
+def branch_of(row: Row, member: Member | None = None) -> Branch:
+    """`member`: the dataset, where it was read already; else the row holds its columns as well."""
     return Branch(
         name=row["name"],
-        member=member_of(row),
+        member=member or member_of(row),
         is_new=row["is_new"],
         weight=row["weight"],
         left_out_frames=tuple(row["left_out_frames"]),
@@ -77,9 +78,17 @@ def summary_of(row: Row) -> RoundSummary:
     return RoundSummary(round_of(row), row["new_datasets"], rules)
 
 
+def model_branch_of(row: Row, member: Member | None = None) -> ModelBranch:
+    return ModelBranch(
+        branch=branch_of(row, member),
+        energy_rmse_mev_per_atom=row["energy_rmse_mev_per_atom"],
+        force_rmse_mev_per_angstrom=row["force_rmse_mev_per_angstrom"],
+    )
+
+
 def model_of(
     row: Row,
-    branches: Sequence[Row],
+    branches: Iterable[ModelBranch],
     aliases: tuple[str, ...],
     withdrawn_ancestral: int,
     scores: Sequence[Row],
@@ -96,14 +105,7 @@ def model_of(
         checks=tuple(RuleResult.model_validate(one) for one in row["checks"]),
         standard_score=row["standard_score"],
         contributors=tuple(row["contributors"]),
-        branches=tuple(
-            ModelBranch(
-                branch=branch_of(one),
-                energy_rmse_mev_per_atom=one["energy_rmse_mev_per_atom"],
-                force_rmse_mev_per_angstrom=one["force_rmse_mev_per_angstrom"],
-            )
-            for one in branches
-        ),
+        branches=tuple(branches),
         aliases=aliases,
         published_at=row["published_at"],
         retired_at=row["retired_at"],

@@ -35,6 +35,7 @@ from registry.rows import (
     json_of,
     maybe_round,
     member_of,
+    model_branch_of,
     model_of,
     summary_of,
 )
@@ -322,7 +323,8 @@ class Store(StandardStore, WorkerStore, ProofStore, QueryStore):
         newest = await self._queries.one(conn, "newest_standard")
         models = []
         for row in rows:
-            branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
+            rows_of_branches = await self._queries.all(conn, "round_branches", round_id=row["round_id"])
+            branches = [model_branch_of(one) for one in rows_of_branches]
             pointing = tuple(one["alias"] for one in aliases if one["version"] == row["version"])
             ancestral = await self._queries.one(conn, "withdrawn_ancestral", version=row["version"])
             scores = await self._queries.all(conn, "standard_scores", model_version=row["version"])

@@ -39,6 +39,8 @@ SAID = frozenset(
         N_("Choose a longer one; a sentence is easy to remember."),
         N_("The password is the e-mail address."),
         N_("No program waits with this code."),
+        N_("the host has no address"),
+        N_("the host leads to an address that is not on the public internet"),
         N_(
             "Compare it with the program's window. A code works once and for ten minutes: "
             "start again there for a new one."

@@ -79,12 +79,13 @@ async def enable(request: Request) -> Response:
 async def deliveries(request: Request) -> Response:
     person, webhook_id, before = await signed_in(request), _id(request), request.query_params.get("before", "")
     number = int(before) if before.isascii() and before.isdecimal() and len(before) < 18 else None
+    webhook = await gateway_of(request).webhooks.one(person, webhook_id)
     found = await gateway_of(request).webhooks.deliveries(person, webhook_id, number)
     return site().render(
         request,
         "webhook_deliveries.html",
         person,
-        webhook_id=webhook_id,
+        webhook=webhook,
         deliveries=found,
         older=found[-1].id if len(found) == DELIVERIES else None,
     )
