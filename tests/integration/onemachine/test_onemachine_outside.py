@@ -80,7 +80,7 @@ async def test_public_events_are_replayed_from_the_beginning_and_go_on(
         assert (after.subject, after.data) == ("potluck.model.aliased", b"latest")
         assert (await live.next_msg(timeout=30)).data == b"latest"
         # Once more from the beginning, by the subscriber itself.
-        await client.request(f"$JS.potluck.API.CONSUMER.RESET.{STREAM}.alice", b'{"seq": 1}', timeout=5)
+        await client.request(f"$JS.potluck.API.CONSUMER.RESET.{STREAM}.alice", b'{"seq": 1}', timeout=30)
         assert len(await fetched(subscription, 4)) == 4
         with pytest.raises(nats.errors.TimeoutError):
             await subscription.fetch(1, timeout=0.5)

@@ -45,7 +45,7 @@ async def test_publishes_what_it_emits_and_nothing_else(fresh_streams: NatsServe
     async with connected(fresh_streams, service) as (client, complaints):
         jetstream = client.jetstream()
         for subject in own:
-            await jetstream.publish(subject, b"{}", stream=EVENT_STREAM, timeout=5)
+            await jetstream.publish(subject, b"{}", stream=EVENT_STREAM, timeout=30)
         for subject in others:
             await client.publish(subject, b"{}")
         await so_many(complaints, len(others))

@@ -101,7 +101,7 @@ async def tell(metric: JetStreamContext, event: DatasetMetricPassed, event_id: o
     headers = to_headers(attributes) | {"traceparent": TRACE}
     # Another message id each time: the stream's own deduplication must not be what saves the consumer.
     headers["Nats-Msg-Id"] = str(uuid4())
-    await metric.publish(event.nats_subject, event.body(), stream=EVENT_STREAM, headers=headers, timeout=5)
+    await metric.publish(event.nats_subject, event.body(), stream=EVENT_STREAM, headers=headers, timeout=30)
 
 
 async def passed(service: Foundation[RegistrySettings], title: str, train_frames: int = 80) -> DatasetMetricPassed:
