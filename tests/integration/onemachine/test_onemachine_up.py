@@ -21,6 +21,9 @@ from machines import Machine, eventually, family, gone, owners
 from onemachine import nats, postgres
 from onemachine.errors import AlreadyRunning, CannotStart, DiskFull, PortInUse
 
+# Whole installations start here, and programs beside them: on a busy machine that takes its time.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture(scope="session")
 def copied_programs(server_folder: Path) -> Path:
