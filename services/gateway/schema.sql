@@ -104,7 +104,9 @@ CREATE TABLE gateway.contributions (
     metric_started_at timestamp with time zone,
     tables jsonb,
     report jsonb,
-    looked_into jsonb
+    looked_into jsonb,
+    rejected_at timestamp with time zone,
+    looked_into_at timestamp with time zone
 );
 CREATE TABLE gateway.curve_points (
     round_id uuid NOT NULL,
@@ -311,7 +313,15 @@ CREATE TABLE gateway.round_datasets (
     dataset_id uuid NOT NULL,
     version integer NOT NULL,
     branch text NOT NULL,
-    released jsonb
+    released jsonb,
+    released_at timestamp with time zone
+);
+CREATE TABLE gateway.round_starts (
+    round_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    resumed_from integer NOT NULL,
+    worker text NOT NULL,
+    started_at timestamp with time zone
 );
 CREATE TABLE gateway.rounds (
     round_id uuid NOT NULL,
@@ -326,7 +336,9 @@ CREATE TABLE gateway.rounds (
     published jsonb,
     withheld jsonb,
     started_at timestamp with time zone,
-    waits_for jsonb
+    waits_for jsonb,
+    last_event timestamp with time zone,
+    waits_for_at timestamp with time zone
 );
 CREATE TABLE gateway.schema_migration (
     name text NOT NULL,
@@ -401,6 +413,11 @@ CREATE TABLE gateway.uploads (
     placed boolean DEFAULT true NOT NULL,
     received bigint DEFAULT 0 NOT NULL,
     ticket_sha256 bytea,
+    partial boolean DEFAULT false NOT NULL,
+    part_number integer,
+    part_count integer,
+    parts uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    part_sizes bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT uploads_size_check CHECK ((size > 0))
 );
 CREATE TABLE gateway.webhook_deliveries (
@@ -504,6 +521,8 @@ ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_pkey PRIMARY KEY (rerun_id);
 ALTER TABLE ONLY gateway.round_datasets
     ADD CONSTRAINT round_datasets_pkey PRIMARY KEY (round_id, dataset_id, version);
+ALTER TABLE ONLY gateway.round_starts
+    ADD CONSTRAINT round_starts_pkey PRIMARY KEY (round_id, attempt);
 ALTER TABLE ONLY gateway.rounds
     ADD CONSTRAINT rounds_pkey PRIMARY KEY (round_id);
 ALTER TABLE ONLY gateway.schema_migration
@@ -596,6 +615,8 @@ ALTER TABLE ONLY gateway.reruns
     ADD CONSTRAINT reruns_requested_by_fkey FOREIGN KEY (requested_by) REFERENCES gateway.people(person_id);
 ALTER TABLE ONLY gateway.round_datasets
     ADD CONSTRAINT round_datasets_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
+ALTER TABLE ONLY gateway.round_starts
+    ADD CONSTRAINT round_starts_round_id_fkey FOREIGN KEY (round_id) REFERENCES gateway.rounds(round_id);
 ALTER TABLE ONLY gateway.sessions
     ADD CONSTRAINT sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id) ON DELETE CASCADE;
 ALTER TABLE ONLY gateway.sign_in_flows

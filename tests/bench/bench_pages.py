@@ -9,15 +9,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from bench_service import service_process
-from bench_site import publish_dataset
+from bench_site import publish_dataset, sign_in
 from ports import free_port
 
 DATASETS = 100_000
@@ -32,6 +34,7 @@ LISTED = (
     "/datasets?q={n}",
 )
 TURNS, TURN_SECONDS, CLIENTS = 5, 3.0, 4
+MEMBERS = 20  # each in a browser of their own
 
 FILL = """
 insert into catalogue
@@ -106,21 +109,32 @@ async def paced(client: httpx.AsyncClient, path: str) -> list[float]:
     return times
 
 
-async def busy(url: str, **headers: str) -> float:
-    """Answers a second to a few clients that ask again at once."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Answers a second, and processor time that the server spent on each, in ms."""
+
+    rate: float
+    cpu_ms: float
+
+
+async def busy(url: str, server: psutil.Process, cookies: Sequence[str] = ("",)) -> Served:
+    """A few clients that ask again at once, in turn as each of these browsers."""
+    before = server.cpu_times()
     until = time.perf_counter() + TURN_SECONDS
     done = 0
 
     async def ask(client: httpx.AsyncClient) -> None:
         nonlocal done
         while time.perf_counter() < until:
-            answer = await client.get(url)
+            answer = await client.get(url, headers={"cookie": cookies[done % len(cookies)]})
             assert answer.status_code == 200
             done += 1
 
-    async with httpx.AsyncClient(headers={"accept-encoding": "identity"} | headers) as client:
+    async with httpx.AsyncClient(headers={"accept-encoding": "identity"}) as client:
         await asyncio.gather(*(ask(client) for _ in range(CLIENTS)))
-    return done / TURN_SECONDS
+    after = server.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    return Served(done / TURN_SECONDS, 1000 * spent / done)
 
 
 def test_the_list_of_a_hundred_thousand_datasets(site: dict[str, str], tmp_path: Path) -> None:
@@ -143,32 +157,38 @@ def test_the_list_of_a_hundred_thousand_datasets(site: dict[str, str], tmp_path:
 
 def test_a_datasets_page_against_a_bare_one(site: dict[str, str], tmp_path: Path) -> None:
     url = f"http://{site['POTLUCK_GATEWAY_ADDRESS']}"
-    with service_process("gateway", site, tmp_path / "gateway.log"):
-        dataset_id, owner = publish_dataset(url)
-        page = f"{url}/datasets/{dataset_id}"
+    with service_process("gateway", site, tmp_path / "gateway.log") as child:
+        gateway = psutil.Process(child.pid)
+        page = f"{url}/datasets/{publish_dataset(url)[0]}"
+        members = [sign_in(url, f"member-{number}@example.org") for number in range(MEMBERS)]
+        browsers = {"strangers": [""], "members": members, "its owner": [sign_in(url, "bench@example.org")]}
         size = len(httpx.get(page, headers={"accept-encoding": "identity"}).content)
-        with bare_page(size) as bare:
-            bare_size = len(httpx.get(bare).content)
-            ratios, made_anew = [], []
+        with bare_page(size) as (bare, server):
+            ours: dict[str, list[Served]] = {who: [] for who in browsers}
+            theirs = []
             for _ in range(TURNS):
-                ours, theirs = asyncio.run(busy(page)), asyncio.run(busy(bare))
-                made_anew.append(asyncio.run(busy(page, authorization=owner)) / theirs)
-                ratios.append(ours / theirs)
-                print(f"\n{ours:.0f}/s of {size:,} bytes, bare {theirs:.0f}/s of {bare_size:,}: {ours / theirs:.2f}")
-    print(f"\ndataset page / bare page: {statistics.median(ratios):.2f} (0.5 asked), as many strangers see it;")
-    print(f"for somebody who is signed in, made anew each time: {statistics.median(made_anew):.2f}")
+                theirs.append(asyncio.run(busy(bare, server)))
+                for who, cookies in browsers.items():
+                    ours[who].append(asyncio.run(busy(page, gateway, cookies)))
+    bare_cpu = statistics.median(one.cpu_ms for one in theirs)
+    print(f"\na bare page of {size:,} bytes: {bare_cpu:.2f} ms of processor time; requests a second against it:")
+    for who, served in ours.items():
+        ratios = [one.rate / other.rate for one, other in zip(served, theirs, strict=True)]
+        cpu = statistics.median(one.cpu_ms for one in served)
+        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"for {who}: {statistics.median(ratios):.2f} ({each}), {cpu:.2f} ms of processor time")
 
 
 @contextmanager
-def bare_page(size: int) -> Iterator[str]:
-    """The address of a page of about `size` bytes."""
+def bare_page(size: int) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of a page of about `size` bytes, and who serves it."""
     port = free_port()
     child = subprocess.Popen([sys.executable, "-c", BARE, str(port), str(size)])
     url = f"http://127.0.0.1:{port}/"
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=30)) as client:
             client.get(url).raise_for_status()
-        yield url
+        yield url, psutil.Process(child.pid)
     finally:
         child.terminate()
         child.wait(10)

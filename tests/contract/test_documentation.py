@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from contracts.topology import EMITS
 
 ROOT = Path(__file__).parents[2]
 BASE = "http://site/docs/"
@@ -89,3 +90,9 @@ def test_references_are_made_from_the_code(built: Path) -> None:
     assert 'id="download"' in client
     assert "SHA-256 verified" in client
     assert "BFGS(FrechetCellFilter(crystal)" in (built / "use/index.html").read_text()
+
+
+@pytest.mark.parametrize("service", sorted(EMITS))
+def test_a_services_readme_names_every_event_that_it_emits(service: str) -> None:
+    text = " ".join((ROOT / f"services/{service}/README.md").read_text().split())
+    assert [one.nats_subject for one in EMITS[service] if one.nats_subject.removeprefix("potluck.") not in text] == []

@@ -21,3 +21,11 @@ def publish_dataset(url: str) -> tuple[UUID, str]:
         client.patch(upload, headers={**PIECE, "Upload-Offset": "0"}, content=b"an archive").raise_for_status()
         made = client.post("/api/v1/datasets", json=entry(upload.rsplit("/", 1)[1]) | {"description": "Words. " * 300})
         return UUID(made.raise_for_status().json()["id"]), client.headers["authorization"]
+
+
+def sign_in(url: str, email: str) -> str:
+    """The Cookie header of a browser in which somebody new, or somebody known, has signed in."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        client.post("/api/v1/accounts", json={"email": email, "name": "Somebody", "password": PASSWORD})
+        client.post("/api/v1/sessions", json={"email": email, "password": PASSWORD}).raise_for_status()
+        return "; ".join(f"{name}={value}" for name, value in client.cookies.items())

@@ -1,16 +1,22 @@
 """Runs the snippets of a page of docs in their order: fenced blocks with a language tag.
 
-A block is run as its tag says: `sh` by bash -eu, `python` by a fresh interpreter. All of a page share one folder and
-one environment; a block tagged `sh no-run` is shown alone, and the text around it says why. `output` after a block
-holds lines that the block must print, in this order; `…` stands for anything.
+A block is run as its tag says: `sh` by bash -euo pipefail, `python` by a fresh interpreter. All of a page share one
+folder and one environment, in which what a shell block sets is there for the next ones; a block tagged `sh no-run` is
+shown alone, and the text around it says why. `output` after a block holds lines that the block must print, in this
+order; `…` stands for anything.
 """
 
+import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
+from threading import Thread, Timer
+from typing import IO
 
 FENCE = re.compile(r"^```(?P<tag>[\w-]+)(?P<rest>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = ("sh", "python")
@@ -46,28 +52,81 @@ def snippets_of(page: str) -> list[Snippet]:
     return found
 
 
+def nobody_listens(_line: str) -> None:
+    """What a snippet says on standard error is only told when it fails."""
+
+
+class Reader:
+    """Somebody who does what a page says, block by block, in a folder of their own.
+
+    `environment`: all of it. `hears` is told each line on standard error as it comes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        python: str = sys.executable,
+        hears: Callable[[str], None] = nobody_listens,
+    ) -> None:
+        self._folder, self._environment = folder, dict(environment)
+        self._python, self._hears = python, hears
+        self._variables = folder / ".variables"
+        self._variables.touch()
+
+    def does(self, one: Snippet, page: str = "page.md") -> str:
+        """What the snippet prints. Raises SnippetFailed."""
+        file = self._folder / f"snippet-{one.line}.{one.language}"
+        file.write_text(one.body)
+        run = f"exec {quote(self._python)} -E -s {file.name}"
+        if one.language == "sh":
+            run = f"set -euo pipefail\n. ./{file.name}\nexport -p > {self._variables.name}"
+        code, printed, errors = self._run(f"set -a\n. ./{self._variables.name}\n{run}")
+        where = f"{page}, line {one.line}"
+        if code:
+            raise SnippetFailed(f"{where}: exit code {code}\n{printed}{errors}")
+        if not _matches(one.prints, printed):
+            raise SnippetFailed(f"{where} must print\n{chr(10).join(one.prints)}\nand prints\n{printed}")
+        return printed
+
+    def _run(self, script: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        errors: list[str] = []
+
+        def listen(stream: IO[str]) -> None:
+            for line in stream:
+                errors.append(line)
+                self._hears(line)
+
+        with subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=self._folder,
+            env=self._environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as child:
+            assert child.stdout is not None
+            assert child.stderr is not None
+            timer = Timer(TIMEOUT_SECONDS, os.killpg, (child.pid, signal.SIGKILL))
+            ears = Thread(target=listen, args=(child.stderr,))
+            timer.start()
+            ears.start()
+            printed = child.stdout.read()
+            ears.join()
+            code = child.wait()
+            timer.cancel()
+        return code, printed, "".join(errors)
+
+
 def run_page(page: Path, folder: Path, environment: Mapping[str, str], python: str = sys.executable) -> int:
     """Run every snippet of the page in `folder`; how many there were. Raises SnippetFailed."""
+    reader = Reader(folder, environment, python)
     snippets = snippets_of(page.read_text())
     for one in snippets:
-        # Nothing of the environment that runs the tests but what `environment` says.
-        command = ["bash", "-eu"] if one.language == "sh" else [python, "-E", "-s"]
-        file = folder / f"snippet-{one.line}.{one.language}"
-        file.write_text(one.body)
-        done = subprocess.run(
-            [*command, str(file)],
-            cwd=folder,
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-        where = f"{page.name}, line {one.line}"
-        if done.returncode:
-            raise SnippetFailed(f"{where}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-        if not _matches(one.prints, done.stdout):
-            raise SnippetFailed(f"{where} must print\n{chr(10).join(one.prints)}\nand prints\n{done.stdout}")
+        reader.does(one, page.name)
     return len(snippets)
 
 

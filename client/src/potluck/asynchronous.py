@@ -146,5 +146,6 @@ class AsyncClient:
     nearest_region = _Awaited(Client.nearest_region)
     models = _Awaited(Client.models)
     model = _Awaited(Client.model)
+    model_citation = _Awaited(Client.model_citation)
     download = _Awaited(Client.download)
     verify = _Awaited(Client.verify)

@@ -16,6 +16,7 @@ from typing import Any
 from potluck.errors import LocalFileError, PotluckError
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
+MOST_PARALLEL = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,11 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `config.toml` and the environment may say. `authors`: of uploads; in the environment separated by ';'."""
+    """What `config.toml` and the environment may say.
+
+    `authors`: of uploads; in the environment separated by ';'. `parallel`: connections that a large archive goes by;
+    without it four, and one to a server on this machine, where several win nothing.
+    """
 
     server: str | None = None
     licence: str | None = None
@@ -37,6 +42,7 @@ class Settings:
     authors: tuple[str, ...] = ()
     folder: Path | None = None
     patience_seconds: float = 120.0
+    parallel: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +129,18 @@ def forget(server: str) -> bool:
 
 def write_private(path: Path, content: object) -> Path:
     """Writes JSON that only this user can read; a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+        draft.replace(path)
+    except OSError as error:
+        raise LocalFileError(
+            f"cannot keep what has to be kept: {error.strerror}",
+            where=str(path),
+            remedy="Make room there, or name another folder: POTLUCK_HOME.",
+        ) from error
     return path
 
 
@@ -136,24 +149,30 @@ def _told() -> list[Told]:
     found = []
     for field in fields(Settings):
         variable = f"POTLUCK_{field.name.upper()}"
-        read = _READERS[field.name]
         if text := os.environ.get(variable):
             given: object = [part.strip() for part in text.split(";")] if field.name == "authors" else text
-            found.append(Told(name=field.name, value=_read(read, given, variable), source=variable))
+            found.append(Told(name=field.name, value=_read(field.name, given, variable), source=variable))
         elif field.name in in_file:
-            value = _read(read, in_file[field.name], f"{path}, {field.name}")
+            value = _read(field.name, in_file[field.name], f"{path}, {field.name}")
             found.append(Told(name=field.name, value=value, source=str(path)))
         else:
             found.append(Told(name=field.name, value=field.default, source="built in"))
     return found
 
 
-def _read(read: Callable[[Any], object], given: object, where: str) -> object:
+_KINDS = {
+    "authors": "names: a list in config.toml, separated by ';' in the environment",
+    "patience_seconds": "a number of seconds, such as 300",
+    "parallel": f"a number from 1 to {MOST_PARALLEL}",
+}
+
+
+def _read(name: str, given: object, where: str) -> object:
     try:
-        return read(given)
+        return _READERS[name](given)
     except (TypeError, ValueError):
         raise PotluckError(
-            f"{given!r} is not what belongs there", where=where, remedy="See `potluck config` for what there is."
+            f"{given!r} is not what belongs there", where=where, remedy=f"Give {_KINDS.get(name, 'text')}."
         ) from None
 
 
@@ -176,6 +195,13 @@ def _seconds(given: Any) -> float:
     return seconds
 
 
+def _connections(given: Any) -> int:
+    number = int(given)
+    if isinstance(given, bool | float) or not 1 <= number <= MOST_PARALLEL:
+        raise ValueError
+    return number
+
+
 _READERS: dict[str, Callable[[Any], object]] = {
     "server": _text,
     "licence": _text,
@@ -183,6 +209,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "authors": _texts,
     "folder": lambda given: Path(_text(given)).expanduser(),
     "patience_seconds": _seconds,
+    "parallel": _connections,
 }
 
 

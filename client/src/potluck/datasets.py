@@ -49,6 +49,7 @@ class Datasets(Base):
         description: str = "",
         level_of_theory: Mapping[str, object] | None = None,
         agreement: bool = True,
+        parallel: int | None = None,
         report: "Report" = no_report,
     ) -> Dataset:
         """Sends an archive and publishes it as a dataset entry.
@@ -62,14 +63,17 @@ class Datasets(Base):
             version_of: id of a dataset of yours; this becomes its next version.
             region: id of the storage region (`regions`); default: the platform's first.
             agreement: the contributor has read and accepted the contribution agreement (`agreement`).
-            report: called with (bytes sent, bytes in all).
+            parallel: connections that a large archive (64 MiB and more) is sent by; default: the setting, else 4, or 1
+                to a server on this machine. What was begun with another number goes on as it was begun.
+            report: called with (bytes sent, bytes in all), of several connections by one at a time.
         """
         from potluck.pending import Archive
         from potluck.tus import Sender
 
         self._require_token()
         archive = Archive.at(Path(path))
-        sent = Sender(self._transport, self._pending, archive, report, region).send()
+        connections = self._parallel if parallel is None else parallel
+        sent = Sender(self._transport, self._pending, archive, report, region, connections).send()
         entry: dict[str, object] = {
             "upload_id": sent.upload_id,
             "name": name,
@@ -190,7 +194,7 @@ class Datasets(Base):
         )
 
     def citation(self, dataset_id: str, form: str = "bibtex") -> str:
-        """How to cite a dataset: 'bibtex', or 'cff' for CITATION.cff."""
+        """How to cite a dataset: 'bibtex', 'cff' for CITATION.cff, or 'datacite' for DataCite's JSON."""
         address = f"datasets/{dataset_id}/citation"
         return self._transport.request("GET", address, params={"format": form}, headers={"Accept": "*/*"}).text
 

@@ -22,8 +22,7 @@ from potluck.transport import Transport, problem
 RAW = {"Accept": "*/*", "Accept-Encoding": "identity"}
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
-# Pieces are of 64 KiB: of what is not hashed yet there are a few MiB.
-BATCH_PIECES = 16
+BATCH_BYTES = 1 << 20
 BATCHES_UNDER_WAY = 4
 
 Report = Callable[[int, int], None]
@@ -79,23 +78,24 @@ class _Arriving:
         """Writes what comes, from byte `start`. Raises UnexpectedAnswer beyond `size` bytes."""
         digest = self._hash_to(start)
         self._hash = None  # while it is not that of what is on the disk
-        try:
-            with self.path.open("r+b" if start else "wb", buffering=0) as out, _hashing(digest) as taken:
-                out.seek(start)
-                self.have = start
-                try:
-                    for piece in pieces:
-                        stopping.check()
-                        _write(out, piece)
-                        taken(piece)
-                        self.have += len(piece)
-                        if self.have > size:
-                            raise UnexpectedAnswer(f"the server sends more than the {size} bytes it told", where=name)
-                        report(self.have, size)
-                finally:
-                    out.truncate(self.have)
-        finally:
-            self._hash = digest
+        with self.path.open("r+b" if start else "wb", buffering=0) as out:
+            out.seek(start)
+            self.have = start
+            taking = _Taking(out, digest)
+            try:
+                for batch in _batches(pieces):
+                    self.have += sum(map(len, batch))
+                    if self.have > size:
+                        raise UnexpectedAnswer(f"the server sends more than the {size} bytes it told", where=name)
+                    taking.take(batch)
+                    report(self.have, size)
+            finally:
+                # Also after a broken connection or on a full disk: what is written is known.
+                self.have = start + taking.end()
+                out.truncate(self.have)
+                if taking.hashed == self.have - start:
+                    self._hash = digest
+        taking.check()
 
     def hexdigest(self) -> str:
         return self._hash_to(self.have).hexdigest()
@@ -110,38 +110,75 @@ class _Arriving:
             return hashlib.file_digest(file, "sha256")
 
 
-@contextmanager
-def _hashing(digest: "hashlib._Hash") -> Iterator[Callable[[bytes], None]]:
-    """Takes pieces into `digest` beside the caller, who goes on receiving; all of them are in when the block ends."""
-    with ThreadPoolExecutor(1, thread_name_prefix="potluck-sha256") as thread:
-        batch: list[bytes] = []
-        under_way: deque[Future[None]] = deque()
-
-        def update(pieces: list[bytes]) -> None:
-            for piece in pieces:
-                digest.update(piece)
-
-        def take(piece: bytes) -> None:
-            nonlocal batch
+def _batches(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Of a megabyte: pieces are of 64 to 256 KiB, and handing each to a thread costs as much as its hash."""
+    batch: list[bytes] = []
+    held = 0
+    try:
+        for piece in pieces:
+            stopping.check()
             batch.append(piece)
-            if len(batch) == BATCH_PIECES:
-                under_way.append(thread.submit(update, batch))
-                batch = []
-                if len(under_way) > BATCHES_UNDER_WAY:
-                    under_way.popleft().result()
+            held += len(piece)
+            if held >= BATCH_BYTES:
+                yield batch
+                batch, held = [], 0
+    except (httpx.TransportError, stopping.Stopped):
+        # What came before the connection broke counts.
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
+
+class _Taking:
+    """Writes and hashes in a thread each, while the caller goes on receiving. A few megabytes are under way."""
+
+    def __init__(self, out: io.RawIOBase, digest: "hashlib._Hash") -> None:
+        self.hashed = 0
+        self._written = 0
+        self._out = out
+        self._digest = digest
+        self._error: OSError | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="potluck-write")
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="potluck-sha256")
+        self._under_way: deque[Future[None]] = deque()
+
+    def take(self, batch: list[bytes]) -> None:
+        """Raises OSError of an earlier write."""
+        self.check()
+        self._under_way.append(self._writer.submit(self._write, batch))
+        self._under_way.append(self._hasher.submit(self._hash, batch))
+        while len(self._under_way) > 2 * BATCHES_UNDER_WAY:
+            self._under_way.popleft().result()
+
+    def end(self) -> int:
+        """Bytes written; nothing is under way any more."""
+        self._writer.shutdown()
+        self._hasher.shutdown()
+        return self._written
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _write(self, batch: list[bytes]) -> None:
+        if self._error is not None:
+            return
         try:
-            yield take
-        finally:
-            # Also after a broken connection: what is on the disk is known by its hash.
-            thread.submit(update, batch).result()
+            for piece in batch:
+                view = memoryview(piece)
+                while view:
+                    count = self._out.write(view) or 0
+                    self._written += count
+                    view = view[count:]
+        except OSError as error:
+            self._error = error
 
-
-def _write(out: io.RawIOBase, piece: bytes) -> None:
-    """All of it: an unbuffered file may take a part."""
-    view = memoryview(piece)
-    while view:
-        view = view[out.write(view) or 0 :]
+    def _hash(self, batch: list[bytes]) -> None:
+        for piece in batch:
+            self._digest.update(piece)
+            self.hashed += len(piece)
 
 
 def _receive(transport: Transport, file: ModelFile, arriving: _Arriving, patience: Patience, report: Report) -> bool:
@@ -155,7 +192,7 @@ def _receive(transport: Transport, file: ModelFile, arriving: _Arriving, patienc
             raise problem(response)
         # 200 to a Range request: the server sends all of it, so what is here counts for nothing.
         start = have if response.status_code == 206 else 0
-        arriving.append(response.iter_raw(), start, file.size, report, file.name)
+        arriving.append(transport.body(response), start, file.size, report, file.name)
     return arriving.have < file.size
 
 

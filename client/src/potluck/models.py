@@ -1,5 +1,7 @@
 """Versions of the model, and files of anything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +23,15 @@ class Models(Base):
 
     def model(self, version: str = "latest") -> Model:
         """A version by its number or an alias. Of an unknown one the error says which there are."""
-        try:
+        with self._known_versions():
             return decode(Model, self._transport.json("GET", f"models/{version}"))
-        except Problem as problem:
-            if problem.status == 404:
-                problem.remedy = _which_there_are(self.models())
-            raise
+
+    def model_citation(self, version: str = "latest", form: str = "bibtex") -> str:
+        """How to cite a version, which credits those whose data trained it. `form`: as for `citation`."""
+        address = f"models/{version}/citation"
+        with self._known_versions():
+            answer = self._transport.request("GET", address, params={"format": form}, headers={"Accept": "*/*"})
+        return answer.text
 
     def download(self, file: ModelFile, folder: Path | str, report: "Report" = no_report) -> Path:
         """Puts one file into `folder`, SHA-256 verified; continues what an earlier run left.
@@ -50,6 +55,15 @@ class Models(Base):
                 right = path.stat().st_size == file.size and sha256_of(path) == file.sha256
                 found[file.name] = "same" if right else "differs"
         return found
+
+    @contextmanager
+    def _known_versions(self) -> Iterator[None]:
+        try:
+            yield
+        except Problem as problem:
+            if problem.status == 404:
+                problem.remedy = _which_there_are(self.models())
+            raise
 
 
 def _which_there_are(models: tuple[Model, ...]) -> str:

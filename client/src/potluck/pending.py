@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,22 +48,35 @@ class Archive:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where some bytes of an archive go: all of them, or of one of the parts that are sent side by side."""
+
+    upload: str
+    start: int
+    size: int
+
+
 class PendingUploads:
     """One small JSON file for each unfinished upload, named by file path, size, time and server."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "uploads"
 
-    def find(self, server: str, archive: Archive) -> str | None:
-        """The address of the unfinished upload of that archive, if any."""
+    def find(self, server: str, archive: Archive) -> tuple[Part, ...]:
+        """What an unfinished upload of that archive was cut into: one part, several, or none when there is none."""
         try:
             noted = json.loads(self._note(server, archive).read_text(encoding="utf-8"))
-            return str(noted["upload"])
+            if "parts" in noted:
+                parts = tuple(Part(str(one["upload"]), int(one["start"]), int(one["size"])) for one in noted["parts"])
+                return parts if _covers(parts, archive.size) else ()
+            return (Part(str(noted["upload"]), 0, archive.size),)
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # no note, or a damaged one: the upload starts afresh, nothing is lost
+            return ()  # no note, or a damaged one: the upload starts afresh, nothing is lost
 
-    def remember(self, server: str, archive: Archive, upload: str) -> None:
-        note = asdict(archive) | {"path": str(archive.path), "server": server, "upload": upload}
+    def remember(self, server: str, archive: Archive, parts: Sequence[Part]) -> None:
+        where = {"upload": parts[0].upload} if len(parts) == 1 else {"parts": [asdict(one) for one in parts]}
+        note = asdict(archive) | {"path": str(archive.path), "server": server} | where
         write_private(self._note(server, archive), note)
 
     def forget(self, server: str, archive: Archive) -> None:
@@ -71,3 +85,13 @@ class PendingUploads:
     def _note(self, server: str, archive: Archive) -> Path:
         key = f"{server}\n{archive.path}\n{archive.size}\n{archive.mtime_ns}"
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def _covers(parts: Sequence[Part], size: int) -> bool:
+    """Whether they are all bytes, in order."""
+    at = 0
+    for one in parts:
+        if one.start != at or one.size < 1:
+            return False
+        at += one.size
+    return at == size

@@ -12,9 +12,11 @@ import httpx
 from potluck import stopping
 from potluck.errors import PotluckError, Problem, UnexpectedAnswer, Unreachable
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
+from potluck.wire import rest_of
 
 API = "/api/v1/"
 PROBE_SECONDS = 3.0
+DIRECT_BYTES = 4 << 20
 # Said by the server when a creating request with the same key is being answered: its answer comes soon.
 UNDER_WAY = ":request-under-way"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -121,6 +123,21 @@ class Transport:
         finally:
             response.close()
 
+    def body(self, response: httpx.Response) -> Iterator[bytes]:
+        """The raw bytes of a streamed answer, in pieces. Raises httpx.TransportError when they end too soon.
+
+        Of a large plain body all but the first piece comes from the connection itself (`wire`).
+        """
+        pieces, stream = response.iter_raw(), response.extensions.get("network_stream")
+        size = int(response.headers.get("Content-Length", 0))
+        if stream is None or size < DIRECT_BYTES or "Transfer-Encoding" in response.headers or not _is_http_1(response):
+            yield from pieces
+            return
+        # It is all that was read beyond the head: nothing of the body is held back after it.
+        first = next(pieces, b"")
+        yield first
+        yield from rest_of(stream, size - len(first), response.request.extensions["timeout"]["read"])
+
     def broken(self, what: str) -> httpx.TransportError:
         """A connection that ended too soon, to be made again."""
         return httpx.RemoteProtocolError(what)
@@ -173,6 +190,10 @@ class Transport:
                 where="--server",
                 remedy="Write it as http://host:port or https://host",
             ) from error
+
+
+def _is_http_1(response: httpx.Response) -> bool:
+    return response.http_version in ("HTTP/1.0", "HTTP/1.1")
 
 
 def _may_be_repeated(response: httpx.Response) -> bool:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ import httpx
 
 from potluck import stopping
 from potluck.errors import Corrupt, Problem, UnexpectedAnswer
-from potluck.pending import Archive, PendingUploads
+from potluck.pending import Archive, Part, PendingUploads
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
 from potluck.transport import Transport, problem
 
@@ -33,7 +33,7 @@ class SentArchive:
     sha256: str
 
 
-class _FileHash:
+class FileHash:
     """SHA-256 of a file's beginning, extended as more of it is sent: each byte is hashed once."""
 
     def __init__(self, archive: Archive) -> None:
@@ -53,6 +53,7 @@ class _FileHash:
         with self._archive.path.open("rb") as file:
             file.seek(self._upto)
             while self._upto < end and (piece := file.read(min(CHUNK_BYTES, end - self._upto))):
+                stopping.check()
                 self._digest.update(piece)
                 self._upto += len(piece)
 
@@ -60,95 +61,98 @@ class _FileHash:
         return self._digest.hexdigest()
 
 
-class Sender:
-    """Sends one archive and survives lost connections, restarts of the server and of this program.
+class Endpoint:
+    """What a tus server is asked for, besides bytes."""
 
-    `report(sent, total)` is called in bytes as they leave.
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, size: int, metadata: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
+        """The address of a new upload of `size` bytes."""
+        packed = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+        told = {**TUS, "Upload-Length": str(size), "Upload-Metadata": packed, **(headers or {})}
+        try:
+            response = self._transport.request("POST", "uploads", headers=told, idempotency_key=str(uuid.uuid4()))
+        except Problem as refused:
+            # An address with a ticket in it is not told twice: what was begun there expires by itself.
+            if not refused.kind.endswith(":shown-once"):
+                raise
+            response = self._transport.request("POST", "uploads", headers=told, idempotency_key=str(uuid.uuid4()))
+        location = response.headers.get("Location")
+        if not location:
+            raise UnexpectedAnswer("the server opened an upload and did not say where", where="POST uploads")
+        return self._transport.url(location)
+
+    def head(self, upload: str) -> httpx.Headers | None:
+        """How an upload stands; None when the server does not know it (any more)."""
+        try:
+            return self._transport.request("HEAD", upload, headers=TUS).headers
+        except Problem as refused:
+            # Gone, or another account's: either way it is sent anew.
+            if refused.status in (403, 404, 410):
+                return None
+            raise
+
+    def offset(self, upload: str, size: int) -> int | None:
+        """What the server holds of it, in bytes; None when it does not know the upload, or as one of another size."""
+        headers = self.head(upload)
+        if headers is None or headers.get("Upload-Length") not in (None, str(size)):
+            return None
+        return int(headers["Upload-Offset"])
+
+
+class PartSender:
+    """Sends some bytes of an archive to one address and survives lost connections and restarts of the server.
+
+    `report(sent)` is told the bytes of this part as they leave; `taken(start, chunk)` each chunk, before it is sent.
     """
 
     def __init__(
         self,
         transport: Transport,
-        pending: PendingUploads,
         archive: Archive,
-        report: Report,
-        region: str | None = None,
+        part: Part,
+        report: Callable[[int], None],
+        taken: Callable[[int, bytes], None] = lambda start, chunk: None,
     ) -> None:
         self._transport = transport
-        self._pending = pending
+        self._endpoint = Endpoint(transport)
         self._archive = archive
+        self._part = part
         self._report = report
-        self._region = region
-        self._hash = _FileHash(archive)
+        self._taken = taken
         self._chunk_bytes = CHUNK_BYTES
 
-    def send(self) -> SentArchive:
-        """Raises Problem, Unreachable, Corrupt, LocalFileError."""
-        upload = self._pending.find(self._transport.server, self._archive)
-        offset = self._offset(upload) if upload else None
-        if upload is None or offset is None:
-            upload, offset = self._create(), 0
+    def send(self, offset: int) -> None:
+        """From `offset`, where the server stands, to the end of the part."""
         patience = self._transport.new_patience()
         damaged = 0
-        self._report(offset, self._archive.size)
-        while offset < self._archive.size:
-            reached = self._send_chunk(upload, offset, patience)
+        self._report(offset)
+        while offset < self._part.size:
+            reached = self._send_chunk(offset, patience)
             if reached is None:
                 damaged += 1
                 if damaged > MAX_DAMAGED_CHUNKS:
                     raise Corrupt(
                         f"the connection damaged the same data {damaged} times",
-                        where=f"{self._archive.path}, byte {offset}",
+                        where=f"{self._archive.path}, byte {self._part.start + offset}",
                         remedy="Try another network, then run the same command again: it continues from there.",
                     )
             elif reached > offset:
                 patience.progressed()
                 damaged = 0
             offset = offset if reached is None else reached
-            self._report(offset, self._archive.size)
-        self._archive.unchanged()
-        self._hash.read_to(self._archive.size)
-        return SentArchive(urlsplit(upload).path.rstrip("/").rsplit("/", 1)[-1], self._hash.hexdigest())
+            self._report(offset)
 
-    def _create(self) -> str:
-        metadata = {"filename": self._archive.path.name} | ({"region": self._region} if self._region else {})
-        packed = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
-        headers = TUS | {"Upload-Length": str(self._archive.size), "Upload-Metadata": packed}
-        try:
-            response = self._transport.request("POST", "uploads", headers=headers, idempotency_key=str(uuid.uuid4()))
-        except Problem as refused:
-            # An address with a ticket in it is not told twice: what was begun there expires by itself.
-            if not refused.kind.endswith(":shown-once"):
-                raise
-            response = self._transport.request("POST", "uploads", headers=headers, idempotency_key=str(uuid.uuid4()))
-        location = response.headers.get("Location")
-        if not location:
-            raise UnexpectedAnswer("the server opened an upload and did not say where", where="POST uploads")
-        upload = self._transport.url(location)
-        self._pending.remember(self._transport.server, self._archive, upload)
-        return upload
-
-    def _offset(self, upload: str) -> int | None:
-        """What the server holds of it, in bytes; None when it does not know the upload (any more)."""
-        try:
-            response = self._transport.request("HEAD", upload, headers=TUS)
-        except Problem as refused:
-            # Gone, or another account's: either way this file is sent anew.
-            if refused.status in (403, 404, 410):
-                return None
-            raise
-        if response.headers.get("Upload-Length") not in (None, str(self._archive.size)):
-            return None
-        return int(response.headers["Upload-Offset"])
-
-    def _send_chunk(self, upload: str, offset: int, patience: Patience) -> int | None:
+    def _send_chunk(self, offset: int, patience: Patience) -> int | None:
         """The server's offset afterwards; None when the chunk arrived damaged and has to be sent again."""
+        upload, start = self._part.upload, self._part.start + offset
         with self._archive.path.open("rb") as file:
-            file.seek(offset)
-            chunk = file.read(min(self._chunk_bytes, self._archive.size - offset))
+            file.seek(start)
+            chunk = file.read(min(self._chunk_bytes, self._part.size - offset))
         if not chunk:
             self._archive.unchanged()
-        self._hash.extend(offset, chunk)
+        self._taken(start, chunk)
         checksum = base64.b64encode(hashlib.sha256(chunk).digest()).decode()
         headers = TUS | {
             "Content-Type": "application/offset+octet-stream",
@@ -162,7 +166,7 @@ class Sender:
             self._chunk_bytes = max(self._chunk_bytes // 2, min(SMALLEST_CHUNK_BYTES, CHUNK_BYTES))
             if not patience.wait():
                 raise self._transport.unreachable(error) from error
-            return self._agreed_offset(upload)
+            return self._agreed_offset()
         if response.status_code == 204:
             self._chunk_bytes = min(self._chunk_bytes * 2, CHUNK_BYTES)
             return int(response.headers["Upload-Offset"])
@@ -171,17 +175,16 @@ class Sender:
         if response.status_code == 409 or response.status_code in RETRIED_STATUS:
             if not patience.wait(retry_after(response)):
                 raise problem(response)
-            return self._agreed_offset(upload)
+            return self._agreed_offset()
         raise problem(response)
 
-    def _agreed_offset(self, upload: str) -> int:
-        offset = self._offset(upload)
+    def _agreed_offset(self) -> int:
+        offset = self._endpoint.offset(self._part.upload, self._part.size)
         if offset is None:
-            self._pending.forget(self._transport.server, self._archive)
             raise UnexpectedAnswer(
                 "the server no longer knows this upload",
                 where=str(self._archive.path),
-                remedy="Run the same command again: it starts a new one.",
+                remedy="Run the same command again: it sends anew what is missing.",
             )
         return offset
 
@@ -190,4 +193,58 @@ class Sender:
             stopping.check()
             piece = chunk[start : start + PIECE_BYTES]
             yield piece
-            self._report(offset + start + len(piece), self._archive.size)
+            self._report(offset + start + len(piece))
+
+
+class Sender:
+    """Sends one archive, so that this program may be stopped and started again.
+
+    `report(sent, total)` is called in bytes as they leave.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        pending: PendingUploads,
+        archive: Archive,
+        report: Report,
+        region: str | None = None,
+        parallel: int = 1,
+    ) -> None:
+        self._transport = transport
+        self._pending = pending
+        self._archive = archive
+        self._report = report
+        self._metadata = {"filename": archive.path.name} | ({"region": region} if region else {})
+        self._parallel = parallel
+
+    def send(self) -> SentArchive:
+        """In as many parts as it was begun with, here or in another process. Raises Problem, Unreachable, Corrupt,
+        LocalFileError."""
+        from potluck.parallel import ParallelSender, cut
+
+        found = self._pending.find(self._transport.server, self._archive)
+        spans = () if found else cut(self._transport, self._archive.size, self._parallel)
+        if len(found or spans) > 1:
+            several = ParallelSender(self._transport, self._pending, self._archive, self._report, self._metadata)
+            upload, sha256 = several.send(found, spans, self._parallel)
+        else:
+            upload, sha256 = self._as_one(found[0].upload if found else None)
+        self._archive.unchanged()
+        return SentArchive(urlsplit(upload).path.rstrip("/").rsplit("/", 1)[-1], sha256)
+
+    def _as_one(self, upload: str | None) -> tuple[str, str]:
+        """Its address and SHA-256."""
+        endpoint, size, digest = Endpoint(self._transport), self._archive.size, FileHash(self._archive)
+        offset = endpoint.offset(upload, size) if upload else None
+        if upload is None or offset is None:
+            upload, offset = endpoint.create(size, self._metadata), 0
+        part = Part(upload, 0, size)
+        self._pending.remember(self._transport.server, self._archive, [part])
+        sender = PartSender(
+            self._transport, self._archive, part, lambda sent: self._report(sent, size), taken=digest.extend
+        )
+        sender.send(offset)
+        self._archive.unchanged()
+        digest.read_to(size)
+        return upload, digest.hexdigest()

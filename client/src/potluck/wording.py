@@ -7,8 +7,8 @@ STAGES = ("submit", "check", "queue", "train", "done")
 
 
 def outcome(dataset: Dataset) -> Exit:
-    """How a finished contribution ends a script: OK when it trained a model or is covered by one."""
-    if dataset.state == "published" or dataset.verdict == "covered":
+    """How a finished contribution ends a script: OK when it trained a model, is covered by one, or is shared only."""
+    if dataset.state in ("published", "shared") or dataset.verdict == "covered":
         return Exit.OK
     return Exit.NEEDS_YOU
 
@@ -16,7 +16,7 @@ def outcome(dataset: Dataset) -> Exit:
 def stage_line(dataset: Dataset) -> str:
     """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash behind what a contribution ended without."""
     here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
-    skipped = ("queue", "train") if dataset.state in ("rejected", "not-passed") else ()
+    skipped = ("queue", "train") if dataset.state in ("rejected", "not-passed", "shared") else ()
     words = []
     for index, stage in enumerate(STAGES):
         done = index < here or (dataset.finished and index == here)

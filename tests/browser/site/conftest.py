@@ -313,6 +313,15 @@ class Contribution:
             time.sleep(0.1)
         raise AssertionError(f"nothing is known of {member}")
 
+    def learns(self, step: int) -> Self:
+        """Wait until the gateway has heard how far the training is."""
+        for _ in range(100):
+            training = self.client.get(f"/api/v1{self.path}").json()["training"]
+            if training and training["step"] == step:
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"the training is not at step {step}")
+
     def reaches(self, state: str) -> Self:
         """Wait until the gateway has heard so much."""
         for _ in range(600):

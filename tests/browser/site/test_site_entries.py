@@ -291,6 +291,7 @@ def test_the_form_without_script(platform: Any) -> None:
         ({"licence": "MIT"}, "This licence is not among ours."),
         ({"format": "../../etc/passwd"}, "is not a format with labels that dpdata reads."),
         ({"name": "Si\u202eC"}, "U+202E"),
+        ({"key": "a\x00b"}, "printable characters"),
     ],
 )
 def test_every_field_of_the_form_without_script_answers_in_words(
@@ -300,6 +301,13 @@ def test_every_field_of_the_form_without_script_answers_in_words(
     answer = browser.post("/upload", data=FORM | change, files={"archive": ("data.zip", b"archive")})
     assert answer.status_code == 422
     assert words in answer.text
+
+
+def test_a_page_beyond_the_last_leads_to_the_last(platform: Any) -> None:
+    browser = signed_in(platform)
+    beyond = browser.get("/my-uploads?page=99")
+    assert (beyond.status_code, beyond.headers["location"]) == (303, "/my-uploads?page=1")
+    assert browser.get("/my-uploads?page=1").status_code == 200
 
 
 def test_what_the_form_without_script_cannot_take(platform: Any) -> None:

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import httpx
 import pytest
+from accessible import violations
 from contracts.base import BlobRef
 from gateway_examples import passed
 from playwright.sync_api import Page, expect
-
-from .test_site_accessible import violations
 
 SignIn = Callable[[httpx.Client], None]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -39,11 +40,44 @@ def test_errors_are_pages_in_words(platform: Any, path: str, status: int, langua
     assert answer.headers["content-type"].startswith("text/html")
     assert home in answer.text
     assert "Traceback" not in answer.text
+    assert '<span lang="en">' not in answer.text
+
+
+def test_complaints_are_in_the_readers_language(platform: Any) -> None:
+    """Of forms, with the values that are in them, and of the API that the pages' scripts ask."""
+    chinese = {"accept-language": "zh-CN"}
+    person = {"email": "nobody", "name": "x" * 101, "password": "short"}
+    form = httpx.post(f"{platform.url}/sign-up", data=person, headers=chinese | {"accept": "text/html"})
+    assert form.status_code == 422
+    for words in ("姓名为 1 至 100 个字符。", "这不是邮箱地址。", "密码为 8 至 1000 个字符。"):
+        assert words in form.text
+    told = httpx.post(f"{platform.url}/api/v1/accounts", json=person, headers=chinese)
+    assert told.headers["content-language"] == "zh"
+    assert told.json()["errors"][1]["detail"] == "姓名为 1 至 100 个字符。"
+    assert (
+        httpx.post(f"{platform.url}/api/v1/accounts", json=person).json()["detail"] == "This is not an e-mail address."
+    )
+
+
+def test_a_field_that_is_too_large_is_answered_in_words(platform: Any) -> None:
+    field = {"email": (None, "x" * 3_000_000)}
+    answer = httpx.post(f"{platform.url}/sign-up?lang=zh", files=field, headers={"accept": "text/html"})
+    assert answer.status_code == 400
+    assert "其中一个字段过大" in answer.text
+    assert "Part exceeded" not in answer.text
+
+
+def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
+    person = {"email": f"{uuid4().hex}@example.org", "password": "a sentence as a password"}
+    refused = httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei\u202eLin"})
+    assert refused.status_code == 422
+    assert "U+202E (right-to-left override)" in refused.json()["detail"]
+    assert httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei 👩\u200d🔬"}).status_code == 201
 
 
 def test_pages_can_be_read_without_scripts(browser: Browser, platform: Any, contribution: Callable[..., Any]) -> None:
     dataset = contribution("Readable silicon").validated().checking().passed().training()
-    dataset.progress(0, 1971).progress(450, 612).reaches("training")
+    dataset.progress(0, 1971).progress(450, 612).learns(450)
     context = browser.new_context(java_script_enabled=False, base_url=platform.url)
     page = context.new_page()
     page.goto(dataset.path)

@@ -3,19 +3,18 @@
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from accessible import violations
 from contracts import keys
 from contracts.artifacts import PreviewStructure, StructurePrediction
 from contracts.events import PredictionFinished, PredictionRefused
 from open_versions import version_events
 from playwright.sync_api import Page, expect
 
-AXE = (Path(__file__).parents[3] / "node_modules/axe-core/axe.min.js").read_text()
 XYZ = "2\n\nSi 0 0 0\nC 0 0 1.89\n"
 
 
@@ -74,9 +73,7 @@ def test_a_pasted_structure_waits_and_is_predicted(page: Page, platform: Any, ve
     expect(section.locator("canvas")).to_be_visible()
     section.get_by_text("Forces on every atom").click()
     expect(section.get_by_role("row").filter(has_text="C 2")).to_contain_text("-0.5000")
-    page.evaluate(f"{AXE}; 0")
-    found = page.evaluate("axe.run('#try', {resultTypes: ['violations']})")
-    assert [one["id"] for one in found["violations"]] == []
+    assert violations(page, within="#try") == {}
 
 
 def test_a_file_that_is_no_structure_is_refused_in_chinese(page: Page, platform: Any, version: str) -> None:

@@ -3,15 +3,13 @@
 import asyncio
 import os
 import re
-import subprocess
 import sys
-import threading
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 from contracts import keys
 from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.base import DatasetRef
@@ -23,6 +21,7 @@ from potluck import Client
 from potluck.asynchronous import AsyncClient
 from potluck.config import Settings
 from potluck.errors import Exit
+from snippets import Reader, snippets_of
 
 PAGE = Path(__file__).parents[3] / "docs/sdk.md"
 PLACEHOLDER = "https://potluck.example.org"
@@ -30,63 +29,24 @@ EMAIL, PASSWORD = "ada@example.org", "a long enough password"
 MODEL = b"weights of a model"
 
 
-def blocks() -> list[tuple[str, str]]:
-    """Language and text of each fenced block."""
-    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+def approve(url: str, line: str) -> None:
+    """What somebody does who reads the code in their terminal, and is signed in with their browser."""
+    if not (found := re.search(r"approve the code (\S{9})", line)):
+        return
+    with httpx.Client(base_url=url, headers={"accept": "text/html"}) as browser:
+        browser.post("/api/v1/sessions", json={"email": EMAIL, "password": PASSWORD}).raise_for_status()
+        data = {"code": found[1], "decision": "approve", "scopes": ["read", "contribute"], "expires_days": "90"}
+        assert browser.post("/device", data=data).status_code == 303
 
 
-class Reader:
-    """Somebody who does what the page says, in a folder of their own, and approves what their browser shows."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
-        self.said = ""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("POTLUCK_")}
-        self._environment = kept | {
-            "HOME": str(folder),
-            "POTLUCK_HOME": str(folder / "potluck"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        (folder / ".state").touch()
-
-    def shell(self, text: str) -> None:
-        """One block; its variables are there in the next."""
-        script = f"set -aeuo pipefail\n. ./.state\n{text}\nexport -p > .state"
-        self._run(["bash", "-c", script])
-
-    def python(self, text: str) -> None:
-        (self.folder / "snippet.py").write_text(text)
-        self._run(["bash", "-c", f". ./.state\nexec {sys.executable} snippet.py"])
-
-    def set(self, name: str, value: str) -> None:
-        with (self.folder / ".state").open("a") as state:
-            state.write(f"export {name}='{value}'\n")
-
-    def _run(self, line: list[str]) -> None:
-        child = subprocess.Popen(
-            line, cwd=self.folder, env=self._environment, text=True, stdout=-1, stderr=-1, stdin=subprocess.DEVNULL
-        )
-        assert child.stderr is not None
-        errors: list[str] = []
-        watch = threading.Thread(target=self._watch, args=(child.stderr, errors))
-        watch.start()
-        assert child.stdout is not None
-        self.said = child.stdout.read()
-        code = child.wait(timeout=60)
-        watch.join()
-        assert code == 0, (line[-1], self.said, "".join(errors))
-
-    def _watch(self, errors: IO[str], kept: list[str]) -> None:
-        for line in errors:
-            kept.append(line)
-            if found := re.search(r"approve the code (\S{9})", line):
-                self._approve(found[1])
-
-    def _approve(self, code: str) -> None:
-        with httpx.Client(base_url=self.url, headers={"accept": "text/html"}) as browser:
-            browser.post("/api/v1/sessions", json={"email": EMAIL, "password": PASSWORD}).raise_for_status()
-            data = {"code": code, "decision": "approve", "scopes": ["read", "contribute"], "expires_days": "90"}
-            assert browser.post("/device", data=data).status_code == 303
+def environment_of(folder: Path, token: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POTLUCK_")}
+    return kept | {
+        "HOME": str(folder),
+        "POTLUCK_HOME": str(folder / "potluck"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "TOKEN": token,
+    }
 
 
 def train_on(gateway_process: Any, blobs: Blobs, dataset_id: str) -> None:
@@ -118,30 +78,28 @@ def test_every_block_does_what_it_says(gateway_process: Any, tmp_path: Path) -> 
     (folder / "many").mkdir(parents=True)
     for name in ("si", "si-2", "private", "private-2", "look", "many/1", "many/2", "many/3"):
         (folder / f"{name}.tar.xz").write_bytes(os.urandom(1000))
-    reader = Reader(gateway_process.url, folder)
-    reader.set("TOKEN", token)
-    executed = 0
-    for language, text in blocks():
-        text = text.replace(PLACEHOLDER, gateway_process.url)
-        reader.shell(text) if language == "sh" else reader.python(text)
-        executed += 1
-        if "potluck upload si.tar.xz" in text:
-            with Client(gateway_process.url, token) as client:
+    url = gateway_process.url
+    reader = Reader(folder, environment_of(folder, token), hears=partial(approve, url))
+    snippets, said = snippets_of(PAGE.read_text().replace(PLACEHOLDER, url)), ""
+    for one in snippets:
+        said = reader.does(one, PAGE.name)
+        if "potluck upload si.tar.xz" in one.body:
+            with Client(url, token) as client:
                 train_on(gateway_process, blobs, client.datasets(mine=True)[0].id)
-        if "potluck cite" in text:
-            assert "model 1.1 is published" in reader.said
+        if "potluck cite $ID" in one.body:
+            assert "model 1.1 is published" in said
             assert (folder / "report/report.json").is_file()
             assert (folder / "report/parity-force.svg").read_bytes() == b"<svg/>"
             assert (folder / "si.bib").read_text().lstrip().startswith("@")
-    assert executed > 10
-    assert "There are: 1.1" in reader.said
+    assert len(snippets) > 10
+    assert "There are: 1.1" in said
     assert (folder / "archive/si.tar.xz").read_bytes() == (folder / "si.tar.xz").read_bytes()
+    assert (folder / "model/CITATION.cff").read_text().startswith("cff-version")
     assert "licence" in (folder / "potluck/config.toml").read_text()
 
 
-@pytest.mark.parametrize("language", sorted({language for language, _ in blocks()}))
-def test_every_language_of_the_page_is_executed(language: str) -> None:
-    assert language in ("sh", "python")
+def test_every_block_of_the_page_is_executed() -> None:
+    assert len(snippets_of(PAGE.read_text())) == PAGE.read_text().count("\n```\n")
 
 
 def test_tables_are_complete() -> None:

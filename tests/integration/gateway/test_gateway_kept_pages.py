@@ -1,13 +1,18 @@
 """Pages that strangers are shown again are never older than what the gateway has heard."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from contracts.base import Overlap
 from contracts.events import DatasetLookedInto, DatasetRejected
+from gateway.datasets import Datasets
+from gateway.domain import Person
+from gateway.feed import Feed
 from gateway.pages import kept
-from gateway_bench import Outside, Site, eventually, serving_site
-from gateway_examples import validated
+from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
+from gateway_examples import read_closely, validated
 from gateway_views import a_dataset, handled, shared_only, until
 
 HTML = {"accept": "text/html"}
@@ -98,3 +103,101 @@ async def test_nothing_of_a_reader_is_kept_for_strangers(site: Site) -> None:
         assert "Secret perovskite" in await read(site, "/datasets", **member.headers)
         assert "Secret perovskite" not in await read(site, "/datasets")
     assert (await site.http.get(f"/datasets/{uuid4()}", headers=HTML)).status_code == 404
+
+
+async def browser(site: Site, name: str) -> tuple[Member, dict[str, str]]:
+    """Somebody new, and the headers of the browser in which they have signed in."""
+    member = await site.join(name)
+    signed_in = await site.http.post("/api/v1/sessions", json={"email": member.email, "password": PASSWORD})
+    site.http.cookies.clear()
+    return member, {"cookie": "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())}
+
+
+async def test_members_share_a_page_and_nothing_that_it_says_of_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    past = Datasets.past
+
+    async def counted(self: Datasets, reader: Person | None, dataset_id: UUID, version: int | None = None) -> Any:
+        made.append(reader.name if reader else "")
+        return await past(self, reader, dataset_id, version)
+
+    monkeypatch.setattr(Datasets, "past", counted)
+    path = f"/datasets/{(await a_dataset(await site.join('owner'))).dataset_id}"
+    who = {name: (await browser(site, name))[1] for name in ("Ada", "Grace")}
+    for _ in range(2):
+        for name, other in (("Ada", "Grace"), ("Grace", "Ada")):
+            text = await read(site, path, **who[name])
+            assert f"account menu of {name}" in text
+            assert f"{name.lower()}@example.org" in text
+            assert f"account menu of {other}" not in text
+            assert f"{other.lower()}@example.org" not in text
+            assert f"account menu of {name}" not in await read(site, path)
+    assert made == ["Ada", ""]  # once for whoever is signed in, once for strangers
+    # Language and theme have pages of their own.
+    assert "Ada 的账户菜单" in await read(site, path, **who["Ada"], **{"accept-language": "zh"})
+    assert 'data-theme="dark"' in await read(site, path, cookie=f"{who['Ada']['cookie']}; theme=dark")
+    assert 'data-theme="dark"' not in await read(site, path, **who["Ada"])
+
+
+async def test_an_ended_session_and_a_new_name_count_at_the_next_request(site: Site) -> None:
+    path = f"/datasets/{(await a_dataset(await site.join('owner'))).dataset_id}"
+    member, headers = await browser(site, "Ada")
+    assert "account menu of Ada" in await read(site, path, **headers)
+    changed = await site.http.patch("/api/v1/me", json={"name": "Ada <Lovelace>"}, headers=headers)
+    assert changed.status_code == 200, changed.text
+    assert "account menu of Ada &lt;Lovelace&gt;" in await read(site, path, **headers)
+    ended = await site.http.delete("/api/v1/sessions/current", headers=headers)
+    assert ended.status_code == 204
+    text = await read(site, path, **headers)
+    assert "account menu" not in text
+    assert member.email not in text
+    assert 'href="/sign-in"' in text
+
+
+async def test_who_changed_something_is_shown_it_changed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, headers = await browser(site, "owner")
+    dataset = await a_dataset(owner, private=True)
+    path = f"/datasets/{dataset.dataset_id}"
+    # Whatever the feed hears comes too late.
+    monkeypatch.setattr(Feed, "heard", property(lambda self: 1))
+    assert f"{path}/publish" in await read(site, path, **headers)
+    wanted = {"licence": "CC-BY-4.0", "authors": ["Ada"], "description": "SiC.", "agreement": True}
+    public = await owner.request("POST", f"/api/v1{path}/public", json=wanted)
+    assert public.status_code == 200, public.text
+    assert f"{path}/publish" not in await read(site, path, **headers)
+    reader = (await browser(site, "reader"))[1]
+    assert f"{path}/archive" not in await read(site, path, **reader)
+    assert f"{path}/withdraw" in await read(site, path, **headers)
+    assert "Its files stay stored here, closed." in await read(site, f"{path}/withdraw", **headers)
+    withdrawn = await owner.request("POST", f"/api/v1{path}/withdrawal", json={})
+    assert withdrawn.status_code == 200, withdrawn.text
+    for one, owns in ((headers, True), (reader, False)):
+        text = await read(site, path, **one)
+        assert "Withdrawn on" in text
+        assert ("The files stay stored here" in text) == owns
+
+
+async def test_what_only_some_may_see_is_kept_for_them_alone(site: Site, outside: Outside) -> None:
+    owner, owners = await browser(site, "owner")
+    overlapped, seers = await browser(site, "seer")
+    others = (await browser(site, "other"))[1]
+    secret = await a_dataset(overlapped, name="Secret perovskite", private=True)
+    dataset = await a_dataset(owner)
+    await handled(site, outside, read_closely(dataset, Overlap(dataset=secret, title="Secret perovskite", frames=7)))
+    path, private = f"/datasets/{dataset.dataset_id}", f"/datasets/{secret.dataset_id}"
+    await until(site, dataset, state="validated")
+
+    async def settled() -> bool:
+        return "Waiting for the check" in await read(site, path)
+
+    await eventually(settled)
+    for _ in range(2):
+        for headers, sees, owns in ((seers, True, False), (others, False, False), (owners, False, True)):
+            text = await read(site, path, **headers)
+            assert ("Secret perovskite" in text) == sees
+            assert (f"{path}/withdraw" in text) == owns
+        assert "Secret perovskite" in await read(site, private, **seers)
+        for headers in (others, owners):
+            assert (await site.http.get(private, headers=HTML | headers)).status_code == 404

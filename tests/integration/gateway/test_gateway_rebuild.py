@@ -143,6 +143,7 @@ async def spoil(site: Site) -> None:
     async with site.base.database.transaction() as connection:
         for table in (
             "curve_points",
+            "round_starts",
             "round_datasets",
             "rounds",
             "models",

@@ -327,9 +327,58 @@ async def test_what_is_open_is_listed_and_limited(gateway_env: dict[str, str], m
         await mei.begin(1000)
         answer = await mei.request("POST", "/api/v1/uploads", headers={**TUS, "Upload-Length": "1"})
         assert answer.status_code == 429
+        assert answer.json()["detail"] == "You have 2 uploads that are not published; 2 are allowed."
+        assert (answer.json()["open_uploads"], answer.json()["open_uploads_limit"]) == (2, 2)
         uploads = (await mei.request("GET", "/api/v1/uploads")).json()["uploads"]
         assert [(one["filename"], one["received"]) for one in uploads] == [("archive", 0), ("evil.zip", 10)]
         assert (await (await site.join("eve")).request("GET", "/api/v1/uploads")).json()["uploads"] == []
+
+
+async def test_an_account_has_so_much_room(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    room = 3 << 20
+    env = gateway_env | {"POTLUCK_GATEWAY_MAX_ACCOUNT_BYTES": str(room)}
+    async with serving_site(env, monkeypatch, with_pages=True) as site:
+        mei, eve = await site.join("mei"), await site.join("eve")
+        await mei.publish(b"x" * (1 << 20))
+        begun = await mei.begin(3 << 19)
+        tried = {**TUS, "Upload-Length": str((1 << 19) + 1), "Upload-Metadata": "filename ZGF0YS56aXA="}
+        answer = await mei.request("POST", "/api/v1/uploads", headers=tried)
+        assert answer.status_code == 413
+        problem = answer.json()
+        assert problem["type"] == "urn:potluck:problem:quota-exceeded"
+        assert problem["detail"] == (
+            "The archive has 512.0 KiB, and 512.0 KiB of the 3.0 MiB of your account are left: datasets take 1.0 MiB, "
+            "uploads that are not published 1.5 MiB."
+        )
+        assert "Discard uploads" in problem["remedy"]
+        here = {"open_bytes": 3 << 19, "stored_bytes": 1 << 20, "used_bytes": 5 << 19, "left_bytes": 1 << 19}
+        assert {name: problem[name] for name in here} == here
+        assert problem["limit_bytes"] == room
+        told = (await mei.request("GET", "/api/v1/me/storage")).json()
+        assert {name: told[name] for name in here} == here
+        page = (await mei.request("GET", "/account", headers={"accept": "text/html"})).text
+        assert "524 kB of 3.1 MB left" in page
+        # Nothing was left behind, somebody else has all their room, and what is discarded makes room.
+        assert len((await mei.request("GET", "/api/v1/uploads")).json()["uploads"]) == 1
+        assert len(list(Path(env["POTLUCK_GATEWAY_UPLOADS_FOLDER"]).iterdir())) == 1
+        await eve.begin(room)
+        assert (await mei.request("DELETE", begun, headers=TUS)).status_code == 204
+        assert (await mei.request("POST", "/api/v1/uploads", headers=tried)).status_code == 201
+        assert (await site.http.get("/api/v1/me/storage")).status_code == 401
+
+
+@pytest.mark.parametrize("limit", [{"MAX_ACCOUNT_BYTES": "1000"}, {"MAX_OPEN_UPLOADS": "1"}], ids=["bytes", "number"])
+async def test_uploads_begun_at_once_do_not_share_the_last_room(
+    limit: dict[str, str], gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = gateway_env | {f"POTLUCK_GATEWAY_{name}": value for name, value in limit.items()}
+    async with serving_site(env, monkeypatch) as site:
+        mei = await site.join("mei")
+        headers = {**TUS, "Upload-Length": "600"}
+        sent = [mei.request("POST", "/api/v1/uploads", headers=headers) for _ in range(6)]
+        answers = sorted(answer.status_code for answer in await asyncio.gather(*sent))
+        assert answers == [201, *[413 if "MAX_ACCOUNT_BYTES" in limit else 429] * 5]
+        assert len(list(Path(env["POTLUCK_GATEWAY_UPLOADS_FOLDER"]).iterdir())) == 1
 
 
 async def test_abandoned_uploads_expire(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from kit.db import Database
+from kit.queries import Connection
 
 if TYPE_CHECKING:
     from tests.conftest import FreshDatabase
@@ -30,3 +32,41 @@ async def test_connections_that_were_all_ended_are_replaced_at_once(fresh_databa
         with psycopg.connect(fresh_database.server.dsn(), autocommit=True) as administrator:
             administrator.execute("select pg_terminate_backend(pid) from unnest(%s::int[]) as pid", (sorted(before),))
         assert await alone() not in before
+
+
+async def test_a_statement_is_said_again_when_its_session_has_ended(fresh_database: "FreshDatabase") -> None:
+    async with Database.opened(fresh_database.dsn("registry"), "test", 1) as database:
+        asked: list[int] = []
+
+        async def whose(connection: Connection) -> int:
+            asked.append(connection.info.backend_pid)
+            if len(asked) == 2:  # trusted, and ended only now
+                await ended(asked[1])
+            return int((await (await connection.execute("select pg_backend_pid() as pid")).fetchall())[0]["pid"])
+
+        async def ended(pid: int) -> None:
+            with psycopg.connect(fresh_database.server.dsn(), autocommit=True) as administrator:
+                administrator.execute("select pg_terminate_backend(%s, 10000)", (pid,))
+
+        first = await database.statement(whose)
+        second = await database.statement(whose)
+        assert asked == [first, first, second]
+        assert second != first
+        await ended(second)  # while it rests in the pool
+        third = await database.statement(whose)
+        assert third not in (first, second)
+        assert asked[3:] == [third]  # what the socket says is seen before it is asked
+
+
+async def test_a_statement_that_is_wrong_is_said_once(fresh_database: "FreshDatabase") -> None:
+    async with Database.opened(fresh_database.dsn("registry"), "test", 1) as database:
+        said = 0
+
+        async def wrong(connection: Connection) -> None:
+            nonlocal said
+            said += 1
+            await connection.execute("select nothing")
+
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            await database.statement(wrong)
+        assert said == 1

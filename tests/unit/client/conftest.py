@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import potluck.parallel
 import potluck.tus
 import pytest
 from potluck.client import Client
@@ -36,12 +37,16 @@ class FakePotluck(httpx.BaseTransport):
     """Uploads, datasets, models and events of one account.
 
     `faults`: answers that come before the real ones, by method: a status, or a number of bytes after which the
-    connection breaks. `log`: (method, path, headers) of every request.
+    connection breaks. `log`: (method, path, headers) of every request. `joined`: what each joined upload was made of;
+    `joining`: so many times HEAD tells that it is not ready.
     """
 
     def __init__(self) -> None:
         self.uploads: dict[str, bytearray] = {}
         self.lengths: dict[str, int] = {}
+        self.joined: dict[str, str] = {}
+        self.extensions = "creation,checksum,concatenation"
+        self.joining = 0
         self.datasets: dict[str, dict[str, Any]] = {}
         self.by_key: dict[str, str] = {}
         self.models: dict[str, dict[str, Any]] = {}
@@ -96,6 +101,11 @@ class FakePotluck(httpx.BaseTransport):
                 return httpx.Response(200, json={"email": "a@b.example", "name": "demo contributor"})
             case "POST", "uploads":
                 return self._create(request)
+            case "OPTIONS", "uploads":
+                return httpx.Response(204, headers={"Tus-Extension": self.extensions, "Tus-Max-Size": str(1 << 20)})
+            case "DELETE", "uploads":
+                del self.uploads[tail]
+                return httpx.Response(204)
             case "HEAD", "uploads":
                 return self._head(tail)
             case "PATCH", "uploads":
@@ -111,6 +121,9 @@ class FakePotluck(httpx.BaseTransport):
         return problem(404, "There is nothing.")
 
     def _create(self, request: httpx.Request) -> httpx.Response:
+        concat = request.headers.get("Upload-Concat", "")
+        if concat.startswith("final;"):
+            return self._join(concat)
         size = int(request.headers["Upload-Length"])
         if size > 1 << 20:
             return problem(
@@ -120,10 +133,26 @@ class FakePotluck(httpx.BaseTransport):
         self.uploads[upload], self.lengths[upload] = bytearray(), size
         return httpx.Response(201, headers={"Location": f"{ADDRESS}uploads/{upload}"})
 
+    def _join(self, concat: str) -> httpx.Response:
+        first, *others = (one.rsplit("/", 1)[1] for one in concat.removeprefix("final;").split())
+        if first not in self.joined:
+            if any(len(self.uploads[one]) != self.lengths[one] for one in (first, *others)):
+                return problem(422, "A part is not complete.")
+            for one in others:
+                self.uploads[first] += self.uploads.pop(one)
+                self.lengths[first] += self.lengths.pop(one)
+            self.joined[first] = concat
+        return httpx.Response(201, headers={"Location": f"{ADDRESS}uploads/{first}"})
+
     def _head(self, upload: str) -> httpx.Response:
         if upload not in self.uploads:
             return httpx.Response(404)
-        lengths = {"Upload-Offset": str(len(self.uploads[upload])), "Upload-Length": str(self.lengths[upload])}
+        if upload in self.joined and self.joining:
+            self.joining -= 1
+            told = {"Upload-Length": str(self.lengths[upload]), "Upload-Concat": self.joined[upload]}
+            return httpx.Response(200, headers=told)
+        lengths = {"Upload-Concat": self.joined[upload]} if upload in self.joined else {}
+        lengths |= {"Upload-Offset": str(len(self.uploads[upload])), "Upload-Length": str(self.lengths[upload])}
         return httpx.Response(200, headers=lengths)
 
     def _patch(self, request: httpx.Request, upload: str, breaks_after: int | None = None) -> httpx.Response:
@@ -183,6 +212,10 @@ class FakePotluck(httpx.BaseTransport):
         version, _, rest = tail.partition("/")
         if not tail:
             return httpx.Response(200, json={"models": list(self.models.values())})
+        if version not in self.models:
+            return problem(404, "There is no such model.", title="Not here")
+        if rest == "citation":
+            return httpx.Response(200, text=f"@misc{{dpa-{version}}} as {request.url.params['format']}\n")
         if rest:
             data = self.files[rest.removeprefix("files/")]
             start = request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-")
@@ -225,6 +258,7 @@ def new_client(fake: FakePotluck, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(potluck.tus, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(potluck.tus, "SMALLEST_CHUNK_BYTES", 100)
     monkeypatch.setattr(potluck.tus, "PIECE_BYTES", 100)
+    monkeypatch.setattr(potluck.parallel, "PART_BYTES", 20_000)
 
     def client(server: str | None = SERVER, token: str | None = TOKEN, *, patience_seconds: float = 30.0) -> Client:
         # The patience is measured in pauses asked for: a clock that only sleeping moves.

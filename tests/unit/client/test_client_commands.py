@@ -292,3 +292,22 @@ def test_import_is_light() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'pydantic', 'kit', 'contracts')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("what", ["1.1", f"{SERVER}/models/1.1?lang=zh", f"{SERVER}/api/v1/models/1.1"])
+def test_a_version_is_cited_by_its_number_or_its_page(
+    command: Command, fake: Any, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    fake.add_model("1.1")
+    server = [] if "/" in what else ["--server", SERVER]
+    assert command("cite", what, "--format", "cff", *server) == 0
+    assert capsys.readouterr().out == "@misc{dpa-1.1} as cff\n"
+
+
+def test_an_unknown_version_to_cite_is_told_with_those_there_are(
+    command: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.add_model("1.1")
+    assert command("cite", "9.9", "--server", SERVER, "--json") == 6
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert error["remedy"] == "There are: 1.1"

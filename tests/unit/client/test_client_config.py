@@ -18,7 +18,7 @@ from potluck.errors import LocalFileError, PotluckError
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("POTLUCK_HOME", str(tmp_path))
-    for name in ("SERVER", "TOKEN", "LICENCE", "REGION", "AUTHORS", "FOLDER", "PATIENCE_SECONDS", "CONFIG"):
+    for name in ("SERVER", "TOKEN", "LICENCE", "REGION", "AUTHORS", "FOLDER", "PATIENCE_SECONDS", "PARALLEL", "CONFIG"):
         monkeypatch.delenv(f"POTLUCK_{name}", raising=False)
     return tmp_path
 
@@ -56,6 +56,9 @@ def test_another_file_may_be_named(home: Path, monkeypatch: pytest.MonkeyPatch) 
         ('authors = "A"', "'A' is not what belongs there"),
         ("patience_seconds = -1", "-1 is not"),
         ("patience_seconds = true", "True is not"),
+        ("parallel = 0", "0 is not"),
+        ("parallel = 17", "17 is not"),
+        ("parallel = 2.5", "2.5 is not"),
     ],
 )
 def test_a_wrong_file_is_told_by_its_path(home: Path, text: str, words: str) -> None:
@@ -136,3 +139,36 @@ def test_every_command_has_json() -> None:
 def test_the_two_clients_have_the_same_methods() -> None:
     public = {name for name in dir(Client) if not name.startswith("_")}
     assert public - {name for name in dir(AsyncClient) if not name.startswith("_")} == set()
+
+
+def test_a_wrong_setting_is_told_with_what_belongs_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POTLUCK_PARALLEL", "nine")
+    with pytest.raises(PotluckError) as caught:
+        config.settings()
+    assert caught.value.where == "POTLUCK_PARALLEL"
+    assert caught.value.remedy == "Give a number from 1 to 16."
+    monkeypatch.setenv("POTLUCK_PARALLEL", "9")
+    assert config.settings().parallel == 9
+
+
+def test_a_state_folder_that_cannot_be_written_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").touch()
+    monkeypatch.setenv("POTLUCK_HOME", str(home / "file"))
+    with pytest.raises(LocalFileError, match="cannot keep what has to be kept") as caught:
+        config.write_private(config.state_folder() / "note.json", {})
+    assert "POTLUCK_HOME" in caught.value.remedy
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    "arguments", [["config", "--json"], ["--help"], ["completion", "bash"]], ids=lambda one: one[0]
+)
+def test_output_that_finds_no_room_is_no_fault_of_the_client(home: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "potluck", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "what was asked for cannot be printed: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

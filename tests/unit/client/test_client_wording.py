@@ -2,6 +2,7 @@
 
 import pytest
 from potluck import wording
+from potluck.errors import Exit
 from potluck.resources import (
     Dataset,
     Download,
@@ -30,6 +31,7 @@ def dataset(state: str, stage: str, **more: object) -> Dataset:
         ("withheld", "done", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
         ("not-passed", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
         ("rejected", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
+        ("shared", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
     ],
 )
 def test_stages_that_never_came_are_not_ticked(state: str, stage: str, line: str) -> None:
@@ -129,3 +131,11 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
 )
 def test_what_came_of_a_repetition(one: Rerun, words: str) -> None:
     assert words in wording.rerun(one)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("published", Exit.OK), ("shared", Exit.OK), ("rejected", Exit.NEEDS_YOU), ("failed", Exit.NEEDS_YOU)],
+)
+def test_how_a_script_ends_that_followed(state: str, code: int) -> None:
+    assert wording.outcome(dataset(state, "done")) == code

@@ -13,7 +13,7 @@ from gateway.tus import Tus
 
 
 def described() -> tuple[set[tuple[str, str]], dict[str, Any]]:
-    routes = [*api.routes(), *Tus(None, None).routes()]  # type: ignore[arg-type]  # no upload is made here
+    routes = [*api.routes(), *Tus(None, None, None).routes()]  # type: ignore[arg-type]  # no upload is made here
     made = OpenApi(routes)
     served = {(method, path) for method, path, _ in operations([*routes, *made.routes()])}
     return served, made.document()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from gateway.assemble import remedy_of
 from gateway.identity import client_address
+from gateway.quotas import words
 from gateway.security import BehindProxy, SameOrigin
 from gateway.settings import GatewaySettings
-from gateway.uploads import clean_filename, words
+from gateway.uploads import clean_filename
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 

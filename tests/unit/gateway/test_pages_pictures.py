@@ -2,9 +2,13 @@
 
 import re
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
+from gateway.pages.assets import Assets
+from gateway.pages.languages import LANGUAGES
 from gateway.pages.pictures import in_language
+from gateway.pages.site import Site
 from metric.pictures.gallery import pictures
 from picture_examples import cases
 
@@ -56,3 +60,16 @@ def test_a_hostile_name_of_a_branch_stays_text() -> None:
     said = in_language(drawn, "zh")
     assert b"<script" not in said
     assert any(branch in text for text in words(said))
+
+
+def test_a_png_is_marked_as_english_where_the_page_is_not() -> None:
+    urls = {"parity-force.svg": "/p.svg", "parity-force.png": "/p.png"}
+    dataset = SimpleNamespace(id="x", version=1)
+    macro = "{% from '_metric.html' import pictures with context %}{{ pictures(dataset, urls) }}"
+    shown = {}
+    for language in LANGUAGES:
+        environment = Site._environment(language, Assets())
+        shown[language] = environment.from_string(macro).render(dataset=dataset, urls=urls)
+        assert 'href="/p.png" hreflang="en"' in shown[language]
+    assert "PNG<span" in shown["en"]
+    assert "PNG （英文）<span" in shown["zh"]

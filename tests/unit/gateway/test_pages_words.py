@@ -1,6 +1,8 @@
 """Numbers, times, Markdown and addresses as readers see them."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -10,6 +12,7 @@ from gateway.pages.curve import BOTTOM, LEFT, RIGHT, TOP, drawing, log_ticks
 from gateway.pages.site import safe_next
 from gateway.views import CurvePoint, DatasetView, MetricView, TrainingView
 
+ROOT = Path(__file__).parents[3]
 View = TypeVar("View", bound=Frozen)
 
 
@@ -39,7 +42,8 @@ def test_percent(value: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB")]
+    ("count", "shown"),
+    [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB"), (999_960, "1.0 MB")],
 )
 def test_bytes(count: int, shown: str) -> None:
     assert words.size(count) == shown
@@ -224,3 +228,18 @@ def test_the_numbers_of_a_rule_begin_with_what_was_found() -> None:
 def test_pictures_to_look_at_are_drawn_not_copied() -> None:
     names = ["novelty.png", "novelty.svg", "parity-force.png", "parity-force.svg"]
     assert words.in_reading_order(names) == ["parity-force.svg", "novelty.svg"]
+
+
+def test_every_number_of_a_check_has_a_name_that_is_translated() -> None:
+    """The template names them one by one; another one would stay English on a Chinese page."""
+    template = (ROOT / "services/gateway/src/gateway/templates/_metric.html").read_text()
+    named = set(re.findall(r"'([a-z ]+)': _\(", template))
+    domain = ROOT / "services/metric/src/metric/domain"
+    told = set()
+    for name in ("consistency", "lengths", "plausibility", "references", "summaries"):
+        told |= set(
+            re.findall(r'^ +"([a-z_]+)": |numbers=?\[?[={]*"([a-z_]+)"', (domain / f"{name}.py").read_text(), re.M)
+        )
+    names = {one or other for one, other in told} - {"hartree", "kbar"}  # units that labels may be in
+    assert len(names) > 20
+    assert sorted(name for name in names if words.quantity(name, 1.5)[0] not in named) == []

@@ -59,7 +59,7 @@ def test_shares_shrink_towards_the_end() -> None:
     while share := shares.take():
         sizes.append(len(share))
     assert sizes == sorted(sizes, reverse=True)
-    assert (sizes[0], sizes[-2], len(sizes) < 40) == (50, 4, True)
+    assert (sizes[0], sizes[-2], len(sizes) < 25) == (64, 7, True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """All commands in one application, those of other packages included, and how it ends."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from potluck.errors import Exit, PotluckError
 
 # Set by the scripts of `potluck completion`.
 COMPLETE = "_POTLUCK_COMPLETE"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 app = typer.Typer(
     name="potluck",
@@ -47,7 +49,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code: see `potluck.errors.Exit`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=words, prog_name="potluck")
+        try:
+            app(args=words, prog_name="potluck")
+        finally:
+            sys.stdout.flush()
     except PotluckError as error:
         _say(error, words)
         sys.exit(error.exit_code)
@@ -56,12 +61,25 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("POTLUCK_DEBUG"):
             raise
-        fault = PotluckError(
+        told = _unsaid(error) or PotluckError(
             f"a fault in the client: {type(error).__name__}: {error}",
             remedy="Run it again with POTLUCK_DEBUG=1 and report what it prints. Nothing on the server is lost.",
         )
-        _say(fault, words)
-        sys.exit(fault.exit_code)
+        _say(told, words)
+        sys.exit(told.exit_code)
+
+
+def _unsaid(error: Exception) -> PotluckError | None:
+    """Where our output goes there is no room. Files have their own words where they are written."""
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        return None
+    # What is still to be printed would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PotluckError(
+        f"what was asked for cannot be printed: {error.strerror}",
+        where="standard output",
+        remedy="Make room where it goes, and run the command again.",
+    )
 
 
 def _say(error: PotluckError, words: Sequence[str]) -> None:

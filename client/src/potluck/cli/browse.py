@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from potluck import wording
-from potluck.cli.options import AsJson, Server, connect, where
+from potluck.cli.options import AsJson, Server, connect, dataset_or_version
 from potluck.cli.output import out, print_json
 from potluck.errors import LocalFileError
 from potluck.resources import Catalogue
@@ -43,21 +43,36 @@ def datasets(
 
 
 def cite(
-    dataset: Annotated[str, typer.Argument(help="Id of the dataset, or the address of its page.")],
-    form: Annotated[str, typer.Option("--format", help="bibtex, or cff for CITATION.cff.")] = "bibtex",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="Version of the model (1.1) or alias (latest), a dataset's id, or the address of the page of either.",
+            metavar="VERSION|DATASET",
+        ),
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="bibtex, cff for CITATION.cff, or datacite for DataCite's JSON.",
+            autocompletion=lambda: ["bibtex", "cff", "datacite"],
+        ),
+    ] = "bibtex",
     save: Annotated[Path | None, typer.Option("--save", help="Write it to this file.", dir_okay=False)] = None,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """How to cite a dataset: BibTeX, or CITATION.cff."""
-    identity, server = where(dataset, server)
+    """How to cite a dataset or a version of the model."""
+    is_dataset, identity, server = dataset_or_version(what, server)
     with connect(server) as client:
-        text = client.citation(identity, form)
+        text = client.citation(identity, form) if is_dataset else client.model_citation(identity, form)
     if save is not None:
         try:
             save.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise LocalFileError(f"cannot write there: {error.strerror}", where=str(save)) from error
+            raise LocalFileError(
+                f"cannot write there: {error.strerror}", where=str(save), remedy="Name another file with --save."
+            ) from error
     if as_json:
         return print_json({"format": form, "citation": text})
     print(text, end="")

@@ -39,6 +39,15 @@ def upload(
     cutoff: Annotated[float | None, typer.Option("--cutoff-ev", help="Plane-wave cut-off, eV.", min=1)] = None,
     k_points: Annotated[str | None, typer.Option("--k-points", help="k-mesh, such as '4 4 4'.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="Basis set or pseudopotentials.")] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--parallel",
+            help="Connections for a large archive; default: 4, to this machine 1.",
+            min=1,
+            max=config.MOST_PARALLEL,
+        ),
+    ] = None,
     agree: Agree = False,
     stay: Follow = False,
     server: Server = None,
@@ -70,7 +79,10 @@ def upload(
             region=_region(client, region or chosen.region),
             description=text,
             level_of_theory={key: value for key, value in told.items() if value},
-            report=lambda sent, total: bar.update(task, completed=sent, total=total),
+            parallel=parallel,
+            report=lambda sent, total: bar.update(
+                task, completed=sent, total=total, description=_how(archive.name, sent, total)
+            ),
         )
     with connect(server, patience_seconds=PATIENCE_SECONDS) as client:
         _report(client, dataset, stay=stay, as_json=as_json)
@@ -86,6 +98,11 @@ def status(
     identity, server = where(dataset, server)
     with connect(server, patience_seconds=PATIENCE_SECONDS if stay else 10.0) as client:
         _report(client, client.dataset(identity), stay=stay, as_json=as_json)
+
+
+def _how(name: str, sent: int, total: int) -> str:
+    """Beside the bar: after the last byte the server still puts parts together, verifies and records."""
+    return name if sent < total else f"{name}: arrived, the server takes it in"
 
 
 def _region(client: Client, asked: str | None) -> str | None:

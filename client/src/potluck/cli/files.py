@@ -1,6 +1,5 @@
 """`potluck download` and `potluck verify`."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +8,13 @@ from rich.markup import escape
 
 from potluck import config
 from potluck.cli.fetching import fetched
-from potluck.cli.options import AsJson, Server, connect, resumable, where
+from potluck.cli.options import AsJson, Server, connect, dataset_or_version, resumable
 from potluck.cli.output import out, print_json
 from potluck.client import Client
 from potluck.errors import Exit, PotluckError
 from potluck.resources import Model, ModelFile
 
 PATIENCE_SECONDS = 120.0
-_IDENTITY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 MaybeFolder = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write to; default: this one.", file_okay=False)
@@ -27,7 +25,7 @@ def download(
     what: Annotated[
         str,
         typer.Argument(
-            help="Version of the model (1.1) or alias (latest); or a dataset's id or the address of its page.",
+            help="Version of the model (1.1) or alias (latest), a dataset's id, or the address of the page of either.",
             metavar="VERSION|DATASET",
         ),
     ],
@@ -41,8 +39,7 @@ def download(
 ) -> None:
     """Fetch a model's or dataset's files; continues, and checks every SHA-256."""
     target = folder or config.settings().folder or Path()
-    is_dataset = "/" in what or bool(_IDENTITY.fullmatch(what))
-    identity, server = where(what, server) if is_dataset else (what, server)
+    is_dataset, identity, server = dataset_or_version(what, server)
     with connect(server, patience_seconds=PATIENCE_SECONDS) as client, resumable("download"):
         paths = fetched(client, _wanted(client, identity, is_dataset, frames, file or []), target, quiet=as_json)
     if as_json:

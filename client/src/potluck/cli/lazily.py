@@ -45,7 +45,7 @@ OWN = {
     "metric": Own("metric", "app", "The check of a dataset: its report, and whether it can be repeated."),
     "receipt": Own("receipt", "receipt", "Fetch a dataset's receipts and verify their signatures."),
     "datasets": Own("browse", "datasets", "List datasets, newest first; with words or elements, search them."),
-    "cite": Own("browse", "cite", "How to cite a dataset: BibTeX, or CITATION.cff."),
+    "cite": Own("browse", "cite", "How to cite a dataset or a version of the model."),
     "models": Own("browse", "models", "List the versions of the model, newest first."),
     "download": Own("files", "download", "Fetch a model's or dataset's files; continues, and checks every SHA-256."),
     "verify": Own("files", "verify", "Compare files in a folder with those of a published version."),

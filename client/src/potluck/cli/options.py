@@ -1,5 +1,6 @@
 """Options that several commands share, and the client they lead to."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ import typer
 from potluck.cli.output import err
 from potluck.client import Client
 from potluck.errors import Exit, PotluckError
+
+_IDENTITY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_VERSION_PAGE = re.compile(r"(?P<before>.*?)(?:/api/v1)?/models/(?P<version>[^/]+)/?")
 
 Server = Annotated[
     str | None, typer.Option("--server", help="Address of the platform, e.g. https://potluck.example.org.")
@@ -58,6 +62,17 @@ def where(dataset: str, server: str | None) -> tuple[str, str | None]:
         )
     own = f"{parts.scheme}://{parts.netloc}{before.removesuffix('/api/v1')}" if parts.netloc else None
     return identity, server or own
+
+
+def dataset_or_version(what: str, server: str | None) -> tuple[bool, str, str | None]:
+    """Whether it names a dataset, its id or the version's number or alias, and the server, as `where` tells it."""
+    if version := _VERSION_PAGE.fullmatch(urlsplit(what).path):
+        parts = urlsplit(what)
+        own = f"{parts.scheme}://{parts.netloc}{version['before']}" if parts.netloc else None
+        return False, version["version"], server or own
+    if "/" in what or _IDENTITY.fullmatch(what):
+        return True, *where(what, server)
+    return False, what, server
 
 
 @contextmanager

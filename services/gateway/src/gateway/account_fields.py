@@ -5,6 +5,7 @@ import re
 from typing import Any, get_args
 
 from gateway.problems import FieldError, Problem, invalid
+from gateway.unseen import TYPE_ANEW, holds, unseen
 from gateway.views import Scope
 
 PASSWORD_LENGTH = range(8, 1001)
@@ -62,7 +63,9 @@ def sign_up_fields(email: Any, name: Any, password: Any) -> tuple[str, str, str]
 def label_of(value: Any) -> str:
     """The name of a token. Raises Problem 422."""
     label = value.strip() if isinstance(value, str) else ""
-    if not label or len(label) > NAME_LENGTH or not label.isprintable():
+    if hidden := unseen(label):
+        raise invalid([FieldError("name", holds("The name", hidden), TYPE_ANEW)])
+    if not label or len(label) > NAME_LENGTH:
         detail = f"A token needs a name of 1 to {NAME_LENGTH} characters."
         raise invalid([FieldError("name", detail, "Name what will use it, e.g. 'laptop'.")])
     return label
@@ -124,7 +127,9 @@ def _is_email(text: str) -> bool:
 
 def _name_error(value: Any) -> FieldError | None:
     name = value.strip() if isinstance(value, str) else ""
-    if name and len(name) <= NAME_LENGTH and name.isprintable():
+    if hidden := unseen(name):
+        return FieldError("name", holds("The name", hidden), TYPE_ANEW)
+    if name and len(name) <= NAME_LENGTH:
         return None
     detail = f"A name has 1 to {NAME_LENGTH} characters."
     return FieldError("name", detail, "Write your name as it should be credited.")

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from kit.db import Database
 from kit.logs import get_logger
-from kit.queries import Connection
+from kit.queries import Connection, Row
 
 from gateway.account_fields import digest, email_of, name_of, password_of, sign_up_fields
-from gateway.domain import Person
+from gateway.domain import Mark, Person
 from gateway.passwords import Attempts, Passwords
 from gateway.people_store import person_of
 from gateway.people_views import PersonView, SessionView
@@ -88,13 +88,23 @@ class Accounts:
             await self._people.remove_session(connection, digest(secret))
 
     async def of_session(self, secret: str) -> Person | None:
-        async with self._database.transaction() as connection:
-            row = await self._people.by_session(connection, digest(secret))
-            if row is None:
-                return None
-            if (datetime.now(UTC) - row["last_seen"]).total_seconds() > SEEN_EVERY_SECONDS:
+        row = await self._database.statement(lambda c: self._people.by_session(c, digest(secret)))
+        return await self._seen(row) if row else None
+
+    async def of_session_before(self, secret: str, dataset_id: UUID) -> tuple[Person, Mark | None] | None:
+        """The person, and what they may see of a dataset now; no mark when that is nothing."""
+        row = await self._database.statement(lambda c: self._people.by_session_before(c, digest(secret), dataset_id))
+        if row is None:
+            return None
+        person = await self._seen(row)
+        apart = person.id if row["sees_more"] else None
+        return person, Mark(dataset_id, row["versions"], row["told"], apart) if row["versions"] else None
+
+    async def _seen(self, row: Row) -> Person:
+        if (datetime.now(UTC) - row["last_seen"]).total_seconds() > SEEN_EVERY_SECONDS:
+            async with self._database.transaction() as connection:
                 await self._people.touch_session(connection, row["session_id"])
-            return person_of(row)
+        return person_of(row)
 
     async def sessions(self, person: Person, secret: str | None) -> list[SessionView]:
         """Where the person is signed in; `secret` is that of the session that asks."""

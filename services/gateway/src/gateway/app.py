@@ -18,7 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from gateway import api
 from gateway.answers import problem_response
@@ -27,6 +28,8 @@ from gateway.conditional import Conditional
 from gateway.mail import PostOffice
 from gateway.notices import Notices
 from gateway.open_files import make_room
+from gateway.pages.languages import language_of
+from gateway.pages.sentences import told
 from gateway.problems import Problem
 from gateway.projections import Projector
 from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
@@ -45,6 +48,21 @@ UNTRACED = "health,/events$"
 ProblemPage = Callable[[Request, Problem], Awaitable[Response]]
 
 
+class Under(BaseRoute):
+    """Routes of one folder: a page's address is not compared with each of them."""
+
+    def __init__(self, folder: str, routes: Sequence[BaseRoute]) -> None:
+        self._folder = folder
+        self._router = Router(routes)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        inside = scope["type"] == "http" and scope["path"].startswith(self._folder)
+        return (Match.FULL if inside else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._router(scope, receive, send)
+
+
 class AddressInUse(RuntimeError):
     """Somebody else listens where we should."""
 
@@ -52,23 +70,32 @@ class AddressInUse(RuntimeError):
 def application(
     gateway: Gateway, health: Health, page_routes: Sequence[BaseRoute], problem_page: ProblemPage
 ) -> Starlette:
-    """The ASGI application. `problem_page` renders a problem for browsers; programs get problem+json."""
+    """The ASGI application. `problem_page` renders a problem for browsers; programs get problem+json.
+
+    Both in the language that is asked for: what a page's script is told is shown to its reader.
+    """
 
     async def on_problem(request: Request, error: Exception) -> Response:
         problem = error if isinstance(error, Problem) else _as_problem(error)
         if problem.status >= 500 and problem is not error:
             log.error("request-failed", path=request.url.path, exc_info=error)
         wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-        return await problem_page(request, problem) if wants_page else problem_response(problem)
+        if wants_page:
+            return await problem_page(request, problem)
+        return problem_response(told(problem, language_of(request)))
 
     async def on_disconnect(_request: Request, _error: Exception) -> Response:
         return Response(status_code=499)
 
     settings = gateway.settings
-    served = [*api.routes(), *Tus(gateway.uploads, gateway.repeats).routes()]
+    served = [*api.routes(), *Tus(gateway.uploads, gateway.joining, gateway.repeats).routes()]
     described = OpenApi(served)
+    folder = "/api/v1/"
+    routes = [*health.routes(), *served, *described.routes()]
+    inside = [route for route in routes if isinstance(route, Route) and route.path.startswith(folder)]
+    beside = [route for route in routes if route not in inside]
     app = Starlette(
-        routes=[*health.routes(), *served, *described.routes(), Mount("/", routes=list(page_routes))],
+        routes=[*beside, Under(folder, inside), Mount("/", routes=list(page_routes))],
         exception_handlers={
             Problem: on_problem,
             HTTPException: on_problem,
@@ -90,6 +117,14 @@ def application(
 
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
+        if error.status_code == 400:  # whatever the parser of forms did not like, in its own words
+            return Problem(
+                400,
+                "form",
+                "This form could not be read",
+                "One of its fields is too large, or there are too many.",
+                remedy="Go back, shorten what you typed, and send it again.",
+            )
         words = {404: "There is no such page.", 405: "This address does not take that method."}
         detail = words.get(error.status_code, error.detail)
         return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))
@@ -138,6 +173,7 @@ async def build(
             yield
         finally:
             gateway.feed.close()
+            await gateway.joining.close()
             await gateway.steering.close()
 
 

@@ -26,6 +26,19 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What somebody may see of a dataset at a moment: equal marks, the same sight.
+
+    Both numbers only grow. `apart`: the reader who may see more than everybody who is signed in; None: that is all.
+    """
+
+    dataset_id: UUID
+    versions: int
+    told: int
+    apart: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoundFacts:
     """What is known of a round; events may have arrived in any order."""
 

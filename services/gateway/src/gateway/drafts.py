@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from gateway import orcid
 from gateway.problems import FieldError, invalid
+from gateway.unseen import TYPE_ANEW, holds, unseen
 
 NAME_LENGTH = 200
 AUTHORS = 200
@@ -135,24 +135,9 @@ def _line(value: Any, most: int) -> str | None:
     return text if text and len(text) <= most and unseen(text) is None else None
 
 
-# Between letters of some scripts and within emoji these two are part of the spelling.
-_JOINERS = "\u200c\u200d"
-
-
-def unseen(text: str) -> str | None:
-    """The first character that nobody sees or that turns the text around, e.g. U+202E; None when there is none."""
-    return next((one for one in text if not one.isprintable() and not (one in _JOINERS and text.strip(_JOINERS))), None)
-
-
 def _unseen_problem(value: Any, what: str) -> _Wrong | None:
     hidden = unseen(value.strip()) if isinstance(value, str) else None
-    if hidden is None:
-        return None
-    name = unicodedata.name(hidden, "a control character").lower()
-    return _Wrong(
-        f"{what} holds a character that cannot be seen: U+{ord(hidden):04X} ({name}).",
-        "Type it anew: text that was copied often carries such characters.",
-    )
+    return None if hidden is None else _Wrong(holds(what, hidden), TYPE_ANEW)
 
 
 def _upload_id(value: Any, _rules: Rules) -> UUID:
@@ -199,7 +184,8 @@ def _author(number: int, value: Any) -> Author:
         raise hidden
     name = _line(given, NAME_LENGTH)
     if name is None:
-        raise _Wrong(f"Author {number} has no name.", f"Write 1 to {NAME_LENGTH} characters, or leave it out.")
+        detail = f"Author {number} needs a name of 1 to {NAME_LENGTH} characters."
+        raise _Wrong(detail, "Write one, or leave the author out.")
     if claimed is None or claimed == "":
         return Author(name)
     found = orcid.canonical(claimed) if isinstance(claimed, str) else None

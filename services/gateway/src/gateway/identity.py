@@ -1,13 +1,14 @@
 """Who asks: an API token in the Authorization header, else the session cookie."""
 
 from ipaddress import ip_address
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.account_fields import needed_scope, scope_missing
 from gateway.accounts import Accounts
-from gateway.domain import Person
+from gateway.domain import Mark, Person
 from gateway.problems import Problem, sign_in_first
 
 COOKIE = "potluck-session"
@@ -58,6 +59,13 @@ async def _identify(request: Request) -> Person | None:
         return person
     session = session_secret(request)
     return await accounts_of(request).of_session(session) if session else None
+
+
+async def session_reader(request: Request, secret: str, dataset_id: UUID) -> tuple[Person | None, Mark | None]:
+    """The person who has the session, and what they may see of a dataset, as of one moment. As `reader` afterwards."""
+    found = await accounts_of(request).of_session_before(secret, dataset_id)
+    request.scope[_KNOWN] = found[0] if found else None
+    return found or (None, None)
 
 
 def session_secret(request: Request) -> str | None:

@@ -214,4 +214,4 @@ def _brief(row: Row, aliases: tuple[str, ...]) -> ModelBrief:
 def _no_model(version: str) -> Problem:
     if version == LATEST:
         return not_found("model", "No version has been published yet: come back when the first round is done.")
-    return not_found("model", "See /api/v1/models for the versions there are.")
+    return not_found("model", "Look through the list of versions.")

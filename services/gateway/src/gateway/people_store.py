@@ -79,6 +79,10 @@ class People:
     async def by_session(self, c: Connection, secret_sha256: bytes) -> Row | None:
         return await self._q.one(c, "person_by_session", secret_sha256=secret_sha256)
 
+    async def by_session_before(self, c: Connection, secret_sha256: bytes, dataset_id: UUID) -> Row | None:
+        """As `by_session`, with `versions`, `told` and `sees_more` of a dataset."""
+        return await self._q.one(c, "person_before_dataset", secret_sha256=secret_sha256, dataset_id=dataset_id)
+
     async def touch_session(self, c: Connection, session_id: UUID) -> None:
         await self._q.execute(c, "touch_session", session_id=session_id)
 

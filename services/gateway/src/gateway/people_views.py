@@ -19,6 +19,18 @@ class PersonView(Frozen):
     mail_when_done: bool
 
 
+class StorageView(Frozen):
+    """What an account has here, and how much it may have. `open`: not published; `stored`: archives of datasets."""
+
+    open_uploads: int
+    open_uploads_limit: int
+    open_bytes: int
+    stored_bytes: int
+    used_bytes: int
+    limit_bytes: int
+    left_bytes: int
+
+
 class TokenView(Frozen):
     """An API token as its owner sees it later; the token itself was shown once."""
 
@@ -108,3 +120,5 @@ class OpenUploadView(Frozen):
     created: datetime
     expires: datetime
     region: str | None = None
+    part: bool = False
+    """Begun to be joined with others: nothing is published from it alone."""

@@ -1,6 +1,6 @@
 """Errors that people read (RFC 9457): what happened, where, and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class Problem(Exception):
         field: str | None = None,
         headers: dict[str, str] | None = None,
         errors: Sequence[FieldError] = (),
+        numbers: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -40,9 +41,10 @@ class Problem(Exception):
         self.field = field
         self.headers = headers or {}
         self.errors = tuple(errors)
+        self.numbers = dict(numbers or {})
 
     def body(self) -> dict[str, Any]:
-        """The JSON members; `errors` lists every field that is wrong when more than one is."""
+        """The JSON members; `errors` lists every field that is wrong when more than one is, `numbers` are members."""
         members: dict[str, Any] = {
             "type": f"{TYPE_PREFIX}{self.rule}",
             "title": self.title,
@@ -57,7 +59,7 @@ class Problem(Exception):
             members["errors"] = [
                 {"field": one.field, "detail": one.detail, "remedy": one.remedy} for one in self.errors
             ]
-        return members
+        return members | self.numbers
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:

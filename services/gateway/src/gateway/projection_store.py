@@ -52,17 +52,16 @@ class Projections:
         await self._q.execute(c, "ensure_contribution", **key)
         return await self._q.row(c, "lock_contribution", **key)
 
-    async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen, at: datetime) -> None:
-        """`fact`: validated, rejected, looked_into or metric_started."""
-        await self._q.execute(
-            c, f"set_{fact}", dataset_id=ref.dataset_id, version=ref.version, event=json_of(event), at=at
-        )
+    async def set_fact(self, c: Connection, fact: str, ref: DatasetRef, event: Frozen, at: datetime) -> bool:
+        """`fact`: validated, rejected, looked_into or metric_started. False when something later was told."""
+        parameters = {"dataset_id": ref.dataset_id, "version": ref.version, "event": json_of(event), "at": at}
+        return await self._q.execute(c, f"set_{fact}", **parameters) == 1
 
     async def set_reading(self, c: Connection, ref: DatasetRef, event: Frozen, at: datetime) -> bool:
-        """False when there is newer news, or the outcome."""
+        """False when it is not to be shown: there is newer news, or the outcome."""
         told = Jsonb(event.model_dump(mode="json", exclude={"dataset"}))
         parameters = {"dataset_id": ref.dataset_id, "version": ref.version, "event": told, "at": at}
-        return await self._q.execute(c, "set_reading", **parameters) == 1
+        return bool((await self._q.row(c, "set_reading", **parameters))["shown"])
 
     async def set_metric(
         self, c: Connection, ref: DatasetRef, metric: dict[str, Any], at: datetime, told: ReportFacts
@@ -118,14 +117,18 @@ class Projections:
     async def notify(self, c: Connection, topic: str) -> None:
         await self._q.execute(c, "notify", topic=topic)
 
-    async def lock_round(self, c: Connection, round_id: UUID) -> None:
+    async def lock_round(self, c: Connection, round_id: UUID, at: datetime) -> None:
+        """Its row, made if it is not there, has an event of then; others wait until the transaction ends."""
         await self._q.execute(c, "ensure_round", round_id=round_id)
-        await self._q.execute(c, "lock_round", round_id=round_id)
+        await self._q.execute(c, "lock_round", round_id=round_id, at=at)
 
-    async def set_queued(self, c: Connection, round_id: UUID, event: Frozen, at: datetime) -> None:
-        await self._q.execute(c, "set_queued", round_id=round_id, event=json_of(event), at=at)
+    async def set_queued(self, c: Connection, round_id: UUID, event: Frozen, at: datetime) -> bool:
+        """False when something later was told of its planning."""
+        return await self._q.execute(c, "set_queued", round_id=round_id, event=json_of(event), at=at) == 1
 
-    async def add_round_dataset(self, c: Connection, round_id: UUID, ref: DatasetRef, branch: str) -> None:
+    async def add_round_dataset(
+        self, c: Connection, round_id: UUID, ref: DatasetRef, branch: str, newest: bool
+    ) -> None:
         await self._q.execute(
             c,
             "add_round_dataset",
@@ -133,9 +136,10 @@ class Projections:
             dataset_id=ref.dataset_id,
             version=ref.version,
             branch=branch,
+            newest=newest,
         )
 
-    async def set_released(self, c: Connection, event: TrainingReleased, ref: DatasetRef) -> None:
+    async def set_released(self, c: Connection, event: TrainingReleased, ref: DatasetRef, at: datetime) -> None:
         await self._q.execute(
             c,
             "set_released",
@@ -143,6 +147,7 @@ class Projections:
             dataset_id=ref.dataset_id,
             version=ref.version,
             event=Jsonb(event.model_dump(mode="json", exclude={"datasets"})),
+            at=at,
         )
 
     async def set_started(self, c: Connection, event: TrainingStarted, at: datetime) -> None:
@@ -155,6 +160,7 @@ class Projections:
             resumed_from=event.resumed_from_step,
             at=at,
         )
+        await self._q.execute(c, "set_latest_start", round_id=event.round_id)
         await self._q.execute(c, "drop_overtaken_points", round_id=event.round_id)
 
     async def set_progress(self, c: Connection, event: TrainingProgress) -> None:
@@ -179,8 +185,9 @@ class Projections:
             force=error.force_rmse_mev_per_angstrom,
         )
 
-    async def set_waits_for(self, c: Connection, event: TrainingHeldUp) -> None:
-        await self._q.execute(c, "set_waits_for", round_id=event.round_id, attempt=event.attempt, event=json_of(event))
+    async def set_waits_for(self, c: Connection, event: TrainingHeldUp, at: datetime) -> None:
+        parameters = {"round_id": event.round_id, "attempt": event.attempt, "event": json_of(event), "at": at}
+        await self._q.execute(c, "set_waits_for", **parameters)
 
     async def set_failed(self, c: Connection, round_id: UUID, attempt: int, event: Frozen) -> None:
         await self._q.execute(c, "set_failed", round_id=round_id, attempt=attempt, event=json_of(event))

@@ -126,9 +126,7 @@ class Projector:
                     | DatasetLookedInto()
                     | DatasetMetricStarted()
                 ):
-                    if manifest is not None:
-                        await self._add_facts(connection, manifest, event.dataset)
-                    await self._on_dataset(connection, event, at)
+                    await self._on_dataset(connection, event, at, manifest)
                 case DatasetMetricPassed() | DatasetMetricNotPassed() if report is not None:
                     await self._on_metric(connection, event, at, report)
                 case DatasetReceiptIssued():
@@ -284,11 +282,10 @@ class Projector:
         """Comes every second and is soon out of date: the newest replaces the one before, outside of inbox and log."""
         async with self._database.transaction() as connection:
             before = await self._tables.lock(connection, event.dataset)
-            if not await self._tables.set_reading(connection, event.dataset, event, at):
-                return
+            shown = await self._tables.set_reading(connection, event.dataset, event, at)
             if before["held_up"] and before["held_up_at"] < at:
                 await self._tell(connection, event.dataset, at)
-            if self._notices is not None:
+            if shown and self._notices is not None:
                 await self._tables.notify(connection, f"{READING_TOPIC}{event.dataset}")
 
     async def _on_dataset(
@@ -296,11 +293,14 @@ class Projector:
         connection: Connection,
         event: DatasetUploaded | DatasetValidated | DatasetRejected | DatasetLookedInto | DatasetMetricStarted,
         at: datetime,
+        manifest: DatasetManifest | None,
     ) -> None:
         await self._tables.lock(connection, event.dataset)
         match event:
             case DatasetValidated():
-                await self._tables.set_fact(connection, "validated", event.dataset, event, at)
+                newest = await self._tables.set_fact(connection, "validated", event.dataset, event, at)
+                if newest and manifest is not None:
+                    await self._add_facts(connection, manifest, event.dataset)
             case DatasetRejected():
                 await self._tables.set_fact(connection, "rejected", event.dataset, event, at)
             case DatasetLookedInto():
@@ -323,16 +323,16 @@ class Projector:
         await self._tell(connection, event.dataset, at, {"metric"})
 
     async def _on_round(self, connection: Connection, event: RoundEvent, at: datetime) -> None:
-        await self._tables.lock_round(connection, event.round_id)
+        await self._tables.lock_round(connection, event.round_id, at)
         point_step = None
         match event:
             case TrainingQueued():
-                await self._tables.set_queued(connection, event.round_id, event, at)
+                newest = await self._tables.set_queued(connection, event.round_id, event, at)
                 for ref in event.datasets:
                     branch = event.branches.get(str(ref), "")
-                    await self._tables.add_round_dataset(connection, event.round_id, ref, branch)
+                    await self._tables.add_round_dataset(connection, event.round_id, ref, branch, newest)
             case TrainingHeldUp():
-                await self._tables.set_waits_for(connection, event)
+                await self._tables.set_waits_for(connection, event, at)
             case TrainingStarted():
                 await self._tables.set_started(connection, event, at)
             case TrainingProgress():
@@ -344,7 +344,7 @@ class Projector:
                 await self._tables.set_failed(connection, event.round_id, event.attempt, event)
             case TrainingReleased():
                 for ref in event.datasets:
-                    await self._tables.set_released(connection, event, ref)
+                    await self._tables.set_released(connection, event, ref, at)
             case TrainingFinished():
                 await self._tables.set_ending(connection, "finished", event.round_id, event)
             case ModelPublished():

@@ -16,12 +16,13 @@ from kit.queries import Connection, Row
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from gateway import drafts
+from gateway import drafts, parts
 from gateway.agreements import Agreement, Agreements
 from gateway.datasets import QUEUE_TOPIC
 from gateway.domain import Person, standing
 from gateway.drafts import Author, Draft
 from gateway.formats import Formats
+from gateway.joining import Joining
 from gateway.problems import Problem, invalid_field, not_found
 from gateway.regions import Regions
 from gateway.settings import GatewaySettings
@@ -32,6 +33,7 @@ from gateway.uploads import Upload, Uploads
 log = get_logger(__name__)
 
 REASON_LENGTH = 2000
+JOIN_SECONDS = 30.0
 LATER = {"private", "licence", "authors", "orcids", "description", "withdrawn", "made_public", "download"}
 
 
@@ -44,6 +46,7 @@ class Publishing:
         store: Store,
         blobs: Blobs,
         uploads: Uploads,
+        joining: Joining,
         formats: Formats,
         regions: Regions,
         agreements: Agreements,
@@ -53,6 +56,7 @@ class Publishing:
         self._store = store
         self._blobs = blobs
         self._uploads = uploads
+        self._joining = joining
         self._formats = formats
         self._regions = regions
         self._agreements = agreements
@@ -176,6 +180,10 @@ class Publishing:
             ) from None
         if upload.dataset_id is not None:
             raise published_already()
+        if upload.partial:
+            raise parts.only_a_part()
+        if not await self._joining.joined(upload, JOIN_SECONDS):
+            raise parts.still_joining()
         return upload
 
     async def _adopted(self, upload: Upload, sha256: str) -> BlobRef:

@@ -56,7 +56,7 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, slots=True)
-class _OneSession:
+class OneSession:
     """Transactions of one connection; inside another they are savepoints."""
 
     connection: Connection
@@ -65,6 +65,16 @@ class _OneSession:
     async def transaction(self) -> AsyncIterator[Connection]:
         async with self.connection.transaction():
             yield self.connection
+
+
+@asynccontextmanager
+async def session(dsn: str, name: str) -> AsyncIterator[OneSession]:
+    """`name`: how the database's administrators see it."""
+    connection: Connection = await AsyncConnection[Row].connect(
+        dsn, autocommit=True, row_factory=dict_row, application_name=name
+    )
+    async with connection:
+        yield OneSession(connection)
 
 
 class Rebuild:
@@ -83,17 +93,17 @@ class Rebuild:
         """Raises CannotRebuild."""
         await self._whole_log()
         began = datetime.now(UTC)
-        async with self._session("gateway-rebuild") as session:
-            connection = session.connection
+        async with session(self._dsn, "gateway-rebuild") as own:
+            connection = own.connection
             if not await self._store.rebuilding.begin(connection):
                 raise CannotRebuild("another rebuild runs: wait for its end")
-            projector = Projector(session, self._store, self._blobs, None)
+            projector = Projector(own, self._store, self._blobs, None)
             while await self._last() - self._position > CAUGHT_UP:
-                await self._replay(projector, session)
-            async with session.transaction():
+                await self._replay(projector, own)
+            async with own.transaction():
                 await self._store.rebuilding.stand_still(connection)
                 since = monotonic()
-                await self._replay(projector, session)
+                await self._replay(projector, own)
                 for ref in await self._store.rebuilding.touched(connection, began - MARGIN):
                     await projector.settle(connection, ref)
                 changed, rows = await self._store.rebuilding.swap(connection)
@@ -101,14 +111,6 @@ class Rebuild:
             stood_still = monotonic() - since
         await self._tell(changed)
         return Rebuilt(self._events, self._left_out, rows, tuple(changed), stood_still)
-
-    @asynccontextmanager
-    async def _session(self, name: str) -> AsyncIterator[_OneSession]:
-        connection: Connection = await AsyncConnection[Row].connect(
-            self._dsn, autocommit=True, row_factory=dict_row, application_name=name
-        )
-        async with connection:
-            yield _OneSession(connection)
 
     async def _whole_log(self) -> None:
         try:
@@ -124,15 +126,15 @@ class Rebuild:
         except NotFoundError:
             return 0
 
-    async def _replay(self, projector: Projector, session: _OneSession) -> None:
+    async def _replay(self, projector: Projector, own: OneSession) -> None:
         """Up to the end of the log as it is now."""
         last = await self._last()
         while self._position < last:
             numbers = range(self._position + 1, min(self._position + AT_ONCE, last) + 1)
             messages = await asyncio.gather(*map(self._message, numbers))
-            async with session.transaction():
+            async with own.transaction():
                 for message in messages:
-                    await self._take_in(projector, session, message)
+                    await self._take_in(projector, own, message)
             self._position = numbers[-1]
 
     async def _message(self, number: int) -> RawStreamMsg:
@@ -141,26 +143,26 @@ class Rebuild:
         except NotFoundError:
             raise CannotRebuild(f"event {number} is missing from the log") from None
 
-    async def _take_in(self, projector: Projector, session: _OneSession, message: RawStreamMsg) -> None:
+    async def _take_in(self, projector: Projector, own: OneSession, message: RawStreamMsg) -> None:
         self._events += 1
         attributes: Attributes | None = None
         try:
             attributes = from_headers(message.headers or {})
             event = parse(attributes, message.data or b"")
-            async with session.transaction():
+            async with own.transaction():
                 await projector.on_event(event, Delivery(CONSUMER, attributes, attempt=1))
         except MalformedEvent as error:
-            await self._leave_out(session, message, attributes, error)
+            await self._leave_out(own, message, attributes, error)
         except Exception as error:  # what a handler raises is a dead letter, here as when it was delivered
             if is_infrastructure(error):
                 raise
-            await self._leave_out(session, message, attributes, error)
+            await self._leave_out(own, message, attributes, error)
 
     async def _leave_out(
-        self, session: _OneSession, message: RawStreamMsg, attributes: Attributes | None, error: Exception
+        self, own: OneSession, message: RawStreamMsg, attributes: Attributes | None, error: Exception
     ) -> None:
         known = attributes is not None and await self._store.rebuilding.handled_before(
-            session.connection, CONSUMER, attributes.id
+            own.connection, CONSUMER, attributes.id
         )
         if known:
             raise CannotRebuild(
@@ -171,8 +173,8 @@ class Rebuild:
 
     async def _tell(self, changed: list[DatasetRef]) -> None:
         """Whoever watches these is shown what they are now. Those that nothing changed are not mentioned."""
-        async with self._session("gateway-rebuild-tells") as session:
+        async with session(self._dsn, "gateway-rebuild-tells") as own:
             for ref in changed:
-                async with session.transaction() as connection:
+                async with own.transaction() as connection:
                     await self._store.projections.lock(connection, ref)
                     await tell(self._store, connection, ref, SECTIONS)

@@ -13,6 +13,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "contributions": ("dataset_id", "version"),
     "dataset_facts": ("dataset_id", "version"),
     "rounds": ("round_id",),
+    "round_starts": ("round_id", "attempt"),
     "round_datasets": ("round_id", "dataset_id", "version"),
     "curve_points": ("round_id", "branch", "step"),
     "models": ("version",),

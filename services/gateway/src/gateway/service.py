@@ -17,6 +17,7 @@ from gateway.datasets import Datasets
 from gateway.feed import Feed
 from gateway.formats import Formats
 from gateway.identities import Identities
+from gateway.joining import Joining
 from gateway.models import Models
 from gateway.operators import Operators, Publish
 from gateway.predictions import Predictions
@@ -50,6 +51,7 @@ class Gateway:
     identities: Identities
     resets: Resets
     uploads: Uploads
+    joining: Joining
     formats: Formats
     datasets: Datasets
     publishing: Publishing
@@ -76,10 +78,11 @@ class Gateway:
         regions = Regions(settings, blobs)
         agreements = Agreements(settings.agreement, settings.agreements_folder)
         uploads = Uploads(database, store, blobs, spool, regions, settings)
+        joining = Joining(database, store, uploads, regions)
         formats = Formats(blobs)
         steering = Steering(settings)
         accounts = Accounts(database, store, settings)
-        publishing = Publishing(database, store, blobs, uploads, formats, regions, agreements, settings)
+        publishing = Publishing(database, store, blobs, uploads, joining, formats, regions, agreements, settings)
         models = Models(database, store, blobs)
         return cls(
             settings=settings,
@@ -91,6 +94,7 @@ class Gateway:
             identities=Identities(database, store, accounts, settings),
             resets=Resets(database, store, accounts, settings),
             uploads=uploads,
+            joining=joining,
             formats=formats,
             datasets=Datasets(database, store, blobs, settings),
             publishing=publishing,

@@ -41,6 +41,9 @@ class GatewaySettings(ServiceSettings):
         description="uploads in progress, shared by all replicas; none: beside the folder that holds the objects",
     )
     max_upload_bytes: int = Field(default=4 << 30, ge=1, description="largest archive")
+    max_account_bytes: int = Field(
+        default=500_000_000_000, ge=1, description="archives and unpublished uploads that one account may have together"
+    )
     max_open_uploads: int = Field(default=20, ge=1, description="unpublished uploads that one person may have")
     upload_expiry_hours: float = Field(
         default=72, gt=0, description="an upload that nobody wrote to or published for so long is removed"

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -68,6 +69,17 @@ class UploadFile:
             await self._landed()
             self._take_off()
 
+    async def feed_file(self, path: Path, start: int) -> None:
+        """All of another file from byte `start`, as `feed`; a cancelled one stops within a buffer. Raises OSError."""
+        await self.settle()
+        stop = threading.Event()
+        self._flight = asyncio.get_running_loop().run_in_executor(None, self._copy, path, start, stop)
+        try:
+            await asyncio.shield(self._flight)
+        finally:
+            stop.set()
+            await self._landed_for_sure()
+
     async def settle(self) -> None:
         """Everything that was fed is on disk; not interrupted by cancellation. Raises OSError."""
         await self._landed_for_sure()
@@ -108,6 +120,12 @@ class UploadFile:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({flight})
         flight.result()
+
+    def _copy(self, path: Path, start: int, stop: threading.Event) -> None:
+        with path.open("rb", buffering=0) as source:
+            source.seek(start)
+            while not stop.is_set() and (chunk := source.read(BUFFER)):
+                self._write([chunk])
 
     def _write(self, batch: list[bytes]) -> None:
         for chunk in batch:

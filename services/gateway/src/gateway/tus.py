@@ -1,4 +1,4 @@
-"""tus 1.0 over HTTP: creation, creation-with-upload, termination, checksum, expiration."""
+"""tus 1.0 over HTTP: creation, creation-with-upload, termination, checksum, expiration, concatenation."""
 
 import asyncio
 import base64
@@ -17,24 +17,28 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message
 
+from gateway import parts
 from gateway.domain import Person
 from gateway.identity import signed_in
+from gateway.joining import Joining
 from gateway.problems import Problem
+from gateway.quotas import words
 from gateway.regions import UPLOADS_PATH
 from gateway.repeats import Repeats
 from gateway.spool import Busy, Gone, UploadFile
-from gateway.uploads import Upload, Uploads, disk_problem, still_written, words
+from gateway.uploads import Upload, Uploads, disk_problem, still_written
 
 log = get_logger(__name__)
 
 PATH = UPLOADS_PATH
 TICKET = "ticket"
 VERSION = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
+EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration,concatenation"
 BODY_TYPE = "application/offset+octet-stream"
 CHECKSUM_MISMATCH = 460
 DRAINED_BYTES = 64 << 20
 DRAIN_SECONDS = 10.0
+JOIN_SECONDS = 5.0
 _READ = "potluck.body_read"
 # Uploads to another region come from the site's pages, which are of another origin. `*` never lets a browser send or
 # read anything with a cookie: what such a request may do, its ticket alone says.
@@ -62,8 +66,9 @@ class _Arrival:
 class Tus:
     """The endpoints. Offsets are the sizes of files; nothing of a body is kept in memory."""
 
-    def __init__(self, uploads: Uploads, repeats: Repeats) -> None:
+    def __init__(self, uploads: Uploads, joining: Joining, repeats: Repeats) -> None:
         self._uploads = uploads
+        self._joining = joining
         self._repeats = repeats
 
     def routes(self) -> list[BaseRoute]:
@@ -87,6 +92,13 @@ class Tus:
 
     async def create(self, request: Request) -> Response:
         person = await signed_in(request)
+        concat = request.headers.get("upload-concat")
+        if concat is not None and concat.startswith(parts.FINAL):
+            return await self._join(request, person, concat)
+        if concat not in (None, parts.PARTIAL):
+            raise _bad_header(
+                parts.FIELD, f"is '{concat[:40]}'", f"Send {parts.PARTIAL}, or {parts.FINAL} and addresses."
+            )
         if "upload-defer-length" in request.headers:
             raise _bad_header("Upload-Defer-Length", "is not supported", "Send Upload-Length with the size in bytes.")
         size = _integer(request, "Upload-Length", "Send the size of the archive in bytes.")
@@ -94,16 +106,19 @@ class Tus:
         if request.headers.get("content-type") == BODY_TYPE:
             # Begun with bytes in the same request: it is they that the offset tells of, not a key.
             return await self._begin(request, person, size, metadata)
+        told = {"size": size, "metadata": metadata} | ({"concat": concat} if concat else {})
         return await self._repeats.once(
             request,
             person,
-            {"size": size, "metadata": metadata},
+            told,
             lambda: self._begin(request, person, size, metadata),
             shown_once=lambda made: f"{TICKET}=" in made.headers["location"],
         )
 
     async def _begin(self, request: Request, person: Person, size: int, metadata: dict[str, str]) -> Response:
-        begun = await self._uploads.begin(person, size, metadata.get("filename", ""), metadata.get("region"))
+        part = (parts.place(metadata.get("part")) or True) if parts.FIELD in request.headers else False
+        filename, region = metadata.get("filename", ""), metadata.get("region")
+        begun = await self._uploads.begin(person, size, filename, region, part)
         upload = await self._uploads.find(person, begun.id)
         offset = 0
         if request.headers.get("content-type") == BODY_TYPE:
@@ -111,6 +126,12 @@ class Tus:
             offset = await self._receive(request, upload, 0)
         headers = {"location": begun.location, "upload-offset": str(offset)}
         return Response(status_code=201, headers=_with_version(headers | _expires(upload)))
+
+    async def _join(self, request: Request, person: Person, concat: str) -> Response:
+        """The parts become one upload. Its bytes are put together from now on: HEAD tells when that is done."""
+        metadata = _metadata(request.headers.get("upload-metadata", ""))
+        where = await self._joining.begin(person, parts.addresses(concat), metadata.get("filename"))
+        return Response(status_code=201, headers=_with_version({"location": where}))
 
     async def one(self, request: Request) -> Response:
         upload_id: UUID = request.path_params["upload_id"]
@@ -139,8 +160,11 @@ class Tus:
         return Response(status_code=204, headers=_with_version({"upload-offset": str(new)} | _expires(upload)))
 
     async def _head(self, upload: Upload) -> Response:
-        headers = {"upload-length": str(upload.size), "cache-control": "no-store"} | _expires(upload)
-        if upload.sha256 is not None:
+        headers = {"upload-length": str(upload.size), "cache-control": "no-store"} | _expires(upload) | _concat(upload)
+        if upload.parts and not await self._joining.joined(upload, JOIN_SECONDS):
+            # As the extension has it: no offset as long as it is being put together.
+            return Response(status_code=200, headers=_with_version(headers | {"retry-after": "1"}))
+        if upload.sha256 is not None or upload.parts:
             offset = upload.size
         else:
             # The answer must still be true when the client's next PATCH comes: an older writer stops now.
@@ -156,6 +180,8 @@ class Tus:
     async def _receive(self, request: Request, upload: Upload, offset: int) -> int:
         """Store the body at `offset` and return where the upload stands then."""
         declared = _checksum(request)
+        if upload.parts:
+            raise parts.joined_already()
         if upload.sha256 is not None:
             if offset == upload.size:
                 return offset
@@ -282,6 +308,14 @@ def _with_version(headers: dict[str, str]) -> dict[str, str]:
 
 def _expires(upload: Upload) -> dict[str, str]:
     return {} if upload.dataset_id else {"upload-expires": format_datetime(upload.expires.astimezone(UTC), usegmt=True)}
+
+
+def _concat(upload: Upload) -> dict[str, str]:
+    """What it is in the words of the concatenation extension."""
+    if upload.partial:
+        return {"upload-concat": parts.PARTIAL}
+    found = [f"{PATH}/{one}" for one in (upload.id, *(part.id for part in upload.parts))]
+    return {"upload-concat": parts.FINAL + " ".join(found)} if upload.parts else {}
 
 
 def _integer(request: Request, header: str, remedy: str) -> int:

@@ -19,7 +19,9 @@ from kit.logs import get_logger
 from kit.queries import Row
 
 from gateway.domain import Person
+from gateway.parts import Part, Place
 from gateway.problems import Problem, not_found
+from gateway.quotas import Quotas, words
 from gateway.regions import UPLOADS_PATH, Region, Regions
 from gateway.settings import GatewaySettings
 from gateway.spool import FULL, Busy, Gone, Spool, UploadFile
@@ -28,7 +30,6 @@ from gateway.store import Store
 log = get_logger(__name__)
 
 FILENAME_LENGTH = 255
-GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Upload:
     """Its file has been made where its region is."""
     received: int = 0
     """Bytes that had arrived when a request ended."""
+    partial: bool = False
+    """To be joined with others: nothing is published from it alone."""
+    place: Place | None = None
+    parts: tuple[Part, ...] = ()
+    """What is to follow its own bytes, of uploads that it took in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,6 @@ class Begun:
 
     id: UUID
     location: str
-
-
-def words(size: int) -> str:
-    """A size for people, e.g. '4.0 GiB'."""
-    for unit, name in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
 
 
 def storage_full() -> Problem:
@@ -97,6 +95,7 @@ class Uploads:
     ) -> None:
         self._database = database
         self._store = store.uploads
+        self.quotas = Quotas(database, store, settings)
         self._blobs = blobs
         self.spool = spool
         self._regions = regions
@@ -106,10 +105,13 @@ class Uploads:
     def max_size(self) -> int:
         return self._settings.max_upload_bytes
 
-    async def begin(self, person: Person, size: int, filename: str, region_id: str | None = None) -> Begun:
-        """`region_id`: where the archive will lie; none: the default.
+    async def begin(
+        self, person: Person, size: int, filename: str, region_id: str | None = None, part: Place | bool = False
+    ) -> Begun:
+        """`region_id`: where the archive will lie; none: the default. `part`: of an archive, and which one if told.
 
-        Raises Problem: 422 empty or no such region, 413 too large, 429 too many open, 507 no room.
+        Raises Problem: 422 empty or no such region, 413 too large or more than the account may have, 429 too many open,
+        507 no room.
         """
         region = self._regions.chosen(region_id)
         if size < 1:
@@ -124,12 +126,12 @@ class Uploads:
         if size > self._settings.max_upload_bytes:
             raise too_large(size, self._settings.max_upload_bytes)
         upload_id, ticket = uuid4(), None if region.here else secrets.token_urlsafe(32)
-        if region.here:
-            self._make_file(upload_id, size)
         async with self._database.transaction() as connection:
-            added = await self._store.add(
+            await self.quotas.claim(connection, person, size, part=part is not False)
+            if region.here:
+                self._make_file(upload_id, size)
+            await self._store.add(
                 connection,
-                self._settings.max_open_uploads,
                 upload_id=upload_id,
                 owner_id=person.id,
                 filename=clean_filename(filename),
@@ -137,18 +139,12 @@ class Uploads:
                 region=region.id if self._settings.regions else None,
                 placed=region.here,
                 ticket_sha256=hashlib.sha256(ticket.encode()).digest() if ticket else None,
-            )
-        if not added:
-            await self.spool.remove(upload_id)
-            raise Problem(
-                429,
-                "too-many-uploads",
-                "Too many open uploads",
-                f"You have {self._settings.max_open_uploads} uploads that are not published.",
-                remedy="Publish or remove one of them first (My Uploads).",
+                partial=part is not False,
+                part_number=part.number if isinstance(part, Place) else None,
+                part_count=part.count if isinstance(part, Place) else None,
             )
         log.info("upload-started", upload=str(upload_id), size=size, region=region.id)
-        return Begun(upload_id, _location(upload_id, region, ticket))
+        return Begun(upload_id, location(upload_id, region, ticket))
 
     async def receive(self, person: Person, size: int, filename: str, chunks: AsyncIterator[bytes]) -> UUID:
         """A whole archive at once, as a form without script sends it, into this process's region. As `begin`."""
@@ -190,7 +186,7 @@ class Uploads:
         claimed = hashlib.sha256(ticket.encode()).digest()
         if row is None or row["ticket_sha256"] is None or not hmac.compare_digest(row["ticket_sha256"], claimed):
             raise not_found("upload", "It may have expired: start it again.")
-        return self._upload(row)
+        return self.of(row)
 
     async def place(self, upload: Upload) -> None:
         """Make its file when this process takes it and none was made. 409 with its address when another one does."""
@@ -216,17 +212,17 @@ class Uploads:
             row = await self._store.find(connection, upload_id)
         if row is None or row["owner_id"] != person.id:
             raise not_found("upload", "It may have expired: start it again.")
-        return self._upload(row)
+        return self.of(row)
 
     async def unpublished(self, person: Person) -> list[tuple[Upload, int]]:
         """What this person may resume or publish, newest first, with the bytes that are here."""
         async with self._database.transaction() as connection:
             rows = await self._store.unpublished(connection, person.id)
-        return [(upload, self.stored(upload)) for upload in map(self._upload, rows)]
+        return [(upload, self.stored(upload)) for upload in map(self.of, rows)]
 
     def stored(self, upload: Upload) -> int:
         """Bytes that are here, without disturbing whoever writes."""
-        if upload.sha256 is not None:
+        if upload.sha256 is not None or upload.parts:
             return upload.size
         if not self._regions.of(upload.region).here:
             return upload.received
@@ -245,7 +241,7 @@ class Uploads:
         await file.sync()
         sha256 = await self.spool.sha256(upload.id, file)
         region = self._regions.of(upload.region)
-        if region.apart:
+        if region.apart and not upload.partial:
             # Whoever publishes it may be elsewhere and cannot reach this disk.
             await region.store.adopt_file(keys.upload_archive(upload.id), self.spool.path(upload.id), sha256)
         async with self._database.transaction() as connection:
@@ -311,7 +307,7 @@ class Uploads:
             expired = await self._store.expired(connection, seconds)
             # A crash between file and row leaves a file that no row knows.
             for upload_id in await asyncio.to_thread(self.spool.untouched, seconds):
-                if await self._store.find(connection, upload_id) is None:
+                if not await self._store.owns_file(connection, upload_id):
                     await self.spool.remove(upload_id)
         removed = 0
         for row in expired:
@@ -334,14 +330,18 @@ class Uploads:
         async with self._database.transaction() as connection:
             # First the lock, then the look: a publication that held the lock has committed by now.
             await self._store.lock(connection, upload_id)
-            if not await self._store.remove(connection, upload_id):
-                return False
-        await self.spool.remove(upload_id)
+            parts = await self._store.remove(connection, upload_id)
+        if parts is None:
+            return False
+        for one in (upload_id, *parts):
+            await self.spool.remove(one)
         for store in {id(one): one for one in (self._blobs, self._regions.of(region).store)}.values():
             await store.delete(keys.upload_archive(upload_id))
         return True
 
-    def _upload(self, row: Row) -> Upload:
+    def of(self, row: Row) -> Upload:
+        """As the store tells it."""
+        number, count = row["part_number"], row["part_count"]
         return Upload(
             id=row["upload_id"],
             owner_id=row["owner_id"],
@@ -354,10 +354,13 @@ class Uploads:
             region=row["region"],
             placed=row["placed"],
             received=row["received"],
+            partial=row["partial"],
+            place=Place(number, count) if number else None,
+            parts=tuple(Part(*one) for one in zip(row["parts"], row["part_sizes"], strict=True)),
         )
 
 
-def _location(upload_id: UUID, region: Region, ticket: str | None) -> str:
+def location(upload_id: UUID, region: Region, ticket: str | None) -> str:
     path = f"{UPLOADS_PATH}/{upload_id}"
     return path if ticket is None else f"{region.address}{path}?ticket={ticket}"
 

@@ -97,7 +97,7 @@ class Engine:
         with tracer.start_as_current_span("ingest.assemble"):
             meter.step("assembling")
             selection = await select(await asyncio.to_thread(_hashes, calculations, reports), ask)
-            summary = await self._assemble(calculations, reports, selection, work, meter)
+            summary = await self._assemble(parsing, selection)
             await parsing.ended()
         said = merged([one.theory for one in calculations if one.theory])
         return Prepared(
@@ -120,14 +120,8 @@ class Engine:
             download=await packing,
         )
 
-    async def _assemble(
-        self,
-        calculations: Sequence[Calculation],
-        reports: Sequence[Report],
-        selection: Selection,
-        work: Path,
-        meter: Meter,
-    ) -> Summary:
+    async def _assemble(self, parsing: Parsing, selection: Selection) -> Summary:
+        calculations, work, meter = parsing.calculations, parsing.work, parsing.meter
         folder, answer, marks = work / "dataset", work / "summary.json", work / "marks"
         folder.mkdir()
         marks.write_bytes(selection.marks)
@@ -137,7 +131,7 @@ class Engine:
             for one in calculations
             if (at := one.spool) is not None and one.frames
         ]
-        spools = [one.spooled[0] for one in reports]
+        spools = [one.spooled[0] for one in parsing.reports]
         size = sum(path.stat().st_size for path in spools)
         limits = self._limits(2 * size + _LMDB_BYTES_A_FRAME * selection.frames + 64 * MEBIBYTE)
         job = Job(
@@ -156,7 +150,7 @@ class Engine:
             imports=LIGHT_IMPORTS,
         )
         async with looking(lambda: _note_assembling(report, meter, selection.frames)):
-            ending = await self.children.run(job)
+            ending = await self.children.run(job, lambda _: _begun(parsing))
         if not ending.well:
             raise IngestBroken(f"assembling {work.name} failed: {ending.why}; {ending.stderr}")
         try:
@@ -192,6 +186,10 @@ def _hashes(calculations: Sequence[Calculation], reports: Sequence[Report]) -> H
         files.append(read[: len(read) // HASH_BYTES * HASH_BYTES].reshape(-1, HASH_BYTES))
     places = ((one.spool, one.frames) for one in calculations if one.frames)
     return np.concatenate([files[at.spool][at.first : at.first + frames] for at, frames in places if at is not None])
+
+
+async def _begun(parsing: Parsing) -> None:
+    parsing.let_go()
 
 
 def _note_assembling(report: Lines, meter: Meter, frames: int) -> None:

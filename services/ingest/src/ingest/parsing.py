@@ -26,14 +26,18 @@ PARSER_IMPORTS = ("ingest.confined.reading",)
 _LOOK_SECONDS = 0.4
 _TELL_SECONDS = 0.4
 _FIRST_SAMPLES = 40
+# What a share of single points says is read in less time than a thread needs to come by.
+_READ_AT_ONCE = 1 << 16
 # A child that waits so long for calculations to be found is let go.
 _IDLE_SECONDS = 30.0
 # Shares become smaller towards the end, so that parsers end together: this part of what waits, for each parser, but at
 # least such a part of everything, which is large against the time it takes to hand one out.
-_PART_OF_WAITING, _PART_OF_ALL = 4, 64
+_PART_OF_WAITING, _PART_OF_ALL = 3, 32
 # The same while calculations are still being found, which come some at a time.
 _PART_OF_FOUND = 2
 _LARGEST_SHARE = 64
+# All is read, and this long children are kept for what comes next to begin before they end.
+_LET_GO_SECONDS = 0.5
 # A child is renewed long before its processor time is used up by calculations that are all well.
 _RENEWED_AFTER = 0.25
 
@@ -105,6 +109,7 @@ class Parsing:
     _shares: Shares = field(default_factory=Shares, init=False)
     _dealt: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
     _last: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _let_go: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _ending: asyncio.Task[None] = field(init=False)
     _deaths: int = 0
     _parsed: int = 0
@@ -164,6 +169,10 @@ class Parsing:
         # The last numbers stand on the page while the dataset is written.
         self._tell()
 
+    def let_go(self) -> None:
+        """The children may end: what comes next has begun. To take them down keeps processors busy."""
+        self._let_go.set()
+
     async def ended(self) -> None:
         """Until the children are gone, which takes them longer than a look at their last results. Raises as `done`."""
         await self._ending
@@ -221,9 +230,15 @@ class Parsing:
         while given:
             await feed.heard(_LOOK_SECONDS)
             await self._note(report, given)
+        if self._shares.all_known and not self._shares.waiting:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._let_go.wait(), _LET_GO_SECONDS)
 
     async def _note(self, report: Report, given: dict[int, Calculation]) -> None:
-        ended = await asyncio.to_thread(report.read, given)
+        if report.unread <= _READ_AT_ONCE:
+            ended = report.read(given)
+        else:
+            ended = await asyncio.to_thread(report.read, given)
         for one in ended:
             del given[one.number]
         self._count(ended)

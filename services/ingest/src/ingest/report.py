@@ -57,6 +57,10 @@ class Lines:
     path: Path
     _read: int = 0
 
+    @property
+    def unread(self) -> int:
+        return self.path.stat().st_size - self._read if self.path.exists() else 0
+
     def new(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """What has come since the last time; a line without its end is left for the next time."""
         if not self.path.exists():
@@ -95,6 +99,11 @@ class Report:
 
     def __post_init__(self) -> None:
         self._lines = Lines(self.path)
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were said since the last time."""
+        return self._lines.unread
 
     def read(self, calculations: Mapping[int, Calculation]) -> list[Calculation]:
         """Note in `calculations` what was said since the last time; returns those that ended."""

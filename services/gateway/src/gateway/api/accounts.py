@@ -120,6 +120,10 @@ async def program_token(request: Request) -> Response:
     return json_response(token, 201, {"cache-control": "no-store"})
 
 
+async def storage(request: Request) -> Response:
+    return json_response(await _gateway(request).uploads.quotas.of(await signed_in(request)))
+
+
 async def tokens(request: Request) -> Response:
     return list_response("tokens", await _tokens(request).all(await signed_in(request)))
 
@@ -173,5 +177,6 @@ def routes() -> list[BaseRoute]:
         Route("/api/v1/identities", identities, methods=["GET"]),
         Route("/api/v1/me", me, methods=["GET"]),
         Route("/api/v1/me", change_me, methods=["PATCH"]),
+        Route("/api/v1/me/storage", storage, methods=["GET"]),
         Route("/api/v1/me/password", change_password, methods=["PUT"]),
     ]

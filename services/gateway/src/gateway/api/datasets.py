@@ -51,6 +51,7 @@ async def open_uploads(request: Request) -> Response:
                 created=upload.created,
                 expires=upload.expires,
                 region=upload.region,
+                part=upload.partial,
             )
             for upload, received in found
         ],

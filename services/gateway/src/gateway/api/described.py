@@ -18,7 +18,7 @@ from gateway.branches import Choice
 from gateway.catalogue import CatalogueView
 from gateway.coverage import CoverageView
 from gateway.model_views import ModelView
-from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, TokenView
+from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, StorageView, TokenView
 from gateway.predictions import PredictionView
 from gateway.queue_views import QueueView
 from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
@@ -121,6 +121,9 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", "/api/v1/tokens"): Described("Your API tokens", TokenView, listed="tokens", signed_in=True),
     ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
     ("GET", "/api/v1/me"): Described("Who you are", PersonView, signed_in=True),
+    ("GET", "/api/v1/me/storage"): Described(
+        "How much you have here, and how much you may", StorageView, signed_in=True
+    ),
     ("GET", "/api/v1/formats"): Described("Formats that can be uploaded", FormatCatalog, errors=(503,)),
     ("GET", "/api/v1/policy"): Described("What datasets are judged by", MetricPolicy, errors=(503,)),
     ("GET", "/api/v1/uploads"): Described(
@@ -132,14 +135,21 @@ OPERATIONS: dict[tuple[str, str], Described] = {
         signed_in=True,
         parameters=(
             Parameter("Upload-Length", "bytes", header=True),
-            Parameter("Upload-Metadata", "'filename <base64>'", header=True),
+            Parameter("Upload-Metadata", "'filename <base64>'; of a part also 'part <base64 of 2/4>'", header=True),
+            Parameter(
+                "Upload-Concat",
+                "'partial': a part, to be joined with others; 'final;URL URL …': join them in this order",
+                header=True,
+            ),
             KEY,
         ),
-        errors=(409, 413, 422, 429),
+        errors=(404, 409, 413, 422, 429),
     ),
     ("OPTIONS", "/api/v1/uploads"): Described("What this tus server can do", status=204),
     ("HEAD", "/api/v1/uploads/{upload_id}"): Described(
-        "How many bytes have arrived: Upload-Offset", signed_in=True, errors=(404,)
+        "How many bytes have arrived: Upload-Offset; none while parts are being put together",
+        signed_in=True,
+        errors=(404,),
     ),
     ("PATCH", "/api/v1/uploads/{upload_id}"): Described(
         "Send the next bytes (application/offset+octet-stream)",
@@ -149,7 +159,7 @@ OPERATIONS: dict[tuple[str, str], Described] = {
             Parameter("Upload-Offset", "where they belong", header=True),
             Parameter("Upload-Checksum", "'sha256 <base64>' of this piece", header=True),
         ),
-        errors=(404, 409, 460),
+        errors=(403, 404, 409, 460),
     ),
     ("DELETE", "/api/v1/uploads/{upload_id}"): Described(
         "Give an upload up", status=204, signed_in=True, errors=(404,)
@@ -169,6 +179,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
     ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", f"{_DATASET}/frames/{{name}}"): Described(
+        "Its frames as models read them: train.mdb, held-out.mdb",
+        media=OCTETS,
+        parameters=(RANGE,),
+        errors=(404, 416),
+    ),
     ("GET", f"{_DATASET}/citation"): Described(
         "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
     ),

@@ -46,6 +46,7 @@ async def _account(
         status=problem.status if problem else 200,
         tokens=await gateway.tokens.all(person),
         sessions=await gateway.accounts.sessions(person, session_secret(request)),
+        storage=await gateway.uploads.quotas.of(person),
         identities=await gateway.identities.of(person),
         providers=gateway.identities.providers,
         sends_mail=gateway.settings.sends_mail,

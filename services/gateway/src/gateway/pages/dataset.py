@@ -1,5 +1,6 @@
 """A dataset's page, and what its contributor does with it later."""
 
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from gateway.identity import reader, signed_in
 from gateway.licences import licence
 from gateway.pages.browse import gateway_of
 from gateway.pages.curve import drawing
-from gateway.pages.kept import kept_for_strangers
+from gateway.pages.kept import kept_for_members, kept_for_strangers
 from gateway.pages.languages import language_of
 from gateway.pages.phrases import N_
 from gateway.pages.progress import steps
@@ -33,8 +34,8 @@ def _dataset_id(request: Request) -> UUID:
         raise not_found("dataset") from None
 
 
-async def dataset(request: Request) -> Response:
-    person = await reader(request)
+async def _contents(request: Request, person: Person | None) -> dict[str, Any]:
+    """What the page of a dataset shows this reader."""
     gateway = gateway_of(request)
     view, past = await gateway.datasets.past(person, _dataset_id(request), version_of(request))
     region = gateway.regions.of(view.region)
@@ -42,19 +43,16 @@ async def dataset(request: Request) -> Response:
     anybodys = view.download is not None and view.looked_into and not view.private
     nearby = region.address if region.address and anybodys else None
     cited = Cited.of(view)
-    return site().render(
-        request,
-        "dataset.html",
-        person,
-        dataset=view,
-        past=past,
-        steps=steps(view),
-        drawing=drawing(view),
-        region=region if len(gateway.regions.all) > 1 else None,
-        nearby=nearby,
-        bibtex=cited.bibtex(site_url(request)) if cited else None,
-        receipts=(await gateway.receipts.of(person, view.id))[:RECEIPTS_SHOWN],
-    )
+    return {
+        "dataset": view,
+        "past": past,
+        "steps": steps(view),
+        "drawing": drawing(view),
+        "region": region if len(gateway.regions.all) > 1 else None,
+        "nearby": nearby,
+        "bibtex": cited.bibtex(site_url(request)) if cited else None,
+        "receipts": (await gateway.receipts.of(person, view.id))[:RECEIPTS_SHOWN],
+    }
 
 
 async def citation(request: Request) -> Response:
@@ -180,7 +178,7 @@ async def agreement(request: Request) -> Response:
 def routes() -> list[BaseRoute]:
     one = "/datasets/{dataset_id}"
     return [
-        Route(one, page(kept_for_strangers(dataset))),
+        Route(one, page(kept_for_strangers(kept_for_members("dataset.html", _contents)))),
         Route(f"{one}/citation.bib", page(citation)),
         Route(f"{one}/CITATION.cff", page(citation)),
         Route(f"{one}/metric/reruns", page(rerun), methods=["POST"]),

@@ -20,9 +20,8 @@ def operators_of(request: Request) -> Operators:
 async def overview(request: Request) -> Response:
     person = await reader(request)
     seen = await operators_of(request).overview(person)
-    translate = site().gettext
     trouble = seen.trouble
-    words = [translate(request, one) for one in (trouble.detail, trouble.remedy) if one] if trouble else []
+    words = [site().said(request, one) for one in (trouble.detail, trouble.remedy) if one] if trouble else []
     return site().render(request, "operator.html", person, seen=seen, trouble=words)
 
 

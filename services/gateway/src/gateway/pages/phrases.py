@@ -143,6 +143,7 @@ SAID = frozenset(
         N_("The contributor agreement has not been agreed to."),
         N_("Read it and agree to it: send true."),
         N_("A dataset needs at least one author."),
+        N_("Send {name, orcid}, or the name alone."),
         N_("A private dataset that is only shared would be of use to nobody."),
         N_("Upload it to the DPA dataset, or make it public."),
         N_("Copy it from orcid.org, e.g. 0000-0002-1825-0097, or leave it out."),

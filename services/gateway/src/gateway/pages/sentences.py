@@ -17,13 +17,17 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from gateway.pages.languages import translations
+from gateway.pages.sayings_gateway import GATEWAY
 from gateway.pages.sayings_ingest import INGEST
 from gateway.pages.sayings_metric import METRIC
+from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
+from gateway.pages.sayings_uploads import UPLOADS
+from gateway.problems import FieldError, Problem
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PICTURES, *PREDICTIONS)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS, *UPLOADS, *GATEWAY)
 _NUMBERS = frozenset(
     (
         "n",
@@ -85,6 +89,25 @@ def in_language(language: str, text: str) -> tuple[tuple[str, bool], ...]:
     return tuple(pieces)
 
 
+def told(problem: Problem, language: str) -> Problem:
+    """The problem for programs that run in a reader's page: its sentences in that language as far as they are known."""
+
+    def said(text: str) -> str:
+        pieces = in_language(language, text)
+        return ("" if all(known for _, known in pieces) else " ").join(piece for piece, _ in pieces)
+
+    return Problem(
+        problem.status,
+        problem.rule,
+        said(problem.title),
+        said(problem.detail),
+        remedy=said(problem.remedy) if problem.remedy else None,
+        field=problem.field,
+        headers=problem.headers | {"content-language": language},
+        errors=[FieldError(one.field, said(one.detail), said(one.remedy)) for one in problem.errors],
+    )
+
+
 def _whole(language: str, text: str) -> str | None:
     known = translations(language).gettext(text)
     if known != text:
@@ -125,12 +148,13 @@ def _values(language: str, match: re.Match[str]) -> dict[str, str] | None:
 
 
 def _each(language: str, text: str) -> str | None:
-    for separators, joint in ((r"; ", _SEMICOLON), (r", | and ", _COMMA)):
+    # Not within brackets: "si from 9 to 8 (-11 %, likely -14 to -8), water from 7 to 6" are two parts.
+    for separators, joint in ((r"; ", _SEMICOLON), (r"(?:, | and )(?![^()]*\))", _COMMA)):
         parts = [_said(language, part) for part in re.split(separators, text)]
         said = [part for part in parts if part is not None]
-        if len(said) == len(parts):
+        if len(said) == len(parts) > 1:
             return joint[language].join(said)
-    return None
+    return _said(language, text)
 
 
 def _part(language: str, text: str) -> str | None:

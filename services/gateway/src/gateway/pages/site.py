@@ -1,8 +1,10 @@
 """Renders templates: language, theme and person of a request, one environment a language."""
 
 from collections.abc import Awaitable, Callable
-from functools import cache, partial, wraps
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial, wraps
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -24,6 +26,9 @@ from gateway.views import DatasetView
 TEMPLATES = Path(__file__).parent.parent / "templates"
 THEMES = ("light", "dark")
 YEAR_SECONDS = 365 * 86400
+PAGE_HEADERS = {"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
+ACCOUNTS = 512
+SOMEBODY = object()  # who is signed in and is nobody in particular
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -58,10 +63,35 @@ class Given(dict[str, Any]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a page says of whoever is signed in."""
+
+    button: str = ""
+    menu: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPage:
+    """A page for anybody who is signed in: what stands before, between and after the parts of `Account`."""
+
+    before: bytes
+    between: bytes
+    after: bytes
+
+    def of(self, account: Account) -> bytes:
+        """The page of one person."""
+        return b"".join((self.before, account.button.encode(), self.between, account.menu.encode(), self.after))
+
+
 class Site:
     """Raises FileNotFoundError when the front end has not been built."""
 
     def __init__(self) -> None:
+        # Nobody can guess it, so that no text of a contributor looks like a gap.
+        self._gap = Markup("<!--{}-->").format(token_hex(16))
+        # (language, person) → what fills the gaps of an open page.
+        self.account = lru_cache(ACCOUNTS)(self._account)
         assets = Assets()
         self._environments = {language: self._environment(language, assets) for language in LANGUAGES}
 
@@ -100,9 +130,37 @@ class Site:
     ) -> Response:
         """A page for one request. `?lang=` is remembered in a cookie."""
         language = language_of(request)
+        html = self._html(request, template, language, person, self.account(language, person), context)
+        response = HTMLResponse(html, status, headers=PAGE_HEADERS)
+        if request.query_params.get("lang") in LANGUAGES:
+            response.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True)
+        return response
+
+    def open_page(self, request: Request, template: str, **context: object) -> OpenPage:
+        """The same for everybody who is signed in. A template that asks who it is fails."""
+        gaps = Account(self._gap, self._gap)
+        html = self._html(request, template, language_of(request), SOMEBODY, gaps, context)
+        before, between, after = html.split(self._gap)
+        return OpenPage(before.encode(), between.encode(), after.encode())
+
+    def _account(self, language: str, person: Person | None) -> Account:
+        if person is None:
+            return Account()
+        parts: Any = self._environments[language].get_template("_account.html").module
+        return Account(parts.button(person), parts.menu(person))
+
+    def _html(
+        self,
+        request: Request,
+        template: str,
+        language: str,
+        person: object,
+        account: Account,
+        context: dict[str, object],
+    ) -> str:
         other = next(one for one in LANGUAGES if one != language)
         theme = request.cookies.get("theme")
-        html = (
+        return (
             self._environments[language]
             .get_template(template)
             .render(
@@ -112,18 +170,17 @@ class Site:
                 here=_here(request),
                 other_language_url=_relative(request, lang=other),
                 person=person,
+                account=account,
                 **context,
             )
         )
-        response = HTMLResponse(
-            html, status, headers={"cache-control": "private, no-cache", "vary": "Cookie, Accept-Language"}
-        )
-        if request.query_params.get("lang") in LANGUAGES:
-            response.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, samesite="lax", path="/", httponly=True)
-        return response
 
     def gettext(self, request: Request, text: str) -> str:
         return translations(language_of(request)).gettext(text)
+
+    def said(self, request: Request, text: str) -> Markup:
+        """What a use case says, in the reader's language."""
+        return _said(language_of(request), text)
 
 
 @cache
@@ -175,16 +232,15 @@ async def problem_page(request: Request, problem: Problem) -> Response:
             person = await reader(request)
         except Problem:
             person = None
-    translate = partial(site().gettext, request)
     response = site().render(
         request,
         "error.html",
         person,
         status=problem.status,
         code=problem.status,
-        title=translate(problem.title),
-        detail=translate(problem.detail),
-        remedy=translate(problem.remedy) if problem.remedy else None,
+        title=problem.title,
+        detail=problem.detail,
+        remedy=problem.remedy,
     )
     response.headers.update(problem.headers)
     return response

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import orcid
 from gateway.domain import Person
-from gateway.drafts import DESCRIPTION_LENGTH, DETECT
+from gateway.drafts import DESCRIPTION_LENGTH, DETECT, read_key
 from gateway.formats import Formats
 from gateway.identity import signed_in
 from gateway.licences import licence
@@ -112,14 +112,16 @@ async def send(request: Request) -> Response:
         raise _too_large_for_a_form(most)
     async with request.form(max_files=2, max_fields=FORM_FIELDS, max_part_size=OTHER_FIELDS_BYTES) as form:
         values = {name: value for name, value in form.items() if isinstance(value, str)}
-        if (key := values.get("key")) and (earlier := await gateway.publishing.published_with(person, key)):
+        if (key := read_key(values.get("key") or None)) and (
+            earlier := await gateway.publishing.published_with(person, key)
+        ):
             return RedirectResponse(f"/datasets/{earlier}", 303)
         version_of = await _version_of(request, person)
         try:
             payload = _payload(values, version_of)
             payload["upload_id"] = values.get("upload_id") or await _received(request, person, form)
             values["upload_id"] = str(payload["upload_id"] or "")
-            made = await gateway.publishing.publish(person, payload, key or None, language_of(request))
+            made = await gateway.publishing.publish(person, payload, key, language_of(request))
         except Problem as problem:
             errors = problem.errors or (FieldError(problem.field or "", problem.detail, problem.remedy or ""),)
             shown = values | {"dpa": "dpa" in values, "private": "private" in values}
@@ -209,6 +211,8 @@ async def preview(request: Request) -> Response:
 async def my_uploads(request: Request) -> Response:
     gateway, person = gateway_of(request), await signed_in(request)
     listing = await gateway.datasets.page(person, mine=True, page=page_number(request))
+    if listing.pages < listing.page > 1:
+        return RedirectResponse(f"/my-uploads?page={max(listing.pages, 1)}", 303)
     unfinished = await gateway.uploads.unpublished(person)
     return site().render(request, "my_uploads.html", person, listing=listing, unfinished=unfinished)
 

@@ -87,8 +87,8 @@ def size(number: int) -> str:
     """Bytes in powers of 1,000."""
     value = float(number)
     for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.2f} GB"
 
@@ -225,6 +225,11 @@ def browser(agent: str) -> str:
     return f"{name}, {system}" if name and system else name
 
 
+def _together(shown: str) -> str:
+    """A number and its unit on one line."""
+    return shown.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 FILTERS = {
     "browser": browser,
     "breakable": breakable,
@@ -232,10 +237,10 @@ FILTERS = {
     "markdown": markdown,
     "count": count,
     "digits": digits,
-    "percent": percent,
-    "bytes": size,
-    "duration": duration,
-    "waiting": lambda place: waiting(place.eta_low_seconds, place.eta_high_seconds),
+    "percent": lambda fraction: _together(percent(fraction)),
+    "bytes": lambda number: _together(size(number)),
+    "duration": lambda seconds: _together(duration(seconds)),
+    "waiting": lambda place: _together(waiting(place.eta_low_seconds, place.eta_high_seconds)),
     "quantities": quantities,
     "day": day,
     "moment": moment,

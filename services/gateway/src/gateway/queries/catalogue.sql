@@ -27,7 +27,7 @@ with newest as (
     left join lateral (
         select rounds.published ->> 'version' as model from round_datasets join rounds using (round_id)
         where round_datasets.dataset_id = d.dataset_id and round_datasets.version = d.version
-        order by queued_at desc limit 1
+        order by queued_at desc, round_id limit 1
     ) r on true
 ), gone as (
     delete from catalogue using (select %(dataset_id)s::uuid as dataset_id) of

@@ -105,7 +105,7 @@ left join lateral (
     select rounds.round_id, branch, to_jsonb(rounds) as round, released, queued_at
     from round_datasets join rounds using (round_id)
     where round_datasets.dataset_id = d.dataset_id and round_datasets.version = d.version
-    order by queued_at desc limit 1
+    order by queued_at desc, round_id limit 1
 ) r on true
 where (d.dataset_id, d.version) in (
     select * from unnest(%(dataset_ids)s::uuid[], %(versions)s::int[])

@@ -28,6 +28,20 @@ returning expires;
 select people.*, session_id, last_seen from sessions join people using (person_id)
 where secret_sha256 = %(secret_sha256)s and expires > now() and suspended is null;
 
+-- name: person_before_dataset
+-- Whose session it is, and of one dataset: how many versions they may see, how much was told of these, and whether they
+-- may see more than others: a dataset of theirs, or the name of a private one that overlaps with it.
+select people.*, session_id, last_seen, seen.versions, seen.told,
+       seen.own or exists (select from datasets where owner_id = people.person_id and private) as sees_more
+from sessions join people using (person_id)
+cross join lateral (
+    select count(*) as versions, coalesce(sum(position), 0)::bigint as told,
+           coalesce(bool_or(owner_id = people.person_id), false) as own
+    from datasets join contributions using (dataset_id, version)
+    where dataset_id = %(dataset_id)s and (not private or owner_id = people.person_id)
+) as seen
+where secret_sha256 = %(secret_sha256)s and expires > now() and suspended is null;
+
 -- name: touch_session
 update sessions set last_seen = now() where session_id = %(session_id)s;
 

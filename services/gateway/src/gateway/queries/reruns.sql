@@ -30,7 +30,8 @@ order by requested desc, rerun_id;
 -- Also one that was asked for elsewhere.
 insert into reruns (rerun_id, dataset_id, version, run_id, requested, finished, finished_at)
 values (%(rerun_id)s, %(dataset_id)s, %(version)s, %(run_id)s, %(at)s, %(event)s, %(at)s)
-on conflict (rerun_id) do update set finished = excluded.finished, finished_at = excluded.finished_at, failed = null;
+on conflict (rerun_id) do update set finished = excluded.finished, finished_at = excluded.finished_at, failed = null
+where reruns.finished is null or (reruns.finished_at, reruns.finished) <= (excluded.finished_at, excluded.finished);
 
 -- name: give_up_rerun
 update reruns set failed = %(reason)s where rerun_id = %(rerun_id)s and finished is null;

@@ -1,6 +1,9 @@
 -- name: insert_alias_move
 insert into alias_moves (alias, moved, version, previous, reason)
-values (%(alias)s, %(moved)s, %(version)s, %(previous)s, %(reason)s) on conflict do nothing;
+values (%(alias)s, %(moved)s, %(version)s, %(previous)s, %(reason)s)
+on conflict (alias, moved) do update
+set version = excluded.version, previous = excluded.previous, reason = excluded.reason
+where (alias_moves.version, alias_moves.reason) < (excluded.version, excluded.reason);
 
 -- name: aliases
 -- Where every alias points.
@@ -8,7 +11,9 @@ select distinct on (alias) alias, version from alias_moves order by alias, moved
 
 -- name: set_retired
 insert into model_marks (version, retired, retired_reason) values (%(version)s, %(at)s, %(reason)s)
-on conflict (version) do update set retired = excluded.retired, retired_reason = excluded.retired_reason;
+on conflict (version) do update set retired = excluded.retired, retired_reason = excluded.retired_reason
+where model_marks.retired is null
+   or (model_marks.retired, model_marks.retired_reason) < (excluded.retired, excluded.retired_reason);
 
 -- name: set_marked
 -- The numbers are all of them: the newest word counts.
@@ -16,7 +21,9 @@ insert into model_marks (version, marked, withdrawn_branches, withdrawn_ancestra
 values (%(version)s, %(at)s, %(branches)s, %(ancestral)s)
 on conflict (version) do update set marked = excluded.marked, withdrawn_branches = excluded.withdrawn_branches,
     withdrawn_ancestral_datasets = excluded.withdrawn_ancestral_datasets
-where model_marks.marked is null or model_marks.marked < excluded.marked;
+where model_marks.marked is null
+   or (model_marks.marked, model_marks.withdrawn_branches, model_marks.withdrawn_ancestral_datasets)
+      < (excluded.marked, excluded.withdrawn_branches, excluded.withdrawn_ancestral_datasets);
 
 -- name: history_of_models
 -- A page of versions, newest first, older than one (null: from the newest). Of datasets that are private now, none.

@@ -25,26 +25,33 @@ export function fill(template: string | undefined, value: string): string {
 
 /** Bytes in powers of 1,000, as the server writes them. */
 export function bytes(count: number): string {
-  if (count >= 1e9) return `${(count / 1e9).toFixed(2)} GB`;
-  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} MB`;
-  if (count >= 1e3) return `${(count / 1e3).toFixed(1)} kB`;
-  return `${count} B`;
+  let value = count;
+  for (const unit of ["B", "kB", "MB"]) {
+    if (value < 999.5) return together(`${value.toFixed(unit === "B" || value >= 99.95 ? 0 : 1)} ${unit}`);
+    value /= 1000;
+  }
+  return together(`${value.toFixed(2)} GB`);
+}
+
+/** A number and its unit on one line. */
+function together(shown: string): string {
+  return shown.replaceAll(" ", "\u00a0");
 }
 
 /** Seconds as "42 s", "12 min 05 s" or "3 h 04 min", as the server writes them. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const two = (value: number) => String(value).padStart(2, "0");
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+  if (whole < 60) return together(`${whole} s`);
+  if (whole < 3600) return together(`${Math.floor(whole / 60)} min ${two(whole % 60)} s`);
+  return together(`${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`);
 }
 
 /** A range of seconds as the server writes it: "20–50 s", "2–5 min", "1.5–3 h"; its end alone where it begins now: "50 s". */
 export function waiting(low: number, high: number): string {
   const [unit, seconds] = high < 90 ? ["s", 1] as const : high < 5400 ? ["min", 60] as const : ["h", 3600] as const;
   const [first, last] = [low, high].map((value) => (value / seconds).toFixed(1).replace(/\.0$/, ""));
-  return low > 0 ? `${first}–${last} ${unit}` : `${last} ${unit}`;
+  return together(low > 0 ? `${first}–${last} ${unit}` : `${last} ${unit}`);
 }
 
 /** Three significant digits, as the server writes them: what is next to nothing as 1.85e-16. */

@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 import zstandard
 
 from ingest.confined.names import begins_like_potcar, decoded, is_potcar
+from ingest.confined.noticed import Noticed
 
 CHUNK = 1 << 20
 _MAX_DEPTH = 64
@@ -73,11 +74,17 @@ class Extraction:
     files: int = 0
     written: int = 0
     notes: list[dict[str, Any]] = field(default_factory=list)
+    noticed: Noticed = field(default_factory=Noticed)
     _potcars: set[int] = field(default_factory=set)
     _closed: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
     _packed: set[str] = field(default_factory=set)
     _may_be_private: bool = False
+    _beyond: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Where paths relative to the root begin.
+        self._beyond = len(str(self.root)) + 1
 
     def archive(self, file: IO[bytes], filename: str) -> None:
         """Extracts the archive, then archives inside it once. Raises Refused."""
@@ -85,6 +92,7 @@ class Extraction:
         nested, self._packed = sorted(self._packed), set()
         for path in map(Path, nested):
             if kind := _kind(path):
+                self.noticed.give_up()
                 self._nested(path, kind)
 
     def private(self) -> list[str]:
@@ -92,11 +100,10 @@ class Extraction:
         found: list[str] = []
         if not self._may_be_private:
             return found
-        beyond = len(str(self.root)) + 1
         for folder, _, names in os.walk(str(self.root)):
             for name in names:
                 path = f"{folder}/{name}"
-                inside = path[beyond:]
+                inside = path[self._beyond :]
                 closed = inside in self._closed or name.lower().endswith(_NEVER_OPENED)
                 if closed or is_potcar(name) or (self._potcars and os.lstat(path).st_ino in self._potcars):
                     found.append(inside)
@@ -236,19 +243,21 @@ class Extraction:
         self._make_folder(target.rpartition("/")[0], shown)
         self._note_name(target)
         file = self._created(target, shown)
+        start, before = b"", self.written
         try:
-            first = True
             while chunk := content.read(CHUNK):
-                if first and begins_like_potcar(chunk):
-                    self._potcars.add(os.fstat(file).st_ino)
-                    self._may_be_private = True
-                first = False
+                if not start:
+                    start = chunk
+                    if begins_like_potcar(chunk):
+                        self._potcars.add(os.fstat(file).st_ino)
+                        self._may_be_private = True
                 self.written += len(chunk)
                 self._check_size(shown)
                 _write(file, chunk)
                 self.tell(self.files)
         finally:
             os.close(file)
+        self.noticed.file(target[self._beyond :], start, self.written - before)
         self.files += 1
         self.tell(self.files)
 
@@ -270,6 +279,7 @@ class Extraction:
                 reason = f"{shown} is a folder in one place of the archive and a file in another"
                 raise Refused("archive-bad-name", reason) from None
             Path(target).unlink()
+            self.noticed.give_up()
             return os.open(target, _NEW, 0o666)
 
     def _make_folder(self, path: str, shown: str) -> None:
@@ -281,6 +291,8 @@ class Extraction:
             reason = f"{shown} lies in a folder that is a file elsewhere in the archive"
             raise Refused("archive-bad-name", reason) from error
         self._folders.add(path)
+        if self.noticed.complete:
+            self.noticed.folder(path[self._beyond :])
 
     def _check_size(self, shown: str) -> None:
         ratio = self.written / max(1, self.archive_bytes)
@@ -305,6 +317,7 @@ class Extraction:
             if source.is_file() and not link.exists():
                 self._make_folder(str(link.parent), shown + name)
                 os.link(source, link)
+                self.noticed.give_up()
                 self._note_name(str(link))
             elif not source.exists():
                 remedy = "Pack the file itself (`tar --dereference`)."

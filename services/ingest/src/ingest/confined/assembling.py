@@ -9,13 +9,13 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from frames import store
-from frames.frame import SYMBOLS, FloatArray, Frame, formula
+from frames.frame import SYMBOLS, FloatArray, Frame, IntArray, formula
 
 from ingest.confined import spool
 from ingest.confined.marks import HELD_OUT, KEPT, KNOWN
@@ -65,6 +65,16 @@ def _frames(marks: IO[bytes], spools: list[IO[bytes]], parts: list[dict[str, Any
             yield (replace(frame, known=True) if mark & KNOWN else frame), mark
 
 
+@dataclass
+class _Kind:
+    """Frames in a row with the same atoms. `counts`: atoms by atomic number; `frames`: how many wait to be counted."""
+
+    numbers: bytes
+    formula: str
+    counts: IntArray
+    frames: int = 0
+
+
 class _Statistics:
     """Counts, ranges and histograms. `largest_force`: of any component, eV/Å; where the histogram ends."""
 
@@ -74,13 +84,13 @@ class _Statistics:
         self._elements: set[int] = set()
         self._pairs: set[tuple[int, int]] = set()
         self._alike: set[tuple[str, bool]] = set()
-        self._last = (b"", "")
+        self._last = _Kind(b"", "", np.zeros(0, dtype=np.int64))
         self._virials = 0
         self._converged = 0
         self._energy = array("d")
         self._element_atoms = np.zeros(len(SYMBOLS) + 1, dtype=np.int64)
         self._element_frames = np.zeros(len(SYMBOLS) + 1, dtype=np.int64)
-        self._previews: list[dict[str, Any]] = []
+        self._previews: list[tuple[int, Frame]] = []
         self._preview_every = 1
         self._force = max(largest_force, 1e-3)
         self._force_counts = np.zeros(_BINS, dtype=np.int64)
@@ -90,11 +100,7 @@ class _Statistics:
     def take(self, frame: Frame) -> None:
         self._take_preview(frame, len(self._energy))
         self._atoms += frame.natoms
-        counts = np.bincount(frame.numbers, minlength=len(SYMBOLS) + 1)
-        self._element_atoms += counts
-        self._element_frames += counts > 0
-        name = self._formula(frame)
-        self._compositions[name] += 1
+        name = self._kind(frame).formula
         self._virials += frame.virial is not None
         self._converged += frame.converged is True
         self._energy.append(frame.energy / frame.natoms)
@@ -112,24 +118,29 @@ class _Statistics:
             return
         if len(self._previews) == _PREVIEWS:
             self._preview_every *= 2
-            self._previews = [one for one in self._previews if one["frame"] % self._preview_every == 0]
+            self._previews = [one for one in self._previews if one[0] % self._preview_every == 0]
             if place % self._preview_every:
                 return
-        self._previews.append(
-            {
-                "symbols": frame.symbols,
-                "positions": np.round(frame.coords, 4).tolist(),
-                "cell": None if frame.cell is None else np.round(frame.cell, 4).tolist(),
-                "frame": place,
-            }
-        )
+        self._previews.append((place, frame))
 
-    def _formula(self, frame: Frame) -> str:
-        """As of the last frame where this one has the same atoms, as most have."""
+    def _kind(self, frame: Frame) -> "_Kind":
+        """That of the last frame where this one has the same atoms, as most have."""
         numbers = frame.numbers.tobytes()
-        if self._last[0] != numbers:
-            self._last = numbers, formula(frame.numbers)
-        return self._last[1]
+        if self._last.numbers != numbers:
+            self._count_kind()
+            counts = np.bincount(frame.numbers, minlength=len(SYMBOLS) + 1)
+            self._last = _Kind(numbers, formula(frame.numbers), counts)
+        self._last.frames += 1
+        return self._last
+
+    def _count_kind(self) -> None:
+        """The frames since the last one of other atoms."""
+        kind = self._last
+        if kind.frames:
+            self._compositions[kind.formula] += kind.frames
+            self._element_atoms += kind.frames * kind.counts
+            self._element_frames += kind.frames * (kind.counts > 0)
+            kind.frames = 0
 
     def _take_elements(self, frame: Frame) -> None:
         """An element is its own pair where there are two of it, or its periodic images."""
@@ -149,6 +160,7 @@ class _Statistics:
 
     def summary(self) -> dict[str, Any]:
         self._count_forces()
+        self._count_kind()
         edges = np.linspace(-self._force, self._force, _BINS + 1)
         frames = len(self._energy)
         return {
@@ -164,13 +176,22 @@ class _Statistics:
             "unknown_frames": frames - self._converged,
             "energy_per_atom_ev": _histogram(np.array(self._energy)),
             "force_component_ev_per_angstrom": {"edges": edges.tolist(), "counts": self._force_counts.tolist()},
-            "preview": self._previews,
+            "preview": [_preview(place, frame) for place, frame in self._previews],
             "element_counts": [
                 {"symbol": SYMBOLS[number - 1], "atoms": int(self._element_atoms[number]), "frames": int(holding)}
                 for number, holding in enumerate(self._element_frames)
                 if holding
             ],
         }
+
+
+def _preview(place: int, frame: Frame) -> dict[str, Any]:
+    return {
+        "symbols": frame.symbols,
+        "positions": np.round(frame.coords, 4).tolist(),
+        "cell": None if frame.cell is None else np.round(frame.cell, 4).tolist(),
+        "frame": place,
+    }
 
 
 def _histogram(values: FloatArray) -> dict[str, Any]:

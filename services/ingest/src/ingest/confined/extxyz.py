@@ -67,8 +67,8 @@ def frames(file: IO[str], name: str = "the file") -> Iterator[Raw | Unfit]:
             yield Unfit("truncated", f"{name} ends within frame {count}, of {natoms} atoms", _CUT)
             return
         if not lines[-1].endswith("\n") and may_be_cut(rows[-1][-1], _alike(rows)):
-            reason = f"{name} ends within the last line of frame {count}: its last number may be half of one"
-            yield Unfit("truncated", f"{reason} ({rows[-1][-1][:40]!r})", _NO_LINE_END)
+            half = f"its last number may be half of one ({rows[-1][-1][:40]!r})"
+            yield Unfit("truncated", f"{name} ends within the last line of frame {count}: {half}", _NO_LINE_END)
             return
         try:
             yield _frame(comment, rows)
@@ -141,7 +141,7 @@ def _column(columns: dict[str, tuple[int, int]], rows: list[list[str]], names: t
         # numpy takes five times as long over lists of words.
         return np.array([float(word) for row in rows for word in row[start:end]]).reshape(len(rows), end - start)
     except ValueError as error:
-        raise Unfit("not-a-number", f"{name}: {error}", _DAMAGED) from error
+        raise Unfit("not-a-number", f"{name} cannot be read as numbers: {error}", _DAMAGED) from error
 
 
 def _first(fields: dict[str, str], names: tuple[str, ...]) -> str | None:
@@ -152,7 +152,7 @@ def _numbers(text: str, what: str) -> FloatArray:
     try:
         numbers = np.array(text.translate(str.maketrans("\"'{}[],", "       ")).split(), dtype=np.float64)
     except ValueError as error:
-        raise Unfit("not-a-number", f"{what}: {error}", _DAMAGED) from error
+        raise Unfit("not-a-number", f"{what} cannot be read as numbers: {error}", _DAMAGED) from error
     wanted = {"Lattice": (9,), "energy": (1,), "virial": (9,), "stress": (6, 9)}[what]
     if numbers.size not in wanted:
         raise Unfit("wrong-shape", f"{what} has {numbers.size} numbers, not {wanted[-1]}", _DAMAGED)

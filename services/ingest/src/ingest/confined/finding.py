@@ -12,6 +12,7 @@ from typing import Any
 
 from ingest.confined import known
 from ingest.confined.archives import printable
+from ingest.confined.noticed import Noticed
 from ingest.confined.programs.spec import Calculation, FormatSpec, joined, looked_at, named, split
 
 _JUNK = ("__MACOSX", ".DS_Store", "._*", "Thumbs.db", ".git")
@@ -31,33 +32,38 @@ class Format:
 
 
 class Tree:
-    """The extracted archive, walked once; content is sniffed once a file. Paths are text relative to the root."""
+    """The extracted archive, walked once; content is sniffed once a file. Paths are text relative to the root.
 
-    def __init__(self, root: Path) -> None:
+    `noticed`: what is known of the files already.
+    """
+
+    def __init__(self, root: Path, noticed: Noticed | None = None) -> None:
         self.root = root
+        noticed = noticed or Noticed(complete=False)
         self.folders: dict[str, set[str]] = {}
         self.files: list[str] = []
         self.head = lru_cache(maxsize=_HEADS_KEPT)(self._head)
-        self._content: dict[str, str | None] = {}
-        self._sizes: dict[str, int] = {}
+        self._content: dict[str, str | None] = {**noticed.contents}
+        self._sizes = noticed.sizes
+        self._heads = noticed.heads
         self._beginning = f"{root}/"
+        look = noticed.folder if noticed.complete else self._names
         waiting = [""]
         while waiting:
             folder = waiting.pop()
-            names, inner = self._names(folder)
+            names, inner = (_without_junk(found) for found in look(folder))
             self.folders[folder] = {*names, *inner}
             self.files.extend([f"{folder}/{name}" for name in names] if folder else names)
             waiting.extend(joined(folder, name) for name in reversed(inner))
 
     def _names(self, folder: str) -> tuple[list[str], list[str]]:
-        """Of files and of folders, sorted, without junk. At half the cost of os.walk, which looks for links."""
+        """Of files and of folders. At half the cost of os.walk, which looks for links."""
         names: list[str] = []
         folders: list[str] = []
         with os.scandir(self.whole(folder)) as entries:
             for entry in entries:
-                if not named(entry.name, _JUNK):
-                    (folders if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
-        return sorted(names), sorted(folders)
+                (folders if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+        return names, folders
 
     def whole(self, path: str) -> str:
         """The path on this machine."""
@@ -70,6 +76,11 @@ class Tree:
         if path not in self._content:
             self._content[path] = known.content(self.whole(path), self.head(path))
         return self._content[path]
+
+    def speaks(self, path: str, name: str, word: bytes) -> bool:
+        if path not in self._content and word not in self.head(path):
+            return False
+        return self.content(path) == name
 
     def shown(self, path: str) -> str:
         return printable(path) or "."
@@ -85,6 +96,8 @@ class Tree:
         return self._sizes[path]
 
     def _head(self, path: str) -> bytes:
+        if (noticed := self._heads.get(path)) is not None:
+            return noticed
         start, self._sizes[path] = looked_at(self.whole(path))
         return start
 
@@ -97,6 +110,10 @@ class Tree:
         shown = ", ".join(self.shown(examples[end]) for end, _ in ends.most_common(_SHOWN_NAMES))
         count = len(self.files)
         return f"{count} file{'s' if count > 1 else ''}, such as {shown}"
+
+
+def _without_junk(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not named(name, _JUNK))
 
 
 def _ending(path: str) -> str:

@@ -259,7 +259,9 @@ def _shaped(values: Any, rows: int | None, what: str) -> FloatArray:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise Unfit("not-a-number", f"{what}: {error}", "Check this place in the file.") from error
+        raise Unfit(
+            "not-a-number", f"{what} cannot be read as numbers: {error}", "Check this place in the file."
+        ) from error
     size = 1 if rows is None else 3 * rows
     if array.size != size:
         reason = f"{what}: {array.size} numbers where {size} are expected"

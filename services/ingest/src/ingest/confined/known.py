@@ -52,11 +52,17 @@ EVERYBODYS_NAMES = frozenset({"*.out", "*.log", "*.dat", "*.data", "output"})
 
 def content(path: str, text: bytes) -> str | None:
     """The format that `text`, the head of that file, speaks for; its first lines count most."""
-    if len(text) > _FIRST_BYTES:
-        spec = next(_fitting(text[:_FIRST_BYTES]), None)
-        if spec is not None and spec.only_if is None:
-            return spec.name
+    if (name := at_first_sight(text)) is not None:
+        return name
     return next((one.name for one in _fitting(text) if one.only_if is None or one.only_if(path, text)), None)
+
+
+def at_first_sight(text: bytes) -> str | None:
+    """The format that the first lines of a longer text speak for; None: more must be looked at."""
+    if len(text) <= _FIRST_BYTES:
+        return None
+    spec = next(_fitting(text[:_FIRST_BYTES]), None)
+    return spec.name if spec is not None and spec.only_if is None else None
 
 
 def _fitting(text: bytes) -> Iterator[FormatSpec]:

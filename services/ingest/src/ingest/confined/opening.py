@@ -36,7 +36,8 @@ def run(arguments: dict[str, Any], inputs: list[IO[bytes]], outputs: list[IO[byt
     else:
         teller.say({"step": "finding", "files": extraction.files})
         catalogue = [finding.Format(one["name"], one["reads"], tuple(one["names"])) for one in arguments["catalogue"]]
-        answer = found(finding.Tree(root), catalogue, arguments["format"], partial(_list, teller, outputs[1]))
+        tree = finding.Tree(root, extraction.noticed)
+        answer = found(tree, catalogue, arguments["format"], partial(_list, teller, outputs[1]))
         answer |= {"notes": extraction.notes, "private": extraction.private()}
     write(outputs[2], json.dumps(answer).encode())
 

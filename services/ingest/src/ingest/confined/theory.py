@@ -3,6 +3,7 @@
 Cutoffs in eV. What a file does not say is left out; nothing is guessed.
 """
 
+import os
 from pathlib import Path
 
 from ingest.confined.known import FORMATS
@@ -20,8 +21,13 @@ def of(format_name: str, paths: list[Path]) -> Theory:
 
 
 def _head(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(_HEAD)
+    # As text from the start it takes four times as long.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(descriptor, _HEAD).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def merged(theories: list[Theory]) -> Theory:

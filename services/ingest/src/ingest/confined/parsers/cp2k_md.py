@@ -211,7 +211,9 @@ def _block(file: IO[str], natoms: int, count: int, name: str) -> tuple[int, floa
     try:
         rows = np.array(words, dtype=np.float64).reshape(-1, 3)
     except ValueError as error:
-        raise Unfit("not-a-number", f"{name}, frame {count}: {error}", "Check this place in the file.") from None
+        raise Unfit(
+            "not-a-number", f"{name}, frame {count} cannot be read as numbers: {error}", "Check this place in the file."
+        ) from None
     return (int(title[1]), float(title[2]), rows) if title else (count, float("nan"), rows)
 
 

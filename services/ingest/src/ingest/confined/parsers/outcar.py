@@ -112,7 +112,7 @@ def _frame(block: bytes, table: FloatArray | None, symbols: list[str], nelm: int
         cell = _cell(block)
         stress = _stress(block)
     except ValueError as error:
-        return Unfit("not-a-number", f"{error}", "Check this place in the OUTCAR.")
+        return Unfit("not-a-number", f"this step cannot be read as numbers: {error}", "Check this place in the OUTCAR.")
     if table is None:
         return Unfit("no-forces", "this step has an energy but no forces", "Write forces with NWRITE = 1 or more.")
     coords, forces = table

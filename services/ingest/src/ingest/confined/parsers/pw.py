@@ -77,7 +77,9 @@ class _Run:
         try:
             numbers = _forces(text, at, len(self._symbols))
         except ValueError as error:
-            return Unfit("not-a-number", f"forces: {error}", "Check this place in the output.")
+            return Unfit(
+                "not-a-number", f"forces cannot be read as numbers: {error}", "Check this place in the output."
+            )
         if len(numbers) != 3 * len(self._symbols):
             return Unfit("truncated", "the output breaks off within the forces", _COMPLETE)
         forces = np.array(numbers).reshape(-1, 3) * (RYDBERG / BOHR)

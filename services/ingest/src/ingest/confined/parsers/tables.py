@@ -63,7 +63,9 @@ def numbers(rows: list[list[str]], first: int, what: str) -> FloatArray:
     try:
         return np.array([row[first : first + 3] for row in rows], dtype=np.float64).reshape(-1, 3)
     except ValueError as error:
-        raise Unfit("not-a-number", f"{what}: {error}", "Check this place in the output.") from None
+        raise Unfit(
+            "not-a-number", f"{what} cannot be read as numbers: {error}", "Check this place in the output."
+        ) from None
 
 
 def number(word: str, what: str) -> float:
@@ -71,4 +73,6 @@ def number(word: str, what: str) -> float:
     try:
         return float(word)
     except ValueError:
-        raise Unfit("not-a-number", f"{what} is {word!r}", "Check this place in the output.") from None
+        raise Unfit(
+            "not-a-number", f"{what} is {word!r}, which is no number", "Check this place in the output."
+        ) from None

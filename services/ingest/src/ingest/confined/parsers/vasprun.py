@@ -70,7 +70,7 @@ def _frame(calculation: Element, symbols: list[str], scf_steps: int, nelm: int) 
             turn=True,
         )
     except ValueError as error:
-        return Unfit("not-a-number", f"{error}", "Check this step in the file.")
+        return Unfit("not-a-number", f"this step cannot be read as numbers: {error}", "Check this step in the file.")
 
 
 def _rows(calculation: Element, path: str) -> FloatArray | None:

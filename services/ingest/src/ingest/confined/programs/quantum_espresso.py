@@ -30,7 +30,7 @@ def _pw_pairs(tree: Tree) -> Iterator[Calculation]:
     """A pw.x output with its input: the reader takes cell and elements from the input."""
     for path in tree.files:
         # What inputs speak for is not asked: that takes ten times as long as a look for one word.
-        if _PROGRAM not in tree.head(path) or tree.content(path) != "qe/pw/scf":
+        if not tree.speaks(path, "qe/pw/scf", _PROGRAM):
             continue
         partner = _pw_input(tree, path)
         files = (path,) if partner is None else (partner, path)
@@ -59,14 +59,20 @@ def _guesses(output: str, names: set[str]) -> Iterator[str]:
 def _theory(text: str) -> Theory:
     # What comes after the header is long and says nothing of it.
     text = text.split("     Self-consistent Calculation", 1)[0]
-    cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", text)
+    cutoff = first(r"kinetic-energy cutoff\s*=\s*([\d.]+)\s*Ry", _line_of("kinetic-energy cutoff", text))
     return said(
-        code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", text)),
-        functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", text)),
+        code=code("Quantum ESPRESSO", first(r"Program PWSCF v\.?(\S+)", _line_of("Program PWSCF", text))),
+        functional=_functional(first(r"Exchange-correlation\s*=\s*([^(\n]+)", _line_of("Exchange-correlation", text))),
         cutoff_ev=energy_ev(cutoff, RYDBERG_EV),
-        k_points=first(r"^\s*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
+        k_points=first(r"^[ \t]*K_POINTS[^\n]*automatic[^\n]*\n([^\n]+)", text),
         basis=_pseudopotentials(text),
     )
+
+
+def _line_of(words: str, text: str) -> str:
+    """From these words, as pw.x prints them, to the end of their line: a pattern is searched ten times as long."""
+    at = text.find(words)
+    return "" if at < 0 else text[at:].split("\n", 1)[0]
 
 
 def _input_of(stem: Path) -> list[Path]:
@@ -87,7 +93,7 @@ def _fortran(number: str | None) -> str | None:
 
 
 def _pseudopotentials(text: str) -> str | None:
-    species = re.search(r"(?ims)^\s*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
+    species = re.search(r"(?im)^[ \t]*ATOMIC_SPECIES\s*\n((?:\s*\S+\s+[\d.edED+-]+\s+\S+\s*\n)+)", text)
     return listed([line.split()[2] for line in species[1].splitlines() if line.strip()]) if species else None
 
 

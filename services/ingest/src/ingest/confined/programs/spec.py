@@ -49,6 +49,10 @@ class Tree(Protocol):
         """The format that the head of a file speaks for."""
         ...
 
+    def speaks(self, path: str, name: str, word: bytes) -> bool:
+        """Whether `content` is that format. `word`, which is in all such files, is looked for before anything else."""
+        ...
+
     def head(self, path: str) -> bytes:
         """As `head` below."""
         ...
