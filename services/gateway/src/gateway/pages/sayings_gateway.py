@@ -24,6 +24,7 @@ GATEWAY: tuple[str, ...] = (
     N_("Too many attempts"),
     N_("Something in the form needs another look"),
     N_("Too large"),
+    N_("No room in your account"),
     N_("Too much"),
     N_("Not offered"),
     N_("The line is full"),
@@ -187,4 +188,14 @@ GATEWAY: tuple[str, ...] = (
     N_("Make a new token, or leave the header out."),
     N_("The Authorization header does not hold a token that we know."),
     N_("Version {version} has {list}."),
+    N_("You have {n} uploads that are not published; {limit} are allowed."),
+    N_("Publish or remove one of them first (My Uploads)."),
+    N_(
+        "The archive has {size}, and {room} of the {most} of your account are left: datasets take {datasets}, "
+        "uploads that are not published {uploads}."
+    ),
+    N_(
+        "Discard uploads that you do not need (My Uploads), compress the archive, or ask whoever runs this site for "
+        "more room."
+    ),
 )
