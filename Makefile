@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm check format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm check .check/types .check/rest format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -104,8 +104,13 @@ test-slurm: .stamp/python ## rounds as jobs of a real Slurm of one node; install
 check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
 	ruff format --check .
 	ruff check .
-	lint-imports --no-cache
+	@$(MAKE) --no-print-directory --output-sync -j2 .check/types .check/rest
+
+.check/types: # a minute of one core where nothing is cached: the other core does the rest
 	mypy $(CODE) tests
+
+.check/rest:
+	lint-imports --no-cache
 	node node_modules/typescript/bin/tsc -p .
 	cd proto && $(BUF) lint && $(BUF) breaking --against released.binpb
 	python -m pytest -q tests/contract/test_generated.py

@@ -9,18 +9,28 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from distribution import LongestFirst, place
+from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.postgres import Postgres
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.provision import SCHEMAS, administration, forget_nats, provision_database, provision_nats
+from ports import free_port
 from psycopg import sql
 
 SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})
 TESTS = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LongestFirst | None:
+    return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Unit tests run without any server: asking for one is an error, not a slow test."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place(item.nodeid))
     for item in items:
         if item.path.is_relative_to(TESTS / "unit"):
             wanted = SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
@@ -42,8 +52,8 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[Postgres]:
-    # Without fsync only a power failure loses data; SIGKILL, which tests use, does not.
-    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off"})
+    # Without these only a power failure loses data; the SIGKILLs of tests, which services get, do not.
+    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off", "full_page_writes": "off"})
     server.prepare()
     with running(server.command(), server.answers, server_folder / "postgres.log"):
         yield server
@@ -65,7 +75,7 @@ def nats_server(server_folder: Path) -> Iterator[NatsServer]:
 
 @dataclass(frozen=True)
 class FreshDatabase:
-    """An empty database with a role for each service."""
+    """A database without contents, with a role and a schema for each service."""
 
     server: Postgres
     name: str
@@ -78,9 +88,28 @@ class FreshDatabase:
         provision_database(self.server.dsn(), passwords, self.name)
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: Postgres) -> FreshDatabase:
+    """What every service makes of its schema at its first start. Nobody is connected to it: it can be copied."""
+    database = FreshDatabase(postgres_server, "migrated")
+    database.provision(*SCHEMAS)
+    for service in SCHEMAS:
+        migrate(database.dsn(service), service)
+    return database
+
+
 @pytest.fixture
-def fresh_database(postgres_server: Postgres) -> Iterator[FreshDatabase]:
+def database_template(migrated_database: FreshDatabase) -> str:
+    """What `fresh_database` is a copy of. A test of migrations asks for PostgreSQL's own: tables are made by it."""
+    return migrated_database.name
+
+
+@pytest.fixture
+def fresh_database(postgres_server: Postgres, database_template: str) -> Iterator[FreshDatabase]:
     database = FreshDatabase(postgres_server, f"test_{uuid4().hex}")
+    copied = "create database {} template {} strategy file_copy"
+    with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL(copied).format(*map(sql.Identifier, (database.name, database_template))))
     database.provision(*SCHEMAS)
     yield database
     with psycopg.connect(postgres_server.dsn(), autocommit=True) as connection:

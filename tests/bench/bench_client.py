@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from bench_service import service_process
 from gateway_bench import PASSWORD
-from onemachine.process import free_port
+from ports import free_port
 from potluck import Client
 
 ROUNDS = 7

@@ -15,8 +15,8 @@ from kit.outbox import emit
 from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
 from onemachine.nats import NatsServer
-from onemachine.process import free_port
 from outsiders import beside, connected, own_consumer
+from ports import free_port
 
 ROUNDS = 200
 WARM_UP = 20

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from bench_service import service_process
 from bench_site import publish_dataset, sign_in
-from onemachine.process import free_port
+from ports import free_port
 
 DATASETS = 100_000
 RATE = 50  # requests a second

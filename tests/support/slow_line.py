@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from onemachine.process import free_port
+from ports import free_port
 
 SLICE_BYTES = 64 << 10
 

@@ -24,8 +24,8 @@ from metric.app import build as build_metric
 from metric.settings import MetricSettings
 from metric_platform import TOKEN, Registry
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 
 VERSION = "1.0"
 SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name

@@ -307,7 +307,7 @@ class Contribution:
 
     def knows(self, member: str) -> Self:
         """Wait until the gateway tells something under that name."""
-        for _ in range(100):
+        for _ in range(600):
             if self.client.get(f"/api/v1{self.path}").json()[member]:
                 return self
             time.sleep(0.1)
@@ -324,7 +324,7 @@ class Contribution:
 
     def reaches(self, state: str) -> Self:
         """Wait until the gateway has heard so much."""
-        for _ in range(100):
+        for _ in range(600):
             if self.client.get(f"/api/v1{self.path}").json()["state"] == state:
                 return self
             time.sleep(0.1)

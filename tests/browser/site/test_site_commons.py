@@ -40,7 +40,7 @@ def versions(platform: Any, contribution: Callable[..., Any]) -> Any:
 
 
 def wait_for(probe: Callable[[], bool]) -> None:
-    for _ in range(100):
+    for _ in range(600):
         if probe():
             return
         time.sleep(0.1)

@@ -14,17 +14,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import quick_passwords
 from contracts.envelope import Attributes, Event, to_headers
 from contracts.topology import EVENT_STREAM
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 
 READY_SECONDS = 60.0
 
 
 class GatewayProcess:
-    """`python -m gateway`, to be killed and started again on the same port and state."""
+    """`python -m gateway` with quick passwords, to be killed and started again on the same port and state."""
 
     def __init__(self, service_env: Callable[[str], dict[str, str]], streams: NatsServer, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -38,7 +39,7 @@ class GatewayProcess:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway"], env=self.environment, stdout=log, stderr=log
+                [sys.executable, str(quick_passwords.PROGRAM)], env=self.environment, stdout=log, stderr=log
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 from gateway_bench import Outside, ServedProcess, Site, serving_site
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
+from quick_passwords import QuickHash
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """True ones: test_gateway_accounts.py."""
+    monkeypatch.setattr("gateway.passwords.PasswordHash", QuickHash)
 
 
 @pytest.fixture

@@ -28,6 +28,11 @@ WRONG_SIGN_UPS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords() -> None:
+    """None: these are the tests of true ones."""
+
+
 async def test_sign_up_names_the_wrong_field(site: Site) -> None:
     for field, value in WRONG_SIGN_UPS:
         answer = await site.http.post("/api/v1/accounts", json=MEI | {field: value})

@@ -102,7 +102,7 @@ async def test_publishing_emits_one_event_in_the_same_transaction(site: Site, me
     subscription = await outside.jetstream.subscribe(
         DatasetUploaded.nats_subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
     )
-    message = await subscription.next_msg(timeout=5)
+    message = await subscription.next_msg(timeout=30)
     assert message.headers is not None
     assert message.headers["ce-subject"] == f"dataset/{made.json()['id']}/1"
     assert message.headers["traceparent"].split("-")[1] == parent.split("-")[1]

@@ -14,7 +14,7 @@ from gateway_bench import PASSWORD, Member, Outside, Site, eventually, heard, se
 from gateway_examples import passed, report, validated
 from gateway_views import a_dataset, until
 from kit.rpc import serve
-from onemachine.process import free_port
+from ports import free_port
 from registry_stand_in import FAILED_ROUND_ID, ROUND_ID, Asked, entry
 
 TOKEN = "the operators' token"

@@ -185,9 +185,9 @@ async def test_readers_see_the_old_tables_or_the_new_ones(
         assert (await anext(stream)).data["state"] == "uploaded"
         code, said = await command(gateway_env)
         assert code == 0, said
-        shown = await asyncio.wait_for(anext(stream), 15)
+        shown = await asyncio.wait_for(anext(stream), 60)
         while "state" not in shown.data:
-            shown = await asyncio.wait_for(anext(stream), 15)
+            shown = await asyncio.wait_for(anext(stream), 60)
         assert shown.data["state"] == "published"
     over.set()
     await reader

@@ -81,7 +81,7 @@ async def test_bytes_go_to_their_region_and_come_from_there_or_from_the_mirror(
     subscription = await outside.jetstream.subscribe(
         DatasetUploaded.nats_subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
     )
-    event = DatasetUploaded.model_validate_json((await subscription.next_msg(timeout=5)).data)
+    event = DatasetUploaded.model_validate_json((await subscription.next_msg(timeout=30)).data)
     store = Blobs((tmp_path / "east").as_uri())
     # Services read it where they read everything; that copy is the mirror.
     for one in (store, west.base.blobs):

@@ -191,7 +191,7 @@ async def test_overlaps_name_what_the_reader_may_see(site: Site, mei: Member, ev
 async def asked(outside: Outside) -> MetricRerunRequested:
     """The request as metric hears it."""
     subscription = await outside.jetstream.subscribe(MetricRerunRequested.nats_subject, ordered_consumer=True)
-    message = await subscription.next_msg(timeout=10)
+    message = await subscription.next_msg(timeout=30)
     await subscription.unsubscribe()
     return MetricRerunRequested.model_validate_json(message.data)
 

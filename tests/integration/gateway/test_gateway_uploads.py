@@ -5,9 +5,9 @@ import base64
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,11 +15,31 @@ from gateway import spool
 from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
 
 DATA = os.urandom(3 << 20)
+Arrived = Callable[[int], Awaitable[None]]
 
 
 @pytest.fixture
 async def mei(site: Site) -> Member:
     return await site.join("mei")
+
+
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch) -> Arrived:
+    """Wait until the gateway was given so many bytes of bodies: what is sent may lie in a socket for a while."""
+    feed, sizes = spool.UploadFile.feed, list[int]()
+
+    async def counted(file: spool.UploadFile, chunk: bytes) -> None:
+        await feed(file, chunk)
+        sizes.append(len(chunk))
+
+    monkeypatch.setattr(spool.UploadFile, "feed", counted)
+
+    async def so_many(size: int) -> None:
+        async with asyncio.timeout(60):
+            while sum(sizes) < size:
+                await asyncio.sleep(0.01)
+
+    return so_many
 
 
 async def offset(member: Member, location: str) -> int:
@@ -196,7 +216,7 @@ async def test_less_than_announced_cannot_be_published(mei: Member) -> None:
     assert (await patch(mei, location, len(DATA), b"")).status_code == 204
 
 
-async def test_a_quick_pause_and_resume_meets_no_conflict(site: Site, mei: Member) -> None:
+async def test_a_quick_pause_and_resume_meets_no_conflict(mei: Member, arrived: Arrived) -> None:
     """The old connection still sends while the client, believing it gone, comes back."""
     location = await mei.begin(len(DATA))
     old_goes_on = asyncio.Event()
@@ -207,9 +227,7 @@ async def test_a_quick_pause_and_resume_meets_no_conflict(site: Site, mei: Membe
         yield b"stale"
 
     old = asyncio.create_task(patch(mei, location, 0, never_ending()))
-    folder = Path(os.environ["POTLUCK_GATEWAY_UPLOADS_FOLDER"])
-    file = folder / UUID(location.rsplit("/", 1)[1]).hex
-    await eventually(lambda: asyncio.to_thread(lambda: file.stat().st_size > 0))
+    await arrived(1_500_000)
     here = await offset(mei, location)
     assert here == 1_500_000
     answer = await patch(mei, location, here, DATA[here:])
@@ -220,12 +238,12 @@ async def test_a_quick_pause_and_resume_meets_no_conflict(site: Site, mei: Membe
     assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
 
 
-async def test_a_connection_that_breaks_keeps_what_arrived(mei: Member) -> None:
+async def test_a_connection_that_breaks_keeps_what_arrived(mei: Member, arrived: Arrived) -> None:
     location = await mei.begin(len(DATA))
 
     async def breaking() -> AsyncIterator[bytes]:
         yield DATA[:2_000_000]
-        await asyncio.sleep(0.2)
+        await arrived(2_000_000)
         raise ConnectionResetError("the train entered a tunnel")
 
     with pytest.raises(ConnectionResetError):
@@ -235,12 +253,12 @@ async def test_a_connection_that_breaks_keeps_what_arrived(mei: Member) -> None:
     assert (await patch(mei, location, here, DATA[here:])).status_code == 204
 
 
-async def test_a_checked_piece_that_breaks_is_not_kept(mei: Member) -> None:
+async def test_a_checked_piece_that_breaks_is_not_kept(mei: Member, arrived: Arrived) -> None:
     location = await mei.begin(len(DATA))
 
     async def breaking() -> AsyncIterator[bytes]:
         yield DATA[:2_000_000]
-        await asyncio.sleep(0.2)
+        await arrived(2_000_000)
         raise ConnectionResetError("the train entered a tunnel")
 
     with pytest.raises(ConnectionResetError):

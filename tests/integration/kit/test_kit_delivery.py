@@ -18,10 +18,10 @@ from kit.outbox import emit
 from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.process import running as process
 from onemachine.provision import administration, provision_nats
 from opentelemetry import trace
+from ports import free_port
 from pydantic import SecretStr
 
 Environment = Callable[[str], dict[str, str]]
@@ -84,7 +84,7 @@ async def receiver(handler: Callable[[Event, Delivery], object]) -> AsyncIterato
         yield base
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

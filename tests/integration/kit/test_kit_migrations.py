@@ -21,6 +21,12 @@ Environment = Callable[[str], dict[str, str]]
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 
 
+@pytest.fixture
+def database_template() -> str:
+    """Empty schemas: the tests here fill them."""
+    return "template1"
+
+
 def dump(dsn: str, schema: str) -> str:
     """The schema as pg_dump writes it, without what changes from run to run."""
     options = conninfo_to_dict(dsn)

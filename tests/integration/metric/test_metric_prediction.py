@@ -19,6 +19,11 @@ from machines import alive
 from metric.prediction import PredictionFailed, PredictionPool, PredictionProcess
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warm_processes() -> None:
+    """None: here processes start as the service starts them."""
+
+
 async def test_it_predicts_and_is_replaced_when_killed_at_work_or_at_rest(
     small_model: Any, molecules: Callable[..., list[Frame]]
 ) -> None:

@@ -18,10 +18,10 @@ from nats.js import JetStreamContext
 from onemachine.errors import CannotStart
 from onemachine.nats import ADMIN, DOMAIN, FEED_PREFIX, NatsServer
 from onemachine.outside import STREAM, Listener
-from onemachine.process import free_port
 from onemachine.provision import administration
 from onemachine.subscribers import asked
-from outsiders import Outside, beside, connected, fetched, own_consumer, password
+from outsiders import Outside, beside, connected, fetched, own_consumer, password, so_many
+from ports import free_port
 
 CUT_SECONDS = 5.0
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,9 +78,9 @@ async def test_public_events_are_replayed_from_the_beginning_and_go_on(
         await say(inside, "potluck.model.aliased", b"latest")
         (after,) = await fetched(subscription, 1)
         assert (after.subject, after.data) == ("potluck.model.aliased", b"latest")
-        assert (await live.next_msg(timeout=5)).data == b"latest"
+        assert (await live.next_msg(timeout=30)).data == b"latest"
         # Once more from the beginning, by the subscriber itself.
-        await client.request(f"$JS.potluck.API.CONSUMER.RESET.{STREAM}.alice", b'{"seq": 1}', timeout=5)
+        await client.request(f"$JS.potluck.API.CONSUMER.RESET.{STREAM}.alice", b'{"seq": 1}', timeout=30)
         assert len(await fetched(subscription, 4)) == 4
         with pytest.raises(nats.errors.TimeoutError):
             await subscription.fetch(1, timeout=0.5)
@@ -107,18 +107,19 @@ async def test_a_subscriber_may_nothing_else(inside: JetStreamContext, outside: 
         "$SYS.REQ.SERVER.PING",
     )
     async with connected(outside.server.listener.url, alice) as (client, complaints):
-        for subject in attempts:
+
+        async def asked_in_vain(subject: str) -> None:
             with suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
-                answer = await client.request(subject, b"", timeout=0.2)
+                answer = await client.request(subject, b"", timeout=0.5)
                 pytest.fail(f"{subject} was answered: {answer.data!r}")
-        assert len(complaints) == len(attempts)
+
+        await asyncio.gather(*map(asked_in_vain, attempts))
+        await so_many(complaints, len(attempts))
         assert all("permissions violation for publish" in one for one in complaints)
         complaints.clear()
         for subject in (">", "potluck.>", "potluck.dataset.uploaded", "_INBOX_bob.>", "$SYS.>", f"{FEED_PREFIX}.>"):
             await client.subscribe(subject)
-        await client.flush()
-        await asyncio.sleep(0.2)
-        assert len(complaints) == 6
+        await so_many(complaints, 6)
         assert all("permissions violation for subscription" in one for one in complaints)
 
 
@@ -196,8 +197,8 @@ async def test_a_revoked_credential_is_cut_at_once_and_the_others_are_not(
         second, _ = await stack.enter_async_context(connected(url, bob))
         heard = await first.subscribe("potluck.model.>")
         await first.flush()
-        begun = time.monotonic()
         await asyncio.to_thread(outside.revoke, "alice")
+        begun = time.monotonic()  # in force, it says
         async with asyncio.timeout(CUT_SECONDS):
             await gone.wait()
         assert time.monotonic() - begun < CUT_SECONDS

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from onemachine.process import free_port
+from ports import free_port
 from registry_bench import TOKEN, Bench, better
 from registry_examples import Numbers
 

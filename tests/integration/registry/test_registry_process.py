@@ -14,7 +14,7 @@ import pytest
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub
 from kit.rpc import channel
-from onemachine.process import free_port
+from ports import free_port
 from pydantic import SecretStr
 from registry_bench import SIGNING_KEY, TOKEN, opened
 from registry_examples import policy

@@ -117,8 +117,8 @@ async def test_encrypted_by_setting(bench: Bench, tmp_path: Path) -> None:
         address = public.address.replace("127.0.0.1", "localhost")
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
         async with grpc.aio.secure_channel(address, credentials) as channel:
-            await RegistryServiceStub(channel).ListModels(registry.ListModelsRequest(), timeout=10)
-        error = await error_of(public.stub.ListModels(registry.ListModelsRequest(), timeout=10))
+            await RegistryServiceStub(channel).ListModels(registry.ListModelsRequest(), timeout=60)
+        error = await error_of(public.stub.ListModels(registry.ListModelsRequest(), timeout=60))
         assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -174,14 +174,15 @@ async def test_a_hundred_thousand_atoms_hold_up_nobody(bench: Bench) -> None:
     )
     async with public_registry(bench, settings_of(bench, query_seconds=120)) as public:
         asking = asyncio.ensure_future(public.stub.Resolve(registry.ResolveRequest(structure=large)))
-        slowest = 0.0
+        slowest, begun = 0.0, time.monotonic()
         while not asking.done():
             started = time.monotonic()
             await public.stub.GetModel(registry.GetModelRequest(version_or_alias="latest"))
             slowest = max(slowest, time.monotonic() - started)
-        answer = await asking
+        answer, took = await asking, time.monotonic() - begun
     assert answer.branches[0].branch.name == "si"
-    assert slowest < 5
+    # On a busy machine everything takes longer; who was held up would have waited for all of it.
+    assert slowest < max(5, took / 2)
 
 
 async def test_addresses_that_the_gateway_can_check(bench: Bench) -> None:

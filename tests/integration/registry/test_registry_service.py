@@ -29,8 +29,8 @@ from kit.service import Foundation, running
 from kit.settings import ServiceSettings, service_config
 from nats.js import JetStreamContext
 from onemachine.nats import ADMIN, NatsServer
-from onemachine.process import free_port
 from onemachine.provision import administration
+from ports import free_port
 from pydantic import SecretStr, ValidationError
 from registry.app import build
 from registry.settings import RegistrySettings
@@ -101,7 +101,7 @@ async def tell(metric: JetStreamContext, event: DatasetMetricPassed, event_id: o
     headers = to_headers(attributes) | {"traceparent": TRACE}
     # Another message id each time: the stream's own deduplication must not be what saves the consumer.
     headers["Nats-Msg-Id"] = str(uuid4())
-    await metric.publish(event.nats_subject, event.body(), stream=EVENT_STREAM, headers=headers, timeout=5)
+    await metric.publish(event.nats_subject, event.body(), stream=EVENT_STREAM, headers=headers, timeout=30)
 
 
 async def passed(service: Foundation[RegistrySettings], title: str, train_frames: int = 80) -> DatasetMetricPassed:
@@ -113,7 +113,7 @@ async def passed(service: Foundation[RegistrySettings], title: str, train_frames
     return metric_passed(ref, stored, credit)
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait until `await check()` is true."""
     async with asyncio.timeout(seconds):
         while not await check():

@@ -19,7 +19,7 @@ import uvicorn
 from gateway.answers import problem_response
 from gateway.api import files
 from gateway.problems import Problem
-from onemachine.process import free_port
+from ports import free_port
 from public_registry import DOWNLOAD_SECRET, PublicRegistry, public_registry, settings_of
 from pydantic import SecretStr
 from registry_bench import Bench

@@ -72,14 +72,22 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courier, "FIRST_RETRY_SECONDS", 0.001)
 
 
+async def heard(recorder: Recorder, count: int) -> None:
+    """Wait until so much was delivered, and give what else might be a moment."""
+    async with asyncio.timeout(30):
+        while len(recorder.heard) < count:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+
+
 async def test_every_look_is_delivered_however_long_nobody_answered() -> None:
     recorder = Recorder()
     async with delivering(recorder, pause=60) as carrier:
         for step in range(1, 9):
             carrier.report(report(step, look=step % 3 == 0))
-            await asyncio.sleep(0.01)
+            await heard(recorder, 1)
         assert recorder.heard == [1]
-        await asyncio.wait_for(carrier.flush(), 1)
+        await asyncio.wait_for(carrier.flush(), 30)
     assert recorder.heard == [1, 3, 6, 8]
 
 
@@ -87,12 +95,12 @@ async def test_between_two_signs_of_life_only_the_newest_waits() -> None:
     recorder = Recorder()
     async with delivering(recorder, pause=60) as carrier:
         carrier.report(report(1))
-        await asyncio.sleep(0.01)
+        await heard(recorder, 1)
         carrier.report(report(2))
         carrier.report(report(3))
         await asyncio.sleep(0.01)
         assert recorder.heard == [1]
-        await asyncio.wait_for(carrier.flush(), 1)
+        await asyncio.wait_for(carrier.flush(), 30)
     assert recorder.heard == [1, 3]
 
 
@@ -101,10 +109,10 @@ async def test_a_checkpoint_does_not_wait_for_the_next_report(tmp_path: Path) ->
     recorder = Recorder()
     async with delivering(recorder, pause=60) as carrier:
         carrier.report(report(1))
-        await asyncio.sleep(0.01)
+        await heard(recorder, 1)
         carrier.report(report(2))
         carrier.saved(tmp_path / "a.pt", 2)
-        await asyncio.sleep(0.05)
+        await heard(recorder, 2)
     assert recorder.heard == [1, "checkpoint 2"]
 
 
@@ -115,7 +123,7 @@ async def test_the_previous_checkpoint_goes_when_the_newer_is_known(tmp_path: Pa
             path = tmp_path / f"{step}.pt"
             path.write_bytes(b"x")
             carrier.saved(path, step)
-            await asyncio.wait_for(carrier.flush(), 1)
+            await asyncio.wait_for(carrier.flush(), 30)
     assert recorder.heard == ["checkpoint 10", "checkpoint 20"]
     assert recorder.stored == {f"rounds/{LEASE.round_id}/checkpoint-3-20.pt"}
 
@@ -125,7 +133,7 @@ async def test_a_checkpoint_that_the_engine_replaced_meanwhile_is_passed_over(tm
     async with delivering(recorder) as carrier:
         carrier.saved(tmp_path / "gone.pt", 10)
         carrier.report(report(11))
-        await asyncio.wait_for(carrier.flush(), 1)
+        await asyncio.wait_for(carrier.flush(), 30)
     assert recorder.heard == [11]
 
 
@@ -133,7 +141,7 @@ async def test_what_the_registry_missed_is_said_again_until_it_answers() -> None
     recorder = Recorder(away=3)
     async with delivering(recorder) as carrier:
         carrier.report(report(5))
-        await asyncio.wait_for(carrier.flush(), 1)
+        await asyncio.wait_for(carrier.flush(), 30)
     assert recorder.heard == [5]
 
 
@@ -142,4 +150,4 @@ async def test_a_lost_lease_ends_the_courier() -> None:
     carrier = Courier(recorder, recorder, LEASE, 0)
     carrier.report(report(1))
     with pytest.raises(LeaseLost):
-        await asyncio.wait_for(carrier.run(), 1)
+        await asyncio.wait_for(carrier.run(), 30)

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 import pytest
 from trainer_fleet import until, within
 
-WORKING, IDLE = "while True: pass", "import time; time.sleep(60)"
+WORKING, IDLE = "print(flush=True)\nwhile True: pass", "import time; print(flush=True); time.sleep(60)"
 
 
 @asynccontextmanager
 async def child(program: str) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
     try:
+        assert process.stdout is not None
+        await process.stdout.readline()  # its own start is work too
         yield
     finally:
         process.kill()
@@ -30,7 +32,6 @@ async def test_work_that_takes_longer_is_waited_for() -> None:
 
 async def test_nothing_is_waited_for_when_nobody_works() -> None:
     async with child(IDLE):
-        await asyncio.sleep(1)  # its own start is work
         with pytest.raises(TimeoutError, match=r"waited for: it; .* processor time"):
             await until("it", lambda: False, seconds=0.5)
 

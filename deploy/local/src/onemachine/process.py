@@ -3,13 +3,14 @@
 import ctypes
 import os
 import pwd
+import secrets
 import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,9 @@ from onemachine.errors import CannotStart
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
+# Above those of well-known programs.
+_LOWEST_PORT = 20_000
+_TRIES = 100
 
 
 def _nobody() -> tuple[int, int]:
@@ -145,8 +149,27 @@ def running(
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on now."""
+    """A TCP port of the loopback that nobody listens on now.
+
+    A port that the kernel may give to any passing connection would be lost while its server starts again: where there
+    is room, ours are no such.
+    """
+    candidates = choosable_ports()
+    for _ in range(_TRIES if candidates else 0):
+        with socket.socket() as probe, suppress(OSError):
+            port = secrets.choice(candidates)
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        any_port: int = probe.getsockname()[1]
+        return any_port
+
+
+def choosable_ports(kernels_own: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> range:
+    """Ports below those that the kernel gives out by itself; none where it leaves no room."""
+    try:
+        lowest = int(kernels_own.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return range(0)
+    return range(_LOWEST_PORT, max(lowest, _LOWEST_PORT))
