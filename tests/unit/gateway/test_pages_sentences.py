@@ -271,8 +271,8 @@ def test_parts_whose_values_hold_commas_in_brackets_are_parts() -> None:
     assert said.count("很可能") == 2
 
 
-# Only programs meet these: wrong JSON, the tus protocol, a program's own sign-in, operators' settings.
-FOR_PROGRAMS = {"answers.py", "programs.py", "tus.py", "webhook_rules.py"}
+# Only programs meet these: wrong JSON, the tus protocol and its parts, a program's own sign-in, operators' settings.
+FOR_PROGRAMS = {"answers.py", "parts.py", "programs.py", "tus.py", "webhook_rules.py"}
 SAY = {"Problem", "FieldError", "_Wrong", "invalid_field", "not_found"}
 
 

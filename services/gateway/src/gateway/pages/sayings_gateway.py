@@ -24,6 +24,7 @@ GATEWAY: tuple[str, ...] = (
     N_("Too many attempts"),
     N_("Something in the form needs another look"),
     N_("Too large"),
+    N_("No room in your account"),
     N_("Too much"),
     N_("Not offered"),
     N_("The line is full"),
@@ -192,7 +193,6 @@ GATEWAY: tuple[str, ...] = (
     N_("Ask with HEAD where each part stands, send the rest, and join them then."),
     N_("Ask with HEAD whether it is ready, and publish it."),
     N_("Join the parts first (POST {path} with {header}: {value}…) and publish what comes of it."),
-    N_("No room in your account"),
     N_("Not ready yet"),
     N_("Nothing is added to it"),
     N_("Of part {n} {arrived} have arrived."),
@@ -204,4 +204,13 @@ GATEWAY: tuple[str, ...] = (
     N_("This upload was joined from parts."),
     N_("Upload-Metadata says part {value}."),
     N_("Write which of how many, such as 2/4, of at most {limit}; or leave it out."),
+    N_("You have {n} uploads that are not published; {limit} are allowed."),
+    N_(
+        "The archive has {size}, and {room} of the {most} of your account are left: datasets take {datasets}, "
+        "uploads that are not published {uploads}."
+    ),
+    N_(
+        "Discard uploads that you do not need (My Uploads), compress the archive, or ask whoever runs this site for "
+        "more room."
+    ),
 )

@@ -24,10 +24,9 @@ from gateway.pages.sayings_parsers import PARSERS
 from gateway.pages.sayings_pictures import PICTURES
 from gateway.pages.sayings_predictions import PREDICTIONS
 from gateway.pages.sayings_registry import REGISTRY
-from gateway.pages.sayings_uploads import UPLOADS
 from gateway.problems import FieldError, Problem
 
-SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS, *UPLOADS, *GATEWAY)
+SAYINGS = (*METRIC, *REGISTRY, *INGEST, *PARSERS, *PICTURES, *PREDICTIONS, *GATEWAY)
 _NUMBERS = frozenset(
     (
         "n",
