@@ -10,6 +10,14 @@ begin
     return null;
 end
 $$;
+CREATE FUNCTION gateway.tell_rights_ended() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('gateway_feed', 'person/' || old.person_id);
+    return null;
+end
+$$;
 CREATE FUNCTION gateway.word_less_a_letter(word text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT COST 1000 PARALLEL SAFE
     RETURN (SELECT array_agg(DISTINCT ("left"(word_less_a_letter.word, place.place) || substr(word_less_a_letter.word, (place.place + 2)))) AS array_agg FROM generate_series(0, length(word_less_a_letter.word)) place(place));
@@ -591,6 +599,9 @@ CREATE INDEX webhook_deliveries_due ON gateway.webhook_deliveries USING btree (d
 CREATE INDEX webhooks_person ON gateway.webhooks USING btree (person_id);
 CREATE TRIGGER audit_log_stays BEFORE DELETE OR UPDATE OR TRUNCATE ON gateway.audit_log FOR EACH STATEMENT EXECUTE FUNCTION gateway.audit_log_stays();
 CREATE TRIGGER outbox_notify AFTER INSERT ON gateway.outbox FOR EACH STATEMENT EXECUTE FUNCTION gateway.outbox_notify();
+CREATE TRIGGER tell_rights_ended AFTER UPDATE OF suspended ON gateway.people FOR EACH ROW WHEN ((new.suspended IS NOT NULL)) EXECUTE FUNCTION gateway.tell_rights_ended();
+CREATE TRIGGER tell_rights_ended AFTER DELETE ON gateway.sessions FOR EACH ROW EXECUTE FUNCTION gateway.tell_rights_ended();
+CREATE TRIGGER tell_rights_ended AFTER DELETE ON gateway.tokens FOR EACH ROW EXECUTE FUNCTION gateway.tell_rights_ended();
 ALTER TABLE ONLY gateway.audit_log
     ADD CONSTRAINT audit_log_person_id_fkey FOREIGN KEY (person_id) REFERENCES gateway.people(person_id);
 ALTER TABLE ONLY gateway.consents

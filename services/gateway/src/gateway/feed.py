@@ -5,7 +5,7 @@ Every replica listens for itself, so a watcher may be connected to any of them.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ from gateway.views import QueuePlace
 log = get_logger(__name__)
 
 CHANNEL = "gateway_feed"
+PERSON_TOPIC = "person/"  # whose session or token ended (migration 0020)
 QUEUE_LENGTH = 256
 LOG_BATCH = 500
 QUEUE_PAUSE_SECONDS = 0.2
@@ -61,9 +62,10 @@ def encode(event: str, data: str, position: int | None = None) -> bytes:
 class Watcher:
     """One open stream. A watcher that does not keep up is cut off: it comes back with its Last-Event-ID.
 
-    `since`: every message of the log beyond this position is put into the queue.
+    `since`: every message of the log beyond this position is put into the queue. `person_id`: None of a stranger.
     """
 
+    person_id: UUID | None = None
     since: int = 0
     queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_LENGTH))
 
@@ -72,11 +74,15 @@ class Watcher:
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(None)
+            self.end()
             return False
         return True
+
+    def end(self) -> None:
+        """Whatever waits is not told any more."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
 
 
 @dataclass(eq=False)
@@ -111,9 +117,12 @@ class Feed:
         return self._heard if self._listening else None
 
     @asynccontextmanager
-    async def watching(self, ref: DatasetRef) -> AsyncIterator[Watcher]:
-        """Messages from now on. Raises Problem 503 when too many watch or the service stops."""
-        watcher = self._admit()
+    async def watching(self, ref: DatasetRef, person_id: UUID | None = None) -> AsyncIterator[Watcher]:
+        """Messages from now on. Raises Problem 503 when too many watch or the service stops.
+
+        Of a person it ends when one of their sessions or tokens does: whoever still has the right comes back.
+        """
+        watcher = self._admit(person_id)
         topic = self._topics.setdefault(ref, _Topic(ref))
         topic.watchers.add(watcher)
         try:
@@ -141,7 +150,7 @@ class Feed:
             self._count -= 1
             self._of_the_queue.discard(watcher)
 
-    def _admit(self) -> Watcher:
+    def _admit(self, person_id: UUID | None = None) -> Watcher:
         if self._closed or self._count >= self._most:
             raise Problem(
                 503,
@@ -152,7 +161,7 @@ class Feed:
                 headers={"retry-after": "10"},
             )
         self._count += 1
-        return Watcher()
+        return Watcher(person_id)
 
     async def missed(self, ref: DatasetRef, after: int) -> list[Message] | None:
         """What came after a position; None when that is too much or was never said: then start with a snapshot."""
@@ -187,7 +196,9 @@ class Feed:
 
     async def _listen(self) -> None:
         async with self._database.listening(CHANNEL) as connection:
-            # What was said while nobody listened is in the log.
+            # What was said while nobody listened is in the log; whose rights ended meanwhile is nowhere.
+            if self._heard:
+                self._end(lambda person_id: person_id is not None)
             for topic in list(self._topics.values()):
                 await self._advance(topic)
             self._queue_changed.set()
@@ -197,10 +208,19 @@ class Feed:
                 self._heard += 1
                 if notification.payload == QUEUE_TOPIC:
                     self._queue_changed.set()
+                elif notification.payload.startswith(PERSON_TOPIC):
+                    ended = UUID(notification.payload.removeprefix(PERSON_TOPIC))
+                    self._end(lambda person_id, ended=ended: person_id == ended)
                 elif notification.payload.startswith(READING_TOPIC):
                     await self._tell_reading(_ref(notification.payload.removeprefix(READING_TOPIC)))
                 elif watched := self._topics.get(_ref(notification.payload)):
                     await self._advance(watched)
+
+    def _end(self, whose: Callable[[UUID | None], bool]) -> None:
+        for topic in self._topics.values():
+            for watcher in topic.watchers:
+                if whose(watcher.person_id):
+                    watcher.end()
 
     async def _advance(self, topic: _Topic) -> None:
         async with topic.advancing:

@@ -29,6 +29,13 @@ async def reader(request: Request) -> Person | None:
     return person
 
 
+async def still(request: Request) -> bool:
+    """Whether who asked would still be the same person: asked anew, not remembered."""
+    before: Person | None = request.scope.pop(_KNOWN, None)
+    now = await reader(request)
+    return (before and before.id) == (now and now.id)
+
+
 async def signed_in(request: Request) -> Person:
     """The person who asks. Raises Problem 401 for a stranger."""
     person = await reader(request)

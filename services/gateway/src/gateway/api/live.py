@@ -27,13 +27,16 @@ from gateway.answers import version_of
 from gateway.api.datasets import gateway_of
 from gateway.domain import Person
 from gateway.feed import QUEUE_CHANGED, Message, Watcher, encode
-from gateway.identity import reader
+from gateway.identity import reader, still
+from gateway.problems import sign_in_first
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 
 RETRY = b"retry: 2000\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 KEPT, KEPT_SECONDS = 128, 2.0
+PERSON_SECONDS = 900.0
+"""A person's stream ends then; it comes back while session or token are valid: nothing tells that their time is over."""
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -63,10 +66,14 @@ class DatasetEvents:
         gateway = gateway_of(request)
         who, dataset_id = await reader(request), request.path_params["dataset_id"]
         ref = await gateway.datasets.ref(who, dataset_id, version_of(request))
-        async with gateway.feed.watching(ref) as watcher:
-            # The watcher is registered already: between the beginning and what follows is no gap.
+        async with gateway.feed.watching(ref, who.id if who else None) as watcher:
+            # The watcher is registered already: between the beginning and what follows is no gap, and a right that ends
+            # from here on ends the stream.
+            if who is not None and not await still(request):
+                raise sign_in_first()
             beginning = partial(self._beginning, gateway, who, ref, watcher, request.headers.get("last-event-id", ""))
-            await _stream(receive, send, watcher, beginning, gateway.settings)
+            most = None if who is None else PERSON_SECONDS
+            await _stream(receive, send, watcher, beginning, gateway.settings, most)
 
     async def _beginning(
         self, gateway: Gateway, who: Person | None, ref: DatasetRef, watcher: Watcher, last: str
@@ -124,11 +131,13 @@ async def _stream(
     watcher: Watcher,
     beginning: Callable[[], Awaitable[list[Message]]],
     settings: GatewaySettings,
+    seconds: float | None = None,
 ) -> None:
-    """Answer with events until the client goes or the watcher is cut off."""
+    """Answer with events until the client goes, the watcher is cut off or the time is over."""
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": RETRY, "more_body": True})
     client = asyncio.create_task(_gone(receive, watcher))
+    end = asyncio.get_running_loop().call_later(seconds, watcher.end) if seconds else None
     try:
         async for data in _events(watcher, beginning, settings.keep_alive_seconds):
             await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -136,6 +145,8 @@ async def _stream(
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         client.cancel()
+        if end:
+            end.cancel()
 
 
 async def _events(
