@@ -104,6 +104,7 @@ def told(problem: Problem, language: str) -> Problem:
         field=problem.field,
         headers=problem.headers | {"content-language": language},
         errors=[FieldError(one.field, said(one.detail), said(one.remedy)) for one in problem.errors],
+        numbers=problem.numbers,
     )
 
 
