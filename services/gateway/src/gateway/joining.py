@@ -168,6 +168,6 @@ def _lost(upload: Upload) -> Problem:
         410,
         "upload-gone",
         "The upload is gone",
-        f"Bytes of {upload.filename} are not here any more.",
+        f"The bytes of {upload.filename} are not here any more.",
         remedy="Start the upload again.",
     )
