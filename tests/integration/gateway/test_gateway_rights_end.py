@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.api import live
+from gateway.identity import reader
 from gateway_bench import PASSWORD, Member, Outside, Site, StreamEvent, read_events
 from gateway_examples import validated
 from gateway_views import a_dataset, handled, take
@@ -91,15 +92,14 @@ async def test_a_right_that_ends_while_the_stream_begins(
     """Between the look at the token and the first event it was removed: nothing is told."""
     private = await a_dataset(mei, private=True)
     headers, token_id = await a_token(site)
-    known = live.reader
 
     async def removed_after(request: Any) -> Any:
-        person = await known(request)
+        person = await reader(request)
         if request.headers.get("authorization") == headers["authorization"]:
             assert (await mei.request("DELETE", f"/api/v1/tokens/{token_id}")).status_code == 204
         return person
 
-    monkeypatch.setattr(live, "reader", removed_after)
+    monkeypatch.setattr("gateway.api.live.reader", removed_after)
     refused = await site.http.get(f"/api/v1/datasets/{private.dataset_id}/events", headers=headers, timeout=30)
     assert refused.status_code == 401
     assert "event:" not in refused.text

@@ -5,7 +5,7 @@ Every replica listens for itself, so a watcher may be connected to any of them.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,7 +198,7 @@ class Feed:
         async with self._database.listening(CHANNEL) as connection:
             # What was said while nobody listened is in the log; whose rights ended meanwhile is nowhere.
             if self._heard:
-                self._end(lambda person_id: person_id is not None)
+                self._end(None)
             for topic in list(self._topics.values()):
                 await self._advance(topic)
             self._queue_changed.set()
@@ -209,17 +209,17 @@ class Feed:
                 if notification.payload == QUEUE_TOPIC:
                     self._queue_changed.set()
                 elif notification.payload.startswith(PERSON_TOPIC):
-                    ended = UUID(notification.payload.removeprefix(PERSON_TOPIC))
-                    self._end(lambda person_id, ended=ended: person_id == ended)
+                    self._end(UUID(notification.payload.removeprefix(PERSON_TOPIC)))
                 elif notification.payload.startswith(READING_TOPIC):
                     await self._tell_reading(_ref(notification.payload.removeprefix(READING_TOPIC)))
                 elif watched := self._topics.get(_ref(notification.payload)):
                     await self._advance(watched)
 
-    def _end(self, whose: Callable[[UUID | None], bool]) -> None:
+    def _end(self, person_id: UUID | None) -> None:
+        """The streams of that person; None: of all people, not of strangers."""
         for topic in self._topics.values():
             for watcher in topic.watchers:
-                if whose(watcher.person_id):
+                if watcher.person_id is not None and person_id in (None, watcher.person_id):
                     watcher.end()
 
     async def _advance(self, topic: _Topic) -> None:

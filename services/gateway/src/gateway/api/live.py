@@ -36,7 +36,7 @@ RETRY = b"retry: 2000\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 KEPT, KEPT_SECONDS = 128, 2.0
 PERSON_SECONDS = 900.0
-"""A person's stream ends then; it comes back while session or token are valid: nothing tells that their time is over."""
+"""A person's stream ends then; it comes back while session or token hold: nothing tells that their time is over."""
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
