@@ -19,7 +19,7 @@ from contracts.artifacts import ModelManifest
 from dpa.environment import environment
 from growing import Growing, Grown
 from line_chart import Line, chart
-from registry.policy import GrowthPolicy, score
+from registry.domain.policy import GrowthPolicy, score
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "growth"

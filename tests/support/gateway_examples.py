@@ -43,7 +43,7 @@ from contracts.events import (
     TrainingStarted,
 )
 from contracts.signed import BeforeAfter, Errors, Others, Receipt, StandardChange
-from registry.signing import Signer
+from registry.domain.signing import Signer
 
 SIGNER = Signer("55" * 32)
 CREDIT = Credit(title="SiC", authors=("Demo Contributor",), licence="CC-BY-4.0", private=False)

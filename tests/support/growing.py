@@ -17,9 +17,9 @@ from frames.frame import Frame
 from frames.hashing import frame_hash
 from frames.split import split
 from kit.blobs import Blobs
-from registry.domain import Branch, Member, RoundPlan, Version
-from registry.planning import plan_round
-from registry.policy import GrowthPolicy, Verdict, judge
+from registry.domain.planning import plan_round
+from registry.domain.policy import GrowthPolicy, Verdict, judge
+from registry.domain.rounds import Branch, Member, RoundPlan, Version
 from trainer.cache import Cache
 from trainer.domain import Lease, LeasedBranch
 from trainer.preparation import Preparation

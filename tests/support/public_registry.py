@@ -12,8 +12,8 @@ from google.rpc import status_pb2
 from kit.callers import Callers
 from kit.rpc import PublicLimits, ServiceEntry, serve_publicly
 from kit.tls import ServerTls
-from registry.query_rpc import SERVICE, add_queries
-from registry.querying import Querying
+from registry.queries.querying import Querying
+from registry.queries.rpc import SERVICE, add_queries
 from registry.settings import RegistrySettings
 from registry_bench import SIGNING_KEY, TOKEN, Bench
 

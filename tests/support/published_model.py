@@ -19,11 +19,11 @@ from dpa.predictor import Predictor
 from frames.baseline import composition_only
 from frames.hashing import frame_hashes
 from frames.store import DATA_FILE, write
-from registry.domain import Branch, Member, ModelBranch
-from registry.publication import published_manifest, score_held_out
-from registry.signing import Signer
-from registry.standard import candidate_errors, next_standard, on_standard, scored
-from registry.standard_table import published_standard
+from registry.domain.publication import published_manifest, score_held_out
+from registry.domain.rounds import Branch, Member, ModelBranch
+from registry.domain.signing import Signer
+from registry.domain.standard import candidate_errors, next_standard, on_standard, scored
+from registry.domain.standard_table import published_standard
 from trainer.engine.accuracy import baseline_errors, measure
 
 SIGNER = Signer("66" * 32)

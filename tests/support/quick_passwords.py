@@ -6,7 +6,7 @@ Run as a program it is `python -m gateway` with them.
 import runpy
 from pathlib import Path
 
-from gateway import passwords
+from gateway.people import passwords
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 

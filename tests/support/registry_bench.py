@@ -26,22 +26,22 @@ from kit.queries import Row
 from kit.rpc import ServiceEntry, channel, serve
 from kit.service import foundation
 from pydantic import SecretStr
-from registry.domain import RoundPlan
-from registry.growth import Growth
-from registry.leakage import Leakage
-from registry.operator_rpc import OperatorServicer
-from registry.policy import GrowthPolicy
-from registry.presets import Presets
-from registry.query_rpc import SERVICE, add_queries
-from registry.querying import Querying
-from registry.rpc import FleetServicer
-from registry.scoring import Scorings
-from registry.scoring_rpc import ScoringServicer
-from registry.service import Rounds
+from registry.domain.policy import GrowthPolicy
+from registry.domain.rounds import RoundPlan
+from registry.domain.signing import Signer
+from registry.fleet.rpc import FleetServicer
+from registry.fleet.scoring_rpc import ScoringServicer
+from registry.operators.rpc import OperatorServicer
+from registry.queries.querying import Querying
+from registry.queries.rpc import SERVICE, add_queries
+from registry.rounds.growth import Growth
+from registry.rounds.leakage import Leakage
+from registry.rounds.presets import Presets
+from registry.rounds.scoring import Scorings
+from registry.rounds.service import Rounds
+from registry.rounds.timer import Timer
 from registry.settings import RegistrySettings
-from registry.signing import Signer
 from registry.store import Store
-from registry.timer import Timer
 from registry_examples import CONTENT, Errors, Numbers, blob, dataset_manifest, file_names, manifest, metric_passed
 
 if TYPE_CHECKING:

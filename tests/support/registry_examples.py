@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 from contracts.artifacts import BranchManifest, Cost, DatasetManifest, Gpu, Hardware, Histogram, ModelManifest
 from contracts.base import BlobRef, BranchError, Credit, DatasetRef, LevelOfTheory, RuleResult
 from contracts.events import DatasetMetricPassed
-from registry.domain import Branch, Member
-from registry.policy import GrowthPolicy
+from registry.domain.policy import GrowthPolicy
+from registry.domain.rounds import Branch, Member
 
 CONTENT = "c" * 64
 Errors = tuple[float, float]

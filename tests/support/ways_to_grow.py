@@ -34,8 +34,8 @@ from deepmd.utils.compat import update_deepmd_input
 from dpa.checkpoint import load as load_checkpoint
 from frames.store import write
 from growing import PRESETS, Contribution
-from registry.planning import sampling_weights
-from registry.policy import GrowthPolicy
+from registry.domain.planning import sampling_weights
+from registry.domain.policy import GrowthPolicy
 from registry_examples import member
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, load

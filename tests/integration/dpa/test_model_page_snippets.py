@@ -19,8 +19,8 @@ from ase.io import read, write
 from contracts.base import BranchError
 from deepmd.calculator import DP
 from dpa.environment import environment
-from gateway.model_views import ModelFileView, ModelView
 from gateway.pages.snippets import Snippets, snippets
+from gateway.views.models import ModelFileView, ModelView
 
 VERSION, BRANCH = "1.0", "silicon"
 

@@ -14,7 +14,7 @@ from quick_passwords import QuickHash
 @pytest.fixture(autouse=True)
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """True ones: test_gateway_accounts.py."""
-    monkeypatch.setattr("gateway.passwords.PasswordHash", QuickHash)
+    monkeypatch.setattr("gateway.people.passwords.PasswordHash", QuickHash)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from contracts.base import DatasetRef
 from contracts.events import DatasetValidated
-from gateway import catalogue
+from gateway.search import catalogue
 from gateway_bench import Member, Outside, Site, serving_site
 from gateway_examples import blob, covered, passed, published, queued, validated
 from gateway_views import a_dataset, handled, judged

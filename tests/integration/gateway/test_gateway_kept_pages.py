@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from contracts.base import Overlap
 from contracts.events import DatasetLookedInto, DatasetRejected
-from gateway.datasets import Datasets
 from gateway.domain import Person
-from gateway.feed import Feed
+from gateway.entries.datasets import Datasets
+from gateway.live.feed import Feed
 from gateway.pages import kept
 from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
 from gateway_examples import read_closely, validated

@@ -12,10 +12,10 @@ import pytest
 from contracts.base import BlobRef, DatasetRef
 from contracts.envelope import Attributes, Event
 from contracts.events import DatasetLookedInto, ModelAliased, ModelMarked, ModelRescored, ModelRetired
-from gateway.projections import Projector
-from gateway.rebuild import OneSession, session
-from gateway.rebuild_store import BESIDE
+from gateway.live.projections import Projector
+from gateway.live.rebuild import OneSession, session
 from gateway.store import Store
+from gateway.stores.rebuild import BESIDE
 from gateway_bench import Member, Site
 from gateway_examples import (
     covered,

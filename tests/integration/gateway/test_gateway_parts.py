@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from gateway import spool
-from gateway.regions import Regions
 from gateway.store import Store
-from gateway.uploads import Uploads
+from gateway.uploads import spool
+from gateway.uploads.regions import Regions
+from gateway.uploads.uploads import Uploads
 from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
 
 DATA = os.urandom(3 << 20)
@@ -217,8 +217,8 @@ async def test_while_it_is_put_together_there_is_no_offset(mei: Member, monkeypa
         await feed_file(self, path, start)
 
     monkeypatch.setattr(spool.UploadFile, "feed_file", slow)
-    monkeypatch.setattr("gateway.tus.JOIN_SECONDS", 0.1)
-    monkeypatch.setattr("gateway.publishing.JOIN_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.uploads.tus.JOIN_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.entries.publishing.JOIN_SECONDS", 0.1)
     final = (await join(mei, locations)).headers["location"]
     head = await mei.request("HEAD", final, headers=TUS)
     assert "upload-offset" not in head.headers

@@ -262,7 +262,7 @@ async def test_mail_when_a_stage_ends(
     mail_env: dict[str, str], monkeypatch: pytest.MonkeyPatch, outside: Outside, post: Post
 ) -> None:
     post.refuses = 1
-    monkeypatch.setattr("gateway.mail.DELAYS_SECONDS", (0.1,) * 6)
+    monkeypatch.setattr("gateway.people.mail.DELAYS_SECONDS", (0.1,) * 6)
     async with serving_site(mail_env, monkeypatch) as site:
         mei, eve = await site.join("mei"), await site.join("eve")
         await mei.request("PATCH", "/api/v1/me", json={"mail_when_done": True})

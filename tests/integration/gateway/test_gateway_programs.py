@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway import programs
+from gateway.people import programs
 from gateway_bench import PASSWORD, Site, serving_site
 
 BEGIN, ASK = "/api/v1/sign-ins", "/api/v1/sign-ins/token"

@@ -15,7 +15,7 @@ import pytest
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import DatasetLookedInto
-from gateway.rebuild_store import TABLES
+from gateway.stores.rebuild import TABLES
 from gateway_bench import Member, Outside, Site, eventually
 from gateway_examples import (
     blob,

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.api import live
-from gateway.identity import reader
+from gateway.people.identity import reader
 from gateway_bench import PASSWORD, Member, Outside, Site, StreamEvent, read_events
 from gateway_examples import validated
 from gateway_views import a_dataset, handled, take

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from gateway import spool
+from gateway.uploads import spool
 from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
 
 DATA = os.urandom(3 << 20)

@@ -14,8 +14,8 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from contracts.events import ModelAliased, ModelRetired
 from gateway.store import Store
-from gateway.webhook_rules import signature
-from gateway.webhook_sender import Post, Sender
+from gateway.webhooks.rules import signature
+from gateway.webhooks.sender import Post, Sender
 from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
 from gateway_examples import published
 from starlette.applications import Starlette
@@ -142,7 +142,7 @@ async def test_what_is_made_public_later_is_told_then(site: Site) -> None:
 async def test_it_is_tried_again_until_it_is_taken_with_the_same_id(
     site: Site, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.webhook_rules.DELAYS_SECONDS", (0.2, 0.4, 60))
+    monkeypatch.setattr("gateway.webhooks.rules.DELAYS_SECONDS", (0.2, 0.4, 60))
     mei = await site.join("mei")
     async with listening(status=503) as receiver:
         made = await hook(mei, receiver.url)
@@ -173,7 +173,7 @@ async def _async(value: Any) -> Any:
 
 
 async def test_after_the_last_try_it_is_given_up(site: Site, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.webhook_rules.DELAYS_SECONDS", (0.1,))
+    monkeypatch.setattr("gateway.webhooks.rules.DELAYS_SECONDS", (0.1,))
     mei = await site.join("mei")
     made = await hook(mei, "http://127.0.0.1:1/in")
     await outside.say(aliased())

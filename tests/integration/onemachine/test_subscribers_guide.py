@@ -15,7 +15,7 @@ import pytest
 from contracts.envelope import Attributes, structured, to_headers
 from contracts.events import EVENTS, ModelAliased
 from contracts.topology import EVENT_STREAM, is_public
-from gateway.webhook_rules import DELAYS_SECONDS, new_secret, signature
+from gateway.webhooks.rules import DELAYS_SECONDS, new_secret, signature
 from nats.js import JetStreamContext
 from onemachine.__main__ import main
 from onemachine.nats import ADMIN, NatsServer

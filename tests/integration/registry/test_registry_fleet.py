@@ -11,10 +11,10 @@ import pytest_asyncio
 from contracts.events import TrainingHeldUp
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.operator.v1 import operator_pb2 as operator
-from registry.command_words import worker_lines
-from registry.policy import GrowthPolicy
-from registry.presets import Presets
-from registry.rpc import RETRY_AFTER_SECONDS
+from registry.domain.policy import GrowthPolicy
+from registry.fleet.rpc import RETRY_AFTER_SECONDS
+from registry.operators.words import worker_lines
+from registry.rounds.presets import Presets
 from registry.settings import RegistrySettings
 from registry_bench import Bench, FreshDatabase, better, opened, refused
 from registry_examples import policy

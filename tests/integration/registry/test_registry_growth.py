@@ -10,8 +10,8 @@ from contracts.base import BlobRef
 from contracts.events import ModelAliased, ModelPublished, ModelWithheld, TrainingFinished
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.registry.v1 import registry_pb2 as registry
-from registry.domain import Decision, StaleFence
-from registry.growth import Submission
+from registry.domain.rounds import Decision, StaleFence
+from registry.rounds.growth import Submission
 from registry_bench import Bench, better, message, nowhere, refused
 from registry_examples import CONSERVES, Numbers
 

@@ -9,7 +9,7 @@ from contracts.base import DatasetRef
 from contracts.events import ModelWithheld, TrainingFailed, TrainingQueued, TrainingReleased
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.operator.v1 import operator_pb2 as pb
-from registry.service import Rounds
+from registry.rounds.service import Rounds
 from registry.store import Store
 from registry_bench import Bench, better, refused
 from registry_examples import Numbers

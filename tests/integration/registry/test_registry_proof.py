@@ -14,8 +14,8 @@ from contracts.operator.v1 import operator_pb2 as pb
 from contracts.signed import SignedFile, SigningKeys, canonical
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from registry.domain.signing import Signer
 from registry.proclaiming import proclaim
-from registry.signing import Signer
 from registry_bench import Bench, better, refused
 from registry_examples import HARDWARE, Numbers
 

@@ -10,9 +10,9 @@ import pytest_asyncio
 from contracts.registry.v1 import registry_pb2 as registry
 from google.protobuf.field_mask_pb2 import FieldMask
 from public_registry import PublicRegistry, details, error_of, public_registry, settings_of
-from registry.catalogue import BELIEVED_SECONDS
-from registry.domain import AliasMoveKind
-from registry.querying import Querying
+from registry.domain.rounds import AliasMoveKind
+from registry.queries.catalogue import BELIEVED_SECONDS
+from registry.queries.querying import Querying
 from registry_bench import Bench
 
 
@@ -223,7 +223,7 @@ async def test_nothing_is_answered_from_memory_without_a_recent_look(
     answer = await querying.answers.encoded("GetModel", asked, request, trusting=True)
     assert querying.answers.kept("GetModel", asked) == answer
     later = time.monotonic() + BELIEVED_SECONDS
-    monkeypatch.setattr("registry.catalogue.time", SimpleNamespace(monotonic=lambda: later))
+    monkeypatch.setattr("registry.queries.catalogue.time", SimpleNamespace(monotonic=lambda: later))
     assert querying.answers.kept("GetModel", asked) is None
     # A question that finds nothing in memory looks, and finds what has changed meanwhile.
     async with bench.database.transaction() as conn:

@@ -8,7 +8,7 @@ import pytest
 from contracts.base import BlobRef, Credit, DatasetRef
 from contracts.events import TrainingQueued
 from contracts.registry.v1 import registry_pb2 as registry
-from registry.service import Rounds
+from registry.rounds.service import Rounds
 from registry.store import Store
 from registry_bench import Bench, refused
 from registry_examples import metric_passed

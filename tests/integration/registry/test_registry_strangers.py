@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 import trustme
 import uvicorn
-from gateway.answers import problem_response
 from gateway.api import files
+from gateway.http.answers import problem_response
 from gateway.problems import Problem
 from ports import free_port
 from public_registry import DOWNLOAD_SECRET, PublicRegistry, public_registry, settings_of

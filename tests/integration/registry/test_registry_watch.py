@@ -11,7 +11,7 @@ import pytest_asyncio
 from contracts.registry.v1 import registry_pb2 as registry
 from contracts.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from public_registry import PublicRegistry, details, error_of, public_registry, settings_of
-from registry.domain import AliasMoveKind
+from registry.domain.rounds import AliasMoveKind
 from registry_bench import Bench
 
 KIND = registry.ChangeKind.Name

@@ -14,7 +14,7 @@ from contracts.operator.v1 import operator_pb2 as pb
 from contracts.registry.v1 import registry_pb2 as registry
 from kit.bus import Delivery
 from registry.handlers import Handlers
-from registry.operations import Operations
+from registry.operators.operations import Operations
 from registry_bench import Bench, better, refused
 from registry_examples import blob, metric_passed
 

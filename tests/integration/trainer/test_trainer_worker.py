@@ -14,7 +14,7 @@ from contracts.fleet.v1 import fleet_pb2 as pb
 from crystals import crystals
 from dpa.checkpoint import branches, load
 from kit.blobs import Blobs
-from registry.publication import check_frames
+from registry.domain.publication import check_frames
 from trainer_fleet import (
     PRESETS,
     FakeFleet,

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from gateway import orcid
-from gateway.agreements import OURS, Agreements
-from gateway.citation import Cited
-from gateway.licences import KNOWN, licence
+from gateway.exports.citation import Cited
+from gateway.forms import orcid
+from gateway.forms.agreements import OURS, Agreements
+from gateway.forms.licences import KNOWN, licence
 from gateway.problems import Problem
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from gateway.conditional import Conditional
+from gateway.http.conditional import Conditional
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request

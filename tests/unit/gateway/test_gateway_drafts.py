@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from gateway.drafts import Author, Rules, fingerprint, read_draft, read_key, read_publication
+from gateway.forms.drafts import Author, Rules, fingerprint, read_draft, read_key, read_publication
 from gateway.problems import Problem
 from hypothesis import given
 from hypothesis import strategies as st

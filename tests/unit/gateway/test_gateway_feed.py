@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from contracts.base import LevelOfTheory
-from gateway.feed import QUEUE_LENGTH, Message, Watcher, encode, place_message, reading_message
-from gateway.telling import change
-from gateway.views import CurvePoint, DatasetView, IngestView, QueuePlace, TrainingView
+from gateway.entries.telling import change
+from gateway.live.feed import QUEUE_LENGTH, Message, Watcher, encode, place_message, reading_message
+from gateway.views.datasets import CurvePoint, DatasetView, IngestView, QueuePlace, TrainingView
 
 
 def test_encoding() -> None:

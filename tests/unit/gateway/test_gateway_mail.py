@@ -1,9 +1,9 @@
 """Words of mails, and settings that would send them into nowhere."""
 
 import pytest
-from gateway.account_fields import needed_scope
-from gateway.mail import Letter, letter
+from gateway.forms.account_fields import needed_scope
 from gateway.pages.words import browser
+from gateway.people.mail import Letter, letter
 from gateway.settings import GatewaySettings
 
 

@@ -3,7 +3,7 @@
 import resource
 
 import pytest
-from gateway.open_files import BESIDE, make_room
+from gateway.http.open_files import BESIDE, make_room
 
 
 @pytest.mark.parametrize(

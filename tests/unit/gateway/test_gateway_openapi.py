@@ -9,7 +9,7 @@ from gateway import api
 from gateway.api.described import OPERATIONS
 from gateway.api.openapi import OpenApi, operations
 from gateway.contracts_described import events, services
-from gateway.tus import Tus
+from gateway.uploads.tus import Tus
 
 
 def described() -> tuple[set[tuple[str, str]], dict[str, Any]]:

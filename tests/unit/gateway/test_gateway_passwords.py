@@ -1,6 +1,6 @@
 """What a stored password costs whoever stole the table."""
 
-from gateway.passwords import Passwords
+from gateway.people.passwords import Passwords
 
 
 async def test_a_hash_takes_memory_and_time_and_holds_for_its_password_alone() -> None:

@@ -11,10 +11,10 @@ import rocrate
 from cffconvert import Citation  # type: ignore[import-untyped]
 from contracts.base import BranchError, LevelOfTheory
 from datacite import schema45  # type: ignore[import-untyped]
-from gateway import crates, datacite
-from gateway.citation import Cited, CitedModel
-from gateway.model_views import ModelFileView, ModelView, TrainedDatasetView
-from gateway.views import DatasetView, DownloadView, IngestView
+from gateway.exports import crates, datacite
+from gateway.exports.citation import Cited, CitedModel
+from gateway.views.datasets import DatasetView, DownloadView, IngestView
+from gateway.views.models import ModelFileView, ModelView, TrainedDatasetView
 from rocrate.rocrate import ROCrate
 
 SITE = "https://potluck.example"

@@ -1,7 +1,7 @@
 """RFC 9110 §14 by its own examples, and by every range of a small object."""
 
 import pytest
-from gateway.ranges import NotSatisfiable, Span, requested, same
+from gateway.http.ranges import NotSatisfiable, Span, requested, same
 from hypothesis import given
 from hypothesis import strategies as st
 

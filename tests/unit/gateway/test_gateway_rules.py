@@ -5,12 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from gateway.assemble import remedy_of
-from gateway.identity import client_address
-from gateway.quotas import words
-from gateway.security import BehindProxy, SameOrigin
+from gateway.entries.assemble import remedy_of
+from gateway.http.security import BehindProxy, SameOrigin
+from gateway.people.identity import client_address
 from gateway.settings import GatewaySettings
-from gateway.uploads import clean_filename
+from gateway.uploads.quotas import words
+from gateway.uploads.uploads import clean_filename
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
@@ -118,7 +118,7 @@ def test_every_query_is_described_by_its_use() -> None:
     package = files("gateway")
     queries = "\n".join(one.read_text() for one in package.joinpath("queries").iterdir())
     named = set(re.findall(r"^-- name: (\w+)$", queries, re.MULTILINE))
-    store = "".join(one.read_text() for one in package.iterdir() if one.name.endswith("store.py"))
+    store = "".join(one.read_text() for one in package.joinpath("stores").iterdir() if one.name.endswith(".py"))
     used = set(re.findall(r'"(\w+)"', store))
     facts = {"set_validated", "set_rejected", "set_looked_into", "set_metric_started"}
     built = facts | {"set_finished", "set_published", "set_withheld"}

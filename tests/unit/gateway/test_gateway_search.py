@@ -1,8 +1,8 @@
 """What people look for becomes one tsquery; whatever they type is text."""
 
 import pytest
-from gateway.elements import PLACES, SYMBOLS
-from gateway.search import Criteria, read_criteria, reduced_formula
+from gateway.search.elements import PLACES, SYMBOLS
+from gateway.search.search import Criteria, read_criteria, reduced_formula
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Which known word was meant."""
 
 import pytest
-from gateway.search import terms
-from gateway.spelling import may_be_misspelt, mistakes, nearest_first
+from gateway.search.search import terms
+from gateway.search.spelling import may_be_misspelt, mistakes, nearest_first
 
 
 @pytest.mark.parametrize(

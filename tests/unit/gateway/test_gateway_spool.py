@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from gateway.spool import BUFFER, Busy, Gone, Spool, UploadFile
+from gateway.uploads.spool import BUFFER, Busy, Gone, Spool, UploadFile
 
 
 @pytest.fixture

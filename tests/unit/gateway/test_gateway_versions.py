@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 from contracts.artifacts import PublishedBranch, PublishedManifest
-from gateway.branches import choose, known_elements
-from gateway.coverage import Trained, coverage
+from gateway.models.branches import choose, known_elements
+from gateway.models.coverage import Trained, coverage
 from gateway.pages.history_chart import Value, history_chart
 
 

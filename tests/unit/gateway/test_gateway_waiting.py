@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from gateway.waiting import Range, Run, Waiting, at_once, ranges, rounded
+from gateway.entries.waiting import Range, Run, Waiting, at_once, ranges, rounded
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

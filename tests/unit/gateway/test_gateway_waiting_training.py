@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.waiting import Range
-from gateway.waiting_training import OpenRound, PastRound, training_ranges
+from gateway.entries.waiting import Range
+from gateway.entries.waiting_training import OpenRound, PastRound, training_ranges
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ import pytest
 from certificates import Authority
 from gateway.pages.webhooks import ABOUT, CHOSEN_FIRST
 from gateway.problems import Problem
-from gateway.webhook_rules import (
+from gateway.webhooks.rules import (
     DELAYS_SECONDS,
     TYPES,
     delay_after,
@@ -23,7 +23,7 @@ from gateway.webhook_rules import (
     signature,
     wanted,
 )
-from gateway.webhook_sender import Post
+from gateway.webhooks.sender import Post
 
 PUBLISHED = "potluck.model.published.v1"
 

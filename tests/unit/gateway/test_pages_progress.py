@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from contracts.base import Frozen
 from gateway.pages.progress import steps
-from gateway.views import DatasetView, ReadingView, TrainingView
+from gateway.views.datasets import DatasetView, ReadingView, TrainingView
 
 View = TypeVar("View", bound=Frozen)
 

@@ -10,7 +10,7 @@ from contracts.base import Frozen
 from gateway.pages import words
 from gateway.pages.curve import BOTTOM, LEFT, RIGHT, TOP, drawing, log_ticks
 from gateway.pages.site import safe_next
-from gateway.views import CurvePoint, DatasetView, MetricView, TrainingView
+from gateway.views.datasets import CurvePoint, DatasetView, MetricView, TrainingView
 
 ROOT = Path(__file__).parents[3]
 View = TypeVar("View", bound=Frozen)

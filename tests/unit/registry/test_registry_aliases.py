@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.aliases import before, check_alias
-from registry.domain import AliasMove, AliasMoveKind, InvalidRequest
+from registry.domain.aliases import before, check_alias
+from registry.domain.rounds import AliasMove, AliasMoveKind, InvalidRequest
 
 
 def history(*moves: str) -> list[AliasMove]:

@@ -7,10 +7,10 @@ import pytest
 from contracts.artifacts import BranchManifest, FrameErrors, HeldOutFrames, ModelManifest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.bootstrap import MOST_HEAPS, Evidence, Sampling, rmse
-from registry.domain import InvalidRequest
-from registry.policy import judge
-from registry.publication import check_frames
+from registry.domain.bootstrap import MOST_HEAPS, Evidence, Sampling, rmse
+from registry.domain.policy import judge
+from registry.domain.publication import check_frames
+from registry.domain.rounds import InvalidRequest
 from registry_examples import Numbers, manifest, policy
 
 SAMPLING = Sampling(seed=1, draws=400, confidence=0.95)

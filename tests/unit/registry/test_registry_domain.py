@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.domain import Decision, Round, RoundState, Version, may_retry, settled, stale
+from registry.domain.rounds import Decision, Round, RoundState, Version, may_retry, settled, stale
 
 NUMBERS = st.integers(0, 10**6)
 ROUND = Round(

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.inquiries import Group, GroupState, Inquiry, InquiryKind
+from registry.domain.inquiries import Group, GroupState, Inquiry, InquiryKind
 
 ROUND = uuid4()
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.domain import DatasetState, Member, RoundPlan, WaitingList
-from registry.planning import branch_names, is_due, plan_round, sampling_weights, seed_of, slug, total_steps
-from registry.policy import GrowthPolicy
+from registry.domain.planning import branch_names, is_due, plan_round, sampling_weights, seed_of, slug, total_steps
+from registry.domain.policy import GrowthPolicy
+from registry.domain.rounds import DatasetState, Member, RoundPlan, WaitingList
 from registry_examples import branch, member, policy
 
 POLICY = policy(gather_max_seconds=60)  # 10 s of quiet, two datasets for the first round, three a round

@@ -8,7 +8,7 @@ from contracts.artifacts import ModelManifest
 from contracts.base import RuleResult
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.policy import GrowthPolicy, Verdict, judge, score
+from registry.domain.policy import GrowthPolicy, Verdict, judge, score
 from registry_examples import CONSERVES, LOADS, Numbers, manifest, policy
 
 POLICY = policy()

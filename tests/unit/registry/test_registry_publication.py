@@ -7,8 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from contracts.artifacts import ModelManifest, PublishedManifest
 from contracts.base import BlobRef
-from registry.domain import Branch, InvalidRequest, Model, Round, RoundState
-from registry.publication import (
+from registry.domain.publication import (
     check_candidate,
     contributors,
     final_files,
@@ -17,7 +16,8 @@ from registry.publication import (
     model_published,
     published_manifest,
 )
-from registry.query_wire import to_model
+from registry.domain.rounds import Branch, InvalidRequest, Model, Round, RoundState
+from registry.queries.wire import to_model
 from registry_examples import CONTENT, LOADS, Numbers, branch, manifest, member
 
 ROUND_ID = UUID(int=7)

@@ -10,11 +10,11 @@ from contracts.base import RuleResult
 from contracts.signed import Receipt, SignedReceipt, canonical, plain
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from registry.costs import round_cost
-from registry.domain import Usage
-from registry.policy import judge
-from registry.receipts import receipts
-from registry.signing import Signer
+from registry.domain.costs import round_cost
+from registry.domain.policy import judge
+from registry.domain.receipts import receipts
+from registry.domain.rounds import Usage
+from registry.domain.signing import Signer
 from registry_examples import COST, Numbers, branch, manifest, member, policy
 
 SIGNER = Signer("22" * 32)

@@ -7,8 +7,8 @@ import pytest
 from contracts.artifacts import PreviewStructure, PublishedBranch
 from contracts.base import DatasetRef
 from frames.frame import FloatArray
-from registry.refusals import InvalidField
-from registry.resolving import (
+from registry.domain.refusals import InvalidField
+from registry.domain.resolving import (
     Asked,
     Candidate,
     Facts,

@@ -8,11 +8,11 @@ from contracts.artifacts import FrameErrors, HeldOutFrames, ModelManifest
 from contracts.standard import StandardDataset
 from hypothesis import given
 from hypothesis import strategies as st
-from registry.bootstrap import rmse
-from registry.domain import Branch, InvalidRequest
-from registry.policy import judge
-from registry.publication import check_frames
-from registry.standard import (
+from registry.domain.bootstrap import rmse
+from registry.domain.policy import judge
+from registry.domain.publication import check_frames
+from registry.domain.rounds import Branch, InvalidRequest
+from registry.domain.standard import (
     StandardError,
     candidate_errors,
     changes,

@@ -2,9 +2,9 @@
 
 from contracts.artifacts import FrameErrors, HeldOutFrames, ModelManifest
 from contracts.standard import StandardDataset
-from registry.domain import Branch
-from registry.standard import next_standard
-from registry.standard_table import published_standard
+from registry.domain.rounds import Branch
+from registry.domain.standard import next_standard
+from registry.domain.standard_table import published_standard
 from registry_examples import Numbers, branch, manifest, member
 
 FRAMES = 5

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from registry.domain import UnknownModel
-from registry.together import AT_ONCE, Together
+from registry.domain.rounds import UnknownModel
+from registry.queries.together import AT_ONCE, Together
 
 
 class Reads:

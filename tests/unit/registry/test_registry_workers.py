@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from contracts.recipe import PresetNeeds
-from registry.presets import Presets
-from registry.workers import Announcement, Demand, Gpu, demand, refusal, waits_for
+from registry.domain.workers import Announcement, Demand, Gpu, demand, refusal, waits_for
+from registry.rounds.presets import Presets
 
 PRESETS = Path(__file__).parents[3] / "deploy" / "presets"
 LARGE = PresetNeeds(gpus=2, gpu_memory_gb=40, memory_gb=64, cpu_cores=8)

@@ -63,5 +63,5 @@ def test_a_lease_is_given_renewed_and_lost_by_the_databases_clock() -> None:
     reads = re.findall(r"lease_expires_at\s*<\s*(\w+\(\)|\S+)", queries)
     assert reads == ["now()"] * len(reads) != []
     # Planning, leases and looks at them: everything else may tell when something happened.
-    for name in ("service.py", "timer.py", "inquiry_steps.py", "planning.py", "store.py"):
+    for name in ("rounds/service.py", "rounds/timer.py", "rounds/inquiry_steps.py", "domain/planning.py", "store.py"):
         assert asked((folder / name).read_text()) == [], name

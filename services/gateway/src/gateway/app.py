@@ -22,22 +22,22 @@ from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from gateway import api
-from gateway.answers import problem_response
 from gateway.api.openapi import OpenApi
-from gateway.conditional import Conditional
-from gateway.mail import PostOffice
-from gateway.notices import Notices
-from gateway.open_files import make_room
+from gateway.http.answers import problem_response
+from gateway.http.conditional import Conditional
+from gateway.http.open_files import make_room
+from gateway.http.security import BehindProxy, SameOrigin, SecurityHeaders
+from gateway.live.projections import Projector
 from gateway.pages.languages import language_of
 from gateway.pages.sentences import told
+from gateway.people.mail import PostOffice
+from gateway.people.notices import Notices
 from gateway.problems import Problem
-from gateway.projections import Projector
-from gateway.security import BehindProxy, SameOrigin, SecurityHeaders
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.tus import Tus
-from gateway.webhook_sender import Post, Sender
+from gateway.uploads.tus import Tus
+from gateway.webhooks.sender import Post, Sender
 
 log = get_logger(__name__)
 

@@ -14,10 +14,10 @@ from kit import bus
 from kit.blobs import Blobs
 from kit.db import Database
 
-from gateway.accounts import Accounts
+from gateway.live.rebuild import CannotRebuild, Rebuild
+from gateway.people.accounts import Accounts
+from gateway.people.resets import Resets
 from gateway.problems import Problem
-from gateway.rebuild import CannotRebuild, Rebuild
-from gateway.resets import Resets
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 

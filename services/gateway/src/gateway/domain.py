@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from gateway.views import RoundStage, Stage, State, Verdict
+from gateway.views.datasets import RoundStage, Stage, State, Verdict
 
 
 @dataclass(frozen=True, slots=True)

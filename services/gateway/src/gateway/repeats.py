@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.domain import Person
-from gateway.drafts import read_key
+from gateway.forms.drafts import read_key
 from gateway.problems import Problem, invalid_field
 from gateway.store import Store
 

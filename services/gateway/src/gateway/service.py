@@ -1,7 +1,8 @@
 """What the API and the pages share: `request.app.state.gateway`.
 
-Pages ask `gateway.identity.reader(request)` (or `signed_in`) who asks, call a use case below with that person, and
-render the view that comes back. Every use case raises `gateway.problems.Problem` for what a person can put right.
+Pages ask `gateway.people.identity.reader(request)` (or `signed_in`) who asks, call a use case below with that
+person, and render the view that comes back. Every use case raises `gateway.problems.Problem` for what a person can
+put right.
 """
 
 from dataclasses import dataclass
@@ -9,33 +10,33 @@ from dataclasses import dataclass
 from kit.blobs import Blobs
 from kit.db import Database
 
-from gateway.accounts import Accounts
-from gateway.agreements import Agreements
-from gateway.catalogue import Catalogue
-from gateway.coverage import Coverage
-from gateway.datasets import Datasets
-from gateway.feed import Feed
-from gateway.formats import Formats
-from gateway.identities import Identities
-from gateway.joining import Joining
-from gateway.models import Models
-from gateway.operators import Operators, Publish
-from gateway.predictions import Predictions
-from gateway.programs import Programs
-from gateway.publishing import Publishing
-from gateway.receipts import Receipts
-from gateway.regions import Regions
+from gateway.entries.datasets import Datasets
+from gateway.entries.publishing import Publishing
+from gateway.entries.reruns import Reruns
+from gateway.forms.agreements import Agreements
+from gateway.forms.formats import Formats
+from gateway.live.feed import Feed
+from gateway.models.coverage import Coverage
+from gateway.models.models import Models
+from gateway.models.predictions import Predictions
+from gateway.models.receipts import Receipts
+from gateway.models.standard import Standards
+from gateway.operators.operators import Operators, Publish
+from gateway.operators.steering import Steering
+from gateway.people.accounts import Accounts
+from gateway.people.identities import Identities
+from gateway.people.programs import Programs
+from gateway.people.resets import Resets
+from gateway.people.tokens import Tokens
 from gateway.repeats import Repeats
-from gateway.reruns import Reruns
-from gateway.resets import Resets
+from gateway.search.catalogue import Catalogue
 from gateway.settings import GatewaySettings
-from gateway.spool import Spool
-from gateway.standard import Standards
-from gateway.steering import Steering
 from gateway.store import Store
-from gateway.tokens import Tokens
-from gateway.uploads import Uploads
-from gateway.webhooks import Webhooks
+from gateway.uploads.joining import Joining
+from gateway.uploads.regions import Regions
+from gateway.uploads.spool import Spool
+from gateway.uploads.uploads import Uploads
+from gateway.webhooks.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from kit.settings import ServiceSettings, service_config
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from gateway.providers import Provider
+from gateway.provider_settings import Provider
 
 
 class RegionSettings(BaseModel):
@@ -69,7 +69,7 @@ class GatewaySettings(ServiceSettings):
     smtp_password: SecretStr = SecretStr("")
     mail_from: str = Field(default="", description="sender, e.g. 'Potluck <potluck@example.org>'")
     providers: tuple[Provider, ...] = Field(
-        default=(), description="accounts elsewhere that people may sign in with, as JSON; see `providers.Provider`"
+        default=(), description="accounts elsewhere that people may sign in with, as JSON; see `provider_settings`"
     )
     licences: tuple[str, ...] = Field(
         default=("CC-BY-4.0", "CC0-1.0", "CC-BY-NC-4.0"), min_length=1, description="SPDX; the first is the default"

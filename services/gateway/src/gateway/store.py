@@ -1,21 +1,21 @@
-"""The gateway's schema. Files named …_store.py alone run SQL; rows go out as dicts or domain types.
+"""The gateway's schema. What is in `stores` alone runs SQL; rows go out as dicts or domain types.
 
 Transactions belong to the caller.
 """
 
 from kit.queries import Queries
 
-from gateway.catalogue_store import Catalogue, Versions
-from gateway.entry_store import Entries, Receipts
-from gateway.operator_store import Operating
-from gateway.people_store import Identities, Letters, People
-from gateway.prediction_store import Predictions
-from gateway.projection_store import Projections
-from gateway.rebuild_store import Rebuilding
-from gateway.repeat_store import ProgramSignIns, Repeats
-from gateway.rerun_store import Reruns
-from gateway.upload_store import Uploads
-from gateway.webhook_store import WebhookTables
+from gateway.stores.catalogue import Catalogue, Versions
+from gateway.stores.entries import Entries, Receipts
+from gateway.stores.operators import Operating
+from gateway.stores.people import Identities, Letters, People
+from gateway.stores.predictions import Predictions
+from gateway.stores.projections import Projections
+from gateway.stores.rebuild import Rebuilding
+from gateway.stores.repeats import ProgramSignIns, Repeats
+from gateway.stores.reruns import Reruns
+from gateway.stores.uploads import Uploads
+from gateway.stores.webhooks import WebhookTables
 
 
 class Store:

@@ -6,7 +6,7 @@ from kit.service import run
 from kit.settings import told
 
 from registry.app import build
-from registry.command import main
+from registry.operators.command import main
 from registry.settings import RegistrySettings
 
 if __name__ == "__main__":

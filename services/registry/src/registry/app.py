@@ -11,24 +11,24 @@ from kit.rpc import PublicLimits, ServiceEntry, serve, serve_publicly
 from kit.service import Foundation
 from kit.tls import is_loopback
 
-from registry.growth import Growth
+from registry.domain.policy import GrowthPolicy
+from registry.domain.signing import Signer
+from registry.fleet.rpc import FleetServicer
+from registry.fleet.scoring_rpc import ScoringServicer
 from registry.handlers import Handlers
-from registry.leakage import Leakage
-from registry.operations import Operations
-from registry.operator_rpc import OperatorServicer
-from registry.policy import GrowthPolicy
-from registry.presets import Presets
+from registry.operators.operations import Operations
+from registry.operators.rpc import OperatorServicer
 from registry.proclaiming import proclaim
-from registry.query_rpc import SERVICE, add_queries
-from registry.querying import Querying
-from registry.rpc import FleetServicer
-from registry.scoring import Scorings
-from registry.scoring_rpc import ScoringServicer
-from registry.service import Rounds
+from registry.queries.querying import Querying
+from registry.queries.rpc import SERVICE, add_queries
+from registry.rounds.growth import Growth
+from registry.rounds.leakage import Leakage
+from registry.rounds.presets import Presets
+from registry.rounds.scoring import Scorings
+from registry.rounds.service import Rounds
+from registry.rounds.timer import Timer
 from registry.settings import RegistrySettings
-from registry.signing import Signer
 from registry.store import Store
-from registry.timer import Timer
 
 log = get_logger(__name__)
 

@@ -9,8 +9,8 @@ from kit.db import Database
 from kit.inbox import first_time
 from kit.telemetry import current_traceparent
 
-from registry.operations import Operations
-from registry.service import Rounds
+from registry.operators.operations import Operations
+from registry.rounds.service import Rounds
 
 
 class Handlers:

@@ -10,7 +10,8 @@ from contracts.signed import SignedReceipt
 from contracts.standard import StandardDataset, StandardScore
 from kit.queries import Connection
 
-from registry.domain import (
+from registry.domain.inquiries import Inquiry
+from registry.domain.rounds import (
     AliasMove,
     AliasMoveKind,
     Branch,
@@ -24,10 +25,9 @@ from registry.domain import (
     Usage,
     WaitingList,
 )
-from registry.inquiries import Inquiry
-from registry.scoring_domain import Released, Scoring
-from registry.standard import StandardError
-from registry.workers import Announcement, Worker
+from registry.domain.scores import Released, Scoring
+from registry.domain.standard import StandardError
+from registry.domain.workers import Announcement, Worker
 
 
 class Rounds(Protocol):

@@ -5,9 +5,9 @@ from contracts.artifacts import GrowthPolicyInForce, GrowthRule
 from kit.blobs import Blobs
 from kit.db import Database
 
-from registry.policy import SCORE_OF_THE_BASELINE, GrowthPolicy
-from registry.proof_store import ProofStore
-from registry.signing import Signer
+from registry.domain.policy import SCORE_OF_THE_BASELINE, GrowthPolicy
+from registry.domain.signing import Signer
+from registry.stores.proofs import ProofStore
 
 _OF_ROUNDS = (
     "first_round_min_datasets", "gather_seconds", "gather_max_seconds", "max_datasets_per_round", "first_round_steps",

@@ -13,7 +13,8 @@ from kit.logs import get_logger
 from psycopg_pool import PoolTimeout
 from pydantic import ValidationError
 
-from registry.domain import (
+from registry.domain.refusals import InvalidField, NotAdmitted, NotOffered, TookTooLong, TooMuch, UnknownResource
+from registry.domain.rounds import (
     InvalidRequest,
     NotInThisState,
     NotStored,
@@ -23,7 +24,6 @@ from registry.domain import (
     UnknownModel,
     UnknownRound,
 )
-from registry.refusals import InvalidField, NotAdmitted, NotOffered, TookTooLong, TooMuch, UnknownResource
 
 log = get_logger(__name__)
 

@@ -12,7 +12,7 @@ from contracts.events import DatasetMetricPassed
 from kit.queries import Connection, Queries, Row
 from psycopg.types.json import Jsonb
 
-from registry.domain import (
+from registry.domain.rounds import (
     AliasMove,
     AliasMoveKind,
     Branch,
@@ -26,9 +26,9 @@ from registry.domain import (
     Version,
     WaitingList,
 )
-from registry.proof_store import ProofStore
-from registry.query_store import QueryStore
-from registry.rows import (
+from registry.stores.proofs import ProofStore
+from registry.stores.queries import QueryStore
+from registry.stores.rows import (
     alias_move_of,
     branch_of,
     json_list,
@@ -39,8 +39,8 @@ from registry.rows import (
     model_of,
     summary_of,
 )
-from registry.standard_store import StandardStore
-from registry.worker_store import WorkerStore
+from registry.stores.standard import StandardStore
+from registry.stores.workers import WorkerStore
 
 BEYOND_EVERY_NUMBER = 2**31 - 1
 BEYOND_EVERY_SEQUENCE = 2**63 - 1

@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.accounts import person_view
-from gateway.answers import json_response, list_response, read_object, site_url
-from gateway.identity import (
+from gateway.http.answers import json_response, list_response, read_object, site_url
+from gateway.people.accounts import person_view
+from gateway.people.identity import (
     accounts_of,
     clear_session,
     client_address,
@@ -15,10 +15,10 @@ from gateway.identity import (
     set_session,
     signed_in,
 )
+from gateway.people.tokens import Tokens
 from gateway.problems import Problem
 from gateway.repeats import HEADER
 from gateway.service import Gateway
-from gateway.tokens import Tokens
 
 
 def _gateway(request: Request) -> Gateway:

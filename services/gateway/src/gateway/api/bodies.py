@@ -5,7 +5,7 @@ from uuid import UUID
 from contracts.base import Frozen, LevelOfTheory
 from pydantic import Field
 
-from gateway.views import Scope
+from gateway.views.datasets import Scope
 
 
 class NewAccount(Frozen):

@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway import crates, datacite
-from gateway.answers import download, json_response, list_response, read_object, site_url, version_of
-from gateway.citation import Cited, CitedModel
-from gateway.identity import reader, signed_in
-from gateway.licences import licence
-from gateway.people_views import AgreementView, LicenceView, OpenUploadView, RegionView
-from gateway.policy import metric_policy
+from gateway.exports import crates, datacite
+from gateway.exports.citation import Cited, CitedModel
+from gateway.forms.licences import licence
+from gateway.http.answers import download, json_response, list_response, read_object, site_url, version_of
+from gateway.operators.policy import metric_policy
+from gateway.people.identity import reader, signed_in
 from gateway.problems import invalid_field
-from gateway.regions import PROBE_PATH
 from gateway.service import Gateway
-from gateway.tus import ANY_ORIGIN
+from gateway.uploads.regions import PROBE_PATH
+from gateway.uploads.tus import ANY_ORIGIN
+from gateway.views.people import AgreementView, LicenceView, OpenUploadView, RegionView
 
 LANGUAGE = "accept-language"
 

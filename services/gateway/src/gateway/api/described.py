@@ -14,17 +14,17 @@ from gateway.api.bodies import (
     NewToken,
     ProgramSecret,
 )
-from gateway.branches import Choice
-from gateway.catalogue import CatalogueView
-from gateway.coverage import CoverageView
-from gateway.model_views import ModelView
-from gateway.people_views import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, StorageView, TokenView
-from gateway.predictions import PredictionView
-from gateway.queue_views import QueueView
-from gateway.search import COVERAGES, FRAMES, SORTS, STAGES
-from gateway.standard import StandardView
-from gateway.views import DatasetPage, DatasetView, RerunView
-from gateway.webhooks import DeliveryView, NewWebhook, NewWebhookView, WebhookView
+from gateway.models.branches import Choice
+from gateway.models.coverage import CoverageView
+from gateway.models.predictions import PredictionView
+from gateway.models.standard import StandardView
+from gateway.search.catalogue import CatalogueView
+from gateway.search.search import COVERAGES, FRAMES, SORTS, STAGES
+from gateway.views.datasets import DatasetPage, DatasetView, RerunView
+from gateway.views.models import ModelView
+from gateway.views.people import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, StorageView, TokenView
+from gateway.views.queue import QueueView
+from gateway.webhooks.webhooks import DeliveryView, NewWebhook, NewWebhookView, WebhookView
 
 
 @dataclass(frozen=True, slots=True)

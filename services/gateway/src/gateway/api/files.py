@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import download
 from gateway.api.datasets import gateway_of
-from gateway.datasets import Download
+from gateway.http.answers import download
 from gateway.problems import Problem, not_found
+from gateway.views.files import Download
 
 # As `contracts.keys.model_file` writes them: nothing else in storage is given out here, whoever signed it.
 _MODEL_FILE = re.compile(r"models/(?P<version>\d+\.\d+)/(?P<sha256>[0-9a-f]{64})/(?P<name>[^/]+)")

@@ -23,11 +23,11 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.answers import version_of
 from gateway.api.datasets import gateway_of
 from gateway.domain import Person
-from gateway.feed import QUEUE_CHANGED, Message, Watcher, encode
-from gateway.identity import reader, still
+from gateway.http.answers import version_of
+from gateway.live.feed import QUEUE_CHANGED, Message, Watcher, encode
+from gateway.people.identity import reader, still
 from gateway.problems import sign_in_first
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings

@@ -4,14 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway import crates, datacite
-from gateway.answers import download, json_response, list_response, read_object, site_url
 from gateway.api.datasets import citation_format, citation_text, exported, gateway_of
-from gateway.branches import choose
-from gateway.citation import CitedModel
-from gateway.identity import client_address, reader
+from gateway.exports import crates, datacite
+from gateway.exports.citation import CitedModel
+from gateway.http.answers import download, json_response, list_response, read_object, site_url
+from gateway.models.branches import choose
+from gateway.people.identity import client_address, reader
 from gateway.problems import not_found
-from gateway.search import read_criteria
+from gateway.search.search import read_criteria
 
 
 async def models(request: Request) -> Response:

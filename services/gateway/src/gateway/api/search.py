@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import json_response
 from gateway.api.datasets import gateway_of
-from gateway.identity import reader
+from gateway.http.answers import json_response
+from gateway.people.identity import reader
 from gateway.problems import invalid_field
-from gateway.search import read_criteria
+from gateway.search.search import read_criteria
 
 
 async def search(request: Request) -> Response:

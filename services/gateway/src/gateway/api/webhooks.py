@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import json_response, list_response, read_object
 from gateway.api.datasets import gateway_of
-from gateway.identity import signed_in
+from gateway.http.answers import json_response, list_response, read_object
+from gateway.people.identity import signed_in
 from gateway.problems import invalid_field
-from gateway.webhooks import Webhooks
+from gateway.webhooks.webhooks import Webhooks
 
 
 def _webhooks(request: Request) -> Webhooks:

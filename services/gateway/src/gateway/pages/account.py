@@ -7,15 +7,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.account_fields import PASSWORD_LENGTH, SCOPES
 from gateway.domain import Person
-from gateway.identity import client_address, session_secret, signed_in
+from gateway.forms.account_fields import PASSWORD_LENGTH, SCOPES
 from gateway.pages.browse import gateway_of
 from gateway.pages.forms import field_errors, of_the_form
 from gateway.pages.languages import language_of
 from gateway.pages.site import THEMES, YEAR_SECONDS, page, safe_next, site
-from gateway.people_views import NewTokenView
+from gateway.people.identity import client_address, session_secret, signed_in
 from gateway.problems import Problem, not_found
+from gateway.views.people import NewTokenView
 
 FIELDS = {
     "profile": ("name",),

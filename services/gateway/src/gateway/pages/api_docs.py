@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.contracts_described import Member, events, json_kind, members, services
-from gateway.identity import reader
 from gateway.pages.site import page, site
+from gateway.people.identity import reader
 
 
 async def rest(request: Request) -> Response:

@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.identity import reader
 from gateway.pages.site import page, site
+from gateway.people.identity import reader
 from gateway.problems import Problem
-from gateway.search import Criteria
+from gateway.search.search import Criteria
 from gateway.service import Gateway
 
 LATEST_ON_HOME = 4

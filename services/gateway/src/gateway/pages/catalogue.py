@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.identity import reader
 from gateway.pages.kept import kept_for_strangers
 from gateway.pages.site import page, site
-from gateway.search import COVERAGES, STAGES, Criteria, read_criteria
+from gateway.people.identity import reader
+from gateway.search.search import COVERAGES, STAGES, Criteria, read_criteria
 from gateway.service import Gateway
 
 FRAMES = {

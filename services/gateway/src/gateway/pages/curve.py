@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.views import CurvePoint, DatasetView
+from gateway.views.datasets import CurvePoint, DatasetView
 
 WIDTH, HEIGHT = 720.0, 268.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 704.0, 12.0, 238.0

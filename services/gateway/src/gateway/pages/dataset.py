@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import site_url, version_of
-from gateway.citation import Cited
 from gateway.domain import Person
-from gateway.identity import reader, signed_in
-from gateway.licences import licence
+from gateway.exports.citation import Cited
+from gateway.forms.licences import licence
+from gateway.http.answers import site_url, version_of
 from gateway.pages.browse import gateway_of
 from gateway.pages.curve import drawing
 from gateway.pages.kept import kept_for_members, kept_for_strangers
@@ -20,9 +19,10 @@ from gateway.pages.phrases import N_
 from gateway.pages.progress import steps
 from gateway.pages.site import Given, page, site
 from gateway.pages.upload import authors_of
-from gateway.past_views import DatasetPast
+from gateway.people.identity import reader, signed_in
 from gateway.problems import FieldError, Problem, not_found
-from gateway.views import DatasetView
+from gateway.views.datasets import DatasetView
+from gateway.views.past import DatasetPast
 
 RECEIPTS_SHOWN = 5
 

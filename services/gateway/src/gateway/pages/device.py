@@ -5,12 +5,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.domain import Person
-from gateway.identity import client_address, signed_in
 from gateway.pages.browse import gateway_of
 from gateway.pages.forms import field_errors, of_the_form
 from gateway.pages.site import page, site
+from gateway.people.identity import client_address, signed_in
+from gateway.people.programs import Waiting
 from gateway.problems import Problem
-from gateway.programs import Waiting
 
 DAYS = ("7", "30", "90", "365", "")
 

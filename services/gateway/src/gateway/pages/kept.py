@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gateway.domain import Person
-from gateway.identity import reader, session_reader, session_secret
 from gateway.pages.languages import language_of
 from gateway.pages.site import PAGE_HEADERS, Endpoint, OpenPage, site
+from gateway.people.identity import reader, session_reader, session_secret
 from gateway.service import Gateway
 
 SECONDS = 2.0

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.identity import reader
-from gateway.operators import ENTRIES, Operators
+from gateway.operators.operators import ENTRIES, Operators
 from gateway.pages.site import page, site
+from gateway.people.identity import reader
 from gateway.problems import not_found
 
 

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway import ranges
-from gateway.answers import INERT, download, version_of
-from gateway.identity import reader
+from gateway.http import ranges
+from gateway.http.answers import INERT, download, version_of
 from gateway.pages import sentences
 from gateway.pages.browse import gateway_of
 from gateway.pages.languages import language_of
 from gateway.pages.site import page
+from gateway.people.identity import reader
 from gateway.problems import not_found
 
 # As the metric's sheets write them: no element inside.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.views import DatasetView, Stage
+from gateway.views.datasets import DatasetView, Stage
 
 StepState = Literal["done", "active", "todo", "stopped", "skipped"]
 ORDER: tuple[Stage, ...] = ("submit", "check", "queue", "train", "done")

@@ -5,9 +5,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.account_fields import PASSWORD_LENGTH
-from gateway.identities import FLOW_SECONDS, Arrived
-from gateway.identity import (
+from gateway.forms.account_fields import PASSWORD_LENGTH
+from gateway.pages.browse import gateway_of
+from gateway.pages.forms import field_errors, of_the_form
+from gateway.pages.languages import language_of
+from gateway.pages.site import page, safe_next, site
+from gateway.people.identities import FLOW_SECONDS, Arrived
+from gateway.people.identity import (
     clear_flow,
     clear_session,
     client_address,
@@ -18,10 +22,6 @@ from gateway.identity import (
     set_flow,
     set_session,
 )
-from gateway.pages.browse import gateway_of
-from gateway.pages.forms import field_errors, of_the_form
-from gateway.pages.languages import language_of
-from gateway.pages.site import page, safe_next, site
 from gateway.problems import Problem
 
 

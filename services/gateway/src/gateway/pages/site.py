@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.domain import Person
-from gateway.elements import PLACES
-from gateway.identity import reader
 from gateway.pages import words
 from gateway.pages.assets import DOCUMENTATION, Assets
 from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
 from gateway.pages.sentences import in_language
+from gateway.people.identity import reader
 from gateway.problems import Problem
-from gateway.views import DatasetView
+from gateway.search.elements import PLACES
+from gateway.views.datasets import DatasetView
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 THEMES = ("light", "dark")

@@ -5,8 +5,8 @@ All of them but `cli` are run by tests/integration/dpa/test_model_page_snippets.
 
 from dataclasses import dataclass
 
-from gateway.model_views import ModelFileView, ModelView
 from gateway.pages.words import path
+from gateway.views.models import ModelFileView, ModelView
 
 # For a branch whose elements are not public: the reader puts in their own.
 PLACEHOLDER_ELEMENTS = ("Si",)

@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway import orcid
 from gateway.domain import Person
-from gateway.drafts import DESCRIPTION_LENGTH, DETECT, read_key
-from gateway.formats import Formats
-from gateway.identity import signed_in
-from gateway.licences import licence
+from gateway.forms import orcid
+from gateway.forms.drafts import DESCRIPTION_LENGTH, DETECT, read_key
+from gateway.forms.formats import Formats
+from gateway.forms.licences import licence
 from gateway.pages.browse import gateway_of, page_number
 from gateway.pages.languages import language_of
 from gateway.pages.phrases import N_
 from gateway.pages.site import Given, page, site
+from gateway.people.identity import signed_in
 from gateway.problems import FieldError, Problem, invalid, not_found
-from gateway.views import DatasetView
+from gateway.views.datasets import DatasetView
 
 CHUNK = 1 << 20
 FORM_FIELDS = 40

@@ -7,19 +7,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.answers import site_url
-from gateway.branches import choose
-from gateway.citation import CitedModel
-from gateway.elements import KNOWN, NUMBERS
-from gateway.identity import client_address, reader
+from gateway.exports.citation import CitedModel
+from gateway.http.answers import site_url
+from gateway.models.branches import choose
+from gateway.models.predictions import PredictionView
+from gateway.models.standard import StandardView
 from gateway.pages.browse import gateway_of, growth_policy
 from gateway.pages.history_chart import Value, history_chart
 from gateway.pages.site import page, site
 from gateway.pages.snippets import example_branch, snippets
-from gateway.predictions import PredictionView
+from gateway.people.identity import client_address, reader
 from gateway.problems import Problem
+from gateway.search.elements import KNOWN, NUMBERS
 from gateway.service import Gateway
-from gateway.standard import StandardView
 
 TIME_LINE = 12
 CHOSEN_AT_MOST = 20

@@ -8,14 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.domain import Person
-from gateway.identity import signed_in
 from gateway.pages.browse import gateway_of
 from gateway.pages.forms import field_errors, of_the_form
 from gateway.pages.phrases import N_
 from gateway.pages.site import page, site
+from gateway.people.identity import signed_in
 from gateway.problems import Problem, not_found
-from gateway.webhook_rules import TYPES
-from gateway.webhooks import DELIVERIES, NewWebhookView
+from gateway.webhooks.rules import TYPES
+from gateway.webhooks.webhooks import DELIVERIES, NewWebhookView
 
 ABOUT = {
     "potluck.dataset.published.v1": N_("a public dataset was published"),

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from gateway.elements import PLACES
+from gateway.search.elements import PLACES
 
 MATH_LENGTH = 2000
 

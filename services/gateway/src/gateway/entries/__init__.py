@@ -1,0 +1,1 @@
+"""Datasets from draft to withdrawal: publishing, reading, what is said of where one stands."""

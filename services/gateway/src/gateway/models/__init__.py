@@ -1,0 +1,1 @@
+"""Published versions of the model, and trying them."""

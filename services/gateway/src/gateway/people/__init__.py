@@ -1,0 +1,1 @@
+"""Accounts and what signs a person or a program in; mails."""

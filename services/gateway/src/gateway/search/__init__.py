@@ -1,0 +1,1 @@
+"""Finding datasets: words, formulas, elements, filters, misspellings."""

@@ -1,0 +1,1 @@
+"""What readers get: the JSON of the API, and what pages render."""

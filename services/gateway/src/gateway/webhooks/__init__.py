@@ -1,0 +1,1 @@
+"""Public events, sent to an address of the reader's own."""

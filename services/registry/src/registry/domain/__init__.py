@@ -1,0 +1,1 @@
+"""What the registry knows and decides by: frozen values and pure rules."""

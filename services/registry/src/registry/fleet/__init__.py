@@ -1,0 +1,1 @@
+"""contracts.fleet.v1 on the wire: what trainers ask and report."""

@@ -1,0 +1,1 @@
+"""What operators do: pause, bisect, withdraw, name versions; the command that asks for it."""

@@ -1,0 +1,1 @@
+"""contracts.registry.v1: what anyone may ask of versions, branches, lineage, changes."""
