@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -274,6 +275,14 @@ def test_lists_say_what_to_do_when_they_are_empty(
     said = capsys.readouterr().out
     assert "No datasets yet" in said
     assert "No model yet" in said
+
+
+def test_versions_are_listed_by_day(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole timestamp does not fit beside the rest into eighty columns, and was cut."""
+    fake.add_model("1.1", **{"dpa.pt": b"all"})
+    fake.models["1.1"]["published"] = "2026-11-26T07:51:12.345678Z"
+    assert signed_in("models") == 0
+    assert " 2026-11-26\n" in re.sub(" *\n", "\n", capsys.readouterr().out)
 
 
 def test_an_answer_of_something_else_is_told(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:

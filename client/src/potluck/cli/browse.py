@@ -89,7 +89,7 @@ def models(server: Server = None, as_json: AsJson = False) -> None:
     for one in found:
         names = ", ".join(escape(row.name) for row in one.datasets)
         contributors = escape(", ".join(one.contributors))
-        table.add_row(one.version, ", ".join(one.aliases), one.parent or "–", names, contributors, one.published)
+        table.add_row(one.version, ", ".join(one.aliases), one.parent or "–", names, contributors, one.published[:10])
     out.print(table if found else "No model yet: the first one comes with the first datasets.")
     return None
 
