@@ -178,7 +178,7 @@ async def test_growth_is_paused_resumed_and_a_round_cancelled(site: Site, asked:
     assert (cancel.round_id, cancel.reason, cancel.pause) == (ROUND_ID, "Wrong data.", True)
     again = await do(operator, "growth/cancel", round_id=ROUND_ID, reason="Twice.")
     assert again.status_code == 409
-    assert "no round is open" in again.text
+    assert "No round is open" in again.text
     log = await see(operator, "/operator/log")
     for action in ("growth.pause", "growth.resume", "round.cancel", "round.cancel.refused"):
         assert action in log
