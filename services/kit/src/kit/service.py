@@ -1,6 +1,7 @@
 """The life of a service: what it stands on, how it starts, how it stops."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -107,6 +108,9 @@ async def run_until_stopped(name: str, settings: Settings, build: Build[Settings
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(name, settings, build) as base, health.serving(base.health, settings.health_address):
+        # What was made until now stays. Looked through at each full collection, it would hold up answers for 80 ms.
+        gc.collect()
+        gc.freeze()
         await base.tasks.wait(stop)
 
 
