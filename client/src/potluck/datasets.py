@@ -68,7 +68,7 @@ class Datasets(Base):
             report: called with (bytes sent, bytes in all), of several connections by one at a time.
         """
         from potluck.pending import Archive
-        from potluck.tus import Sender
+        from potluck.sending import Sender
 
         self._require_token()
         archive = Archive.at(Path(path))
