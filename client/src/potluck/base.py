@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from potluck import config
 from potluck.errors import NotSignedIn
@@ -15,11 +14,6 @@ if TYPE_CHECKING:
 
 
 PARALLEL = 4
-
-
-def _on_this_machine(server: str) -> bool:
-    host = urlsplit(server).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def no_report(done: int, total: int) -> None:
@@ -49,7 +43,7 @@ class Base:
         seconds = settings.patience_seconds if patience_seconds is None else patience_seconds
         self.server = config.chosen_server(server)
         self._token = token or config.token_for(self.server)
-        self._parallel = settings.parallel or (1 if _on_this_machine(self.server) else PARALLEL)
+        self._parallel = settings.parallel or (1 if config.on_this_machine(self.server) else PARALLEL)
         self._sleep, self._clock = sleep, clock
         self._pending = PendingUploads(state_folder or config.state_folder())
         self._transport = Transport(

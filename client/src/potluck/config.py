@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import get_ident
 from typing import Any
+from urllib.parse import urlsplit
 
 from potluck.errors import LocalFileError, PotluckError
 
@@ -94,6 +95,11 @@ def told() -> list[Told]:
         kept = token_for(str(chosen.value).rstrip("/")) is not None
         token = Told(name="token", value=kept, source=str(_credentials()) if kept else "not signed in")
     return [chosen, *(one for one in found if one.name != "server"), token]
+
+
+def on_this_machine(server: str) -> bool:
+    """Whether nobody else is on the way to it."""
+    return urlsplit(server).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def chosen_server(option: str | None) -> str:

@@ -1,6 +1,5 @@
 """Fetching a file: continues a part that is here already, and trusts nothing but its SHA-256."""
 
-import errno
 import hashlib
 import io
 import shutil
@@ -13,14 +12,13 @@ from pathlib import Path
 import httpx
 
 from potluck import stopping
-from potluck.errors import Corrupt, LocalFileError, UnexpectedAnswer
+from potluck.errors import NO_ROOM, Corrupt, LocalFileError, UnexpectedAnswer
 from potluck.resources import ModelFile
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
 from potluck.transport import Transport, problem
 
 # The bytes themselves: their hash is not that of a compressed answer.
 RAW = {"Accept": "*/*", "Accept-Encoding": "identity"}
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 BATCH_BYTES = 1 << 20
 BATCHES_UNDER_WAY = 4

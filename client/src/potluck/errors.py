@@ -1,6 +1,10 @@
 """What can go wrong, in words: what happened, where, and what to do. Each kind has its exit code."""
 
+import errno
 from enum import IntEnum
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of the system when what is written does not fit."""
 
 
 class Exit(IntEnum):

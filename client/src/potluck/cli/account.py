@@ -5,7 +5,6 @@ import platform
 import sys
 import webbrowser
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -152,8 +151,7 @@ def _remember(client: Client, token: str, email: str, *, as_json: bool) -> None:
 
 
 def _warn_of_the_open(client: Client, what: str) -> None:
-    address = urlsplit(client.server)
-    if address.scheme == "http" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if client.server.startswith("http:") and not config.on_this_machine(client.server):
         err.print(f"[yellow]{client.server} is not encrypted: others on the way can read your {what}.[/]")
 
 

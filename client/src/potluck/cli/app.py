@@ -1,6 +1,5 @@
 """All commands in one application, those of other packages included, and how it ends."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,11 +8,10 @@ from typing import Annotated
 import typer
 
 from potluck.cli.lazily import CommandGroup
-from potluck.errors import Exit, PotluckError
+from potluck.errors import NO_ROOM, Exit, PotluckError
 
 # Set by the scripts of `potluck completion`.
 COMPLETE = "_POTLUCK_COMPLETE"
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 app = typer.Typer(
     name="potluck",

@@ -4,8 +4,6 @@ The size of the file stays the offset: a process that dies leaves a prefix, and 
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
@@ -14,14 +12,14 @@ from kit.db import Database
 from kit.logs import get_logger
 
 from gateway.domain import Person
-from gateway.problems import Problem, not_found
+from gateway.problems import not_found
 from gateway.store import Store
 from gateway.uploads import parts as rules
 from gateway.uploads.parts import Address
 from gateway.uploads.quotas import words
 from gateway.uploads.regions import Regions
 from gateway.uploads.spool import Busy, Gone, UploadFile
-from gateway.uploads.uploads import Upload, Uploads, clean_filename, disk_problem, location, too_large
+from gateway.uploads.uploads import Upload, Uploads, clean_filename, disk_problem, fits, location, lost, too_large
 
 log = get_logger(__name__)
 
@@ -69,8 +67,7 @@ class Joining:
             self._started(joined)
             return location(joined.id, region, None)
         claimed = found[0].ticket or ""
-        right = hmac.compare_digest(row["ticket_sha256"] or b"", hashlib.sha256(claimed.encode()).digest())
-        return location(joined.id, region, claimed if right else None)
+        return location(joined.id, region, claimed if fits(claimed, row) else None)
 
     async def joined(self, upload: Upload, seconds: float) -> bool:
         """Whether it is one file by now; false when that takes longer than `seconds`, here or in another process."""
@@ -87,7 +84,7 @@ class Joining:
         except Busy:
             return False
         except Gone as error:
-            raise _lost(upload) from error
+            raise lost(upload) from error
         except OSError as error:
             raise disk_problem(error) or error from error
         return True
@@ -162,13 +159,3 @@ def _in_order(found: Sequence[Upload | None], most: int) -> list[Upload]:
     if (size := sum(one.size for one in parts)) > most:
         raise too_large(size, most)
     return parts
-
-
-def _lost(upload: Upload) -> Problem:
-    return Problem(
-        410,
-        "upload-gone",
-        "The upload is gone",
-        f"The bytes of {upload.filename} are not here any more.",
-        remedy="Start the upload again.",
-    )

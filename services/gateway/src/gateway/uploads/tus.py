@@ -26,7 +26,7 @@ from gateway.uploads.joining import Joining
 from gateway.uploads.quotas import words
 from gateway.uploads.regions import UPLOADS_PATH
 from gateway.uploads.spool import Busy, Gone, UploadFile
-from gateway.uploads.uploads import Upload, Uploads, disk_problem, still_written
+from gateway.uploads.uploads import Upload, Uploads, disk_problem, lost, still_written
 
 log = get_logger(__name__)
 
@@ -116,9 +116,15 @@ class Tus:
         )
 
     async def _begin(self, request: Request, person: Person, size: int, metadata: dict[str, str]) -> Response:
-        part = (parts.place(metadata.get("part")) or True) if parts.FIELD in request.headers else False
-        filename, region = metadata.get("filename", ""), metadata.get("region")
-        begun = await self._uploads.begin(person, size, filename, region, part)
+        partial = parts.FIELD in request.headers
+        begun = await self._uploads.begin(
+            person,
+            size,
+            metadata.get("filename", ""),
+            metadata.get("region"),
+            partial=partial,
+            place=parts.place(metadata.get("part")) if partial else None,
+        )
         upload = await self._uploads.find(person, begun.id)
         offset = 0
         if request.headers.get("content-type") == BODY_TYPE:
@@ -174,7 +180,7 @@ class Tus:
             except Busy as error:
                 raise still_written() from error
             except Gone as error:
-                raise _lost(upload) from error
+                raise lost(upload) from error
         return Response(status_code=200, headers=_with_version(headers | {"upload-offset": str(offset)}))
 
     async def _receive(self, request: Request, upload: Upload, offset: int) -> int:
@@ -202,7 +208,7 @@ class Tus:
         except Busy as error:
             raise still_written() from error
         except Gone as error:
-            raise _lost(upload) from error
+            raise lost(upload) from error
 
     async def _store_body(self, request: Request, upload: Upload, file: UploadFile, declared: bytes | None) -> int:
         arrival = _Arrival(checksum=hashlib.sha256() if declared is not None else None)
@@ -397,14 +403,4 @@ def _mismatch() -> Problem:
         "This piece does not have the SHA-256 that was sent with it; it was discarded.",
         field="Upload-Checksum",
         remedy="Send the piece again.",
-    )
-
-
-def _lost(upload: Upload) -> Problem:
-    return Problem(
-        410,
-        "upload-gone",
-        "The upload is gone",
-        f"The bytes of {upload.filename} are not here any more.",
-        remedy="Start the upload again.",
     )

@@ -106,9 +106,16 @@ class Uploads:
         return self._settings.max_upload_bytes
 
     async def begin(
-        self, person: Person, size: int, filename: str, region_id: str | None = None, part: Place | bool = False
+        self,
+        person: Person,
+        size: int,
+        filename: str,
+        region_id: str | None = None,
+        *,
+        partial: bool = False,
+        place: Place | None = None,
     ) -> Begun:
-        """`region_id`: where the archive will lie; none: the default. `part`: of an archive, and which one if told.
+        """`region_id`: where the archive will lie; none: the default. `partial`: of an archive; `place`: which, if told.
 
         Raises Problem: 422 empty or no such region, 413 too large or more than the account may have, 429 too many open,
         507 no room.
@@ -127,7 +134,7 @@ class Uploads:
             raise too_large(size, self._settings.max_upload_bytes)
         upload_id, ticket = uuid4(), None if region.here else secrets.token_urlsafe(32)
         async with self._database.transaction() as connection:
-            await self.quotas.claim(connection, person, size, part=part is not False)
+            await self.quotas.claim(connection, person, size, part=partial)
             if region.here:
                 self._make_file(upload_id, size)
             await self._store.add(
@@ -139,9 +146,9 @@ class Uploads:
                 region=region.id if self._settings.regions else None,
                 placed=region.here,
                 ticket_sha256=hashlib.sha256(ticket.encode()).digest() if ticket else None,
-                partial=part is not False,
-                part_number=part.number if isinstance(part, Place) else None,
-                part_count=part.count if isinstance(part, Place) else None,
+                partial=partial,
+                part_number=place.number if place else None,
+                part_count=place.count if place else None,
             )
         log.info("upload-started", upload=str(upload_id), size=size, region=region.id)
         return Begun(upload_id, location(upload_id, region, ticket))
@@ -183,8 +190,7 @@ class Uploads:
         """For whoever has the ticket of an upload to this region. 404 for others."""
         async with self._database.transaction() as connection:
             row = await self._store.find(connection, upload_id)
-        claimed = hashlib.sha256(ticket.encode()).digest()
-        if row is None or row["ticket_sha256"] is None or not hmac.compare_digest(row["ticket_sha256"], claimed):
+        if row is None or not fits(ticket, row):
             raise not_found("upload", "It may have expired: start it again.")
         return self.of(row)
 
@@ -365,6 +371,12 @@ def location(upload_id: UUID, region: Region, ticket: str | None) -> str:
     return path if ticket is None else f"{region.address}{path}?ticket={ticket}"
 
 
+def fits(ticket: str, row: Row) -> bool:
+    """Whether it is that of the upload: of one to this region there is none."""
+    known: bytes | None = row["ticket_sha256"]
+    return known is not None and hmac.compare_digest(known, hashlib.sha256(ticket.encode()).digest())
+
+
 def too_large(size: int, most: int) -> Problem:
     return Problem(
         413,
@@ -384,6 +396,16 @@ def too_short(size: int, arrived: int) -> Problem:
         f"{words(arrived)} of {words(size)} have arrived.",
         field="upload_id",
         remedy="Send it again.",
+    )
+
+
+def lost(upload: Upload) -> Problem:
+    return Problem(
+        410,
+        "upload-gone",
+        "The upload is gone",
+        f"The bytes of {upload.filename} are not here any more.",
+        remedy="Start the upload again.",
     )
 
 

@@ -34,10 +34,6 @@ _UNCONVERGED = "unconverged"
 _NO_NUMBERS = atomic_numbers([])
 # A calculation without these has not come to its end, or was not asked for them.
 _MISSING = frozenset({"no-energy", "no-forces", "wrong-shape"})
-_ALL_WELL = (
-    b'{"end": %d, "theory": {}, "frames": %d, "frames_failed": 0, "unconverged": 0, "failed": false,'
-    b' "largest_force": %r, "first": %d, "spool": [%d, %d], "set_aside": []}\n'
-)
 # What dpdata says in warnings when it leaves frames out.
 _LEFT_OUT = re.compile(r"unconverged|incomplete labels|no energy found in frame|cannot find labels")
 
@@ -152,7 +148,7 @@ class Parser:
         """Results after the frames of which they speak. What a child's death takes from here is read again."""
         self._judge()
         self._spooler.flush()
-        write(self._report, b"".join([result.line() for result in self._read_through]))
+        write(self._report, b"".join([_line(result.ended()) for result in self._read_through]))
         self._read_through.clear()
         self._flushed = time.monotonic()
 
@@ -248,15 +244,8 @@ class _Result:
     def so_far(self) -> dict[str, Any]:
         return {"at": self._number, "frames": self._frames, "failed": self._frames_failed}
 
-    def line(self) -> bytes:
-        """What is reported when all its frames are judged."""
-        if self._frames and not (self._failure or self._set_aside or self._left_out or self.theory):
-            # Nearly every calculation says just this; to take it through JSON takes three times as long.
-            said = self._number, self._frames, self._largest_force, self._first, *self._spool
-            return _ALL_WELL % said
-        return _line(self._ended())
-
-    def _ended(self) -> dict[str, Any]:
+    def ended(self) -> dict[str, Any]:
+        """When all its frames are judged."""
         self._set_aside += self._left_out
         if self._failure is None and (nothing := self._nothing_left()) is not None:
             self._failure = self.signed(nothing)

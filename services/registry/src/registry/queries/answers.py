@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from registry.domain.refusals import InvalidField, TookTooLong, UnknownResource
 from registry.domain.rounds import Model
-from registry.queries import wire as wire
+from registry.queries import wire
 from registry.queries.branch_facts import BranchFacts
 from registry.queries.catalogue import Catalogue, Moved, Snapshot
 from registry.queries.masks import keep, tree_of

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from registry.domain.refusals import InvalidField, NotOffered, UnknownResource
 from registry.domain.resolving import Asked, Ranked, asked_of_elements, asked_of_structure, atoms_of, rank
-from registry.queries import wire as wire
+from registry.queries import wire
 from registry.queries.answers import Answers, View, listed
 from registry.queries.branch_facts import BranchFacts
 from registry.queries.pages import LARGEST_PAGE, before_of, numbered, size_of
