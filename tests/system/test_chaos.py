@@ -55,7 +55,7 @@ SUBSCRIBER = Path(__file__).parents[2] / "examples/subscribers/subscribe.py"
 AGAIN = f'while true; do "{sys.executable}" "{SUBSCRIBER}"; sleep 0.5; done'
 EMAIL, PASSWORD = "contributor@example.org", "a long password of the tests"
 # Beside other work; alone on two cores it takes less than a quarter of that.
-LONGEST_SECONDS = 1200.0
+LONGEST_SECONDS = 600.0
 
 # Facts that a contribution or a round may state once. Progress and attempts may repeat, as attempts do.
 ONCE = frozenset(

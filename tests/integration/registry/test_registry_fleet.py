@@ -185,16 +185,14 @@ async def test_a_lost_lease_is_offered_again_when_it_has_run_out_and_another_wor
         silent_since = time.monotonic()
         timer = asyncio.create_task(bench.timer.run(grace_seconds=0))
         try:
-            slowest, asked = 0.0, silent_since
             while not (answer := await ask(bench, worker("second"))).HasField("lease"):
-                assert time.monotonic() - silent_since < 60
+                assert time.monotonic() - silent_since < 30
                 await asyncio.sleep(0.1)
-                slowest, asked = max(slowest, time.monotonic() - asked), time.monotonic()
         finally:
             timer.cancel()
         waited = time.monotonic() - silent_since
         # Not before it has run out, and within one look of the timer afterwards (and what a busy machine adds).
-        assert ttl - 0.5 < waited < ttl + 1 + 3 + 5 * slowest
+        assert ttl - 0.5 < waited < ttl + 1 + 3
         assert (answer.lease.resume_from.step, answer.lease.resume_from.blob.key) == (40, stored.key)
         assert answer.lease.fence == first.fence + 1
 

@@ -174,15 +174,14 @@ async def test_a_hundred_thousand_atoms_hold_up_nobody(bench: Bench) -> None:
     )
     async with public_registry(bench, settings_of(bench, query_seconds=120)) as public:
         asking = asyncio.ensure_future(public.stub.Resolve(registry.ResolveRequest(structure=large)))
-        slowest, begun = 0.0, time.monotonic()
+        slowest = 0.0
         while not asking.done():
             started = time.monotonic()
             await public.stub.GetModel(registry.GetModelRequest(version_or_alias="latest"))
             slowest = max(slowest, time.monotonic() - started)
-        answer, took = await asking, time.monotonic() - begun
+        answer = await asking
     assert answer.branches[0].branch.name == "si"
-    # On a busy machine everything takes longer; who was held up would have waited for all of it.
-    assert slowest < max(5, took / 2)
+    assert slowest < 5
 
 
 async def test_addresses_that_the_gateway_can_check(bench: Bench) -> None:

@@ -34,12 +34,12 @@ def test_a_hundred_thousand_atoms_are_a_matter_of_seconds() -> None:
     grid = np.stack(np.meshgrid(*(np.arange(side),) * 3, indexing="ij"), axis=-1).reshape(-1, 3) * 2.7
     coords = grid[:100_000].astype(float)
     coords[77_777] = coords[5] + [0.4, 0, 0]
-    start = time.process_time()
+    start = time.monotonic()
     found = closest_of_many(np.full(len(coords), 14), coords, np.eye(3) * side * 2.7, 0.9)
     assert found is not None
     assert {found.first, found.second} == {5, 77_777}
     assert found.distance == pytest.approx(0.4)
-    assert time.process_time() - start < 60
+    assert time.monotonic() - start < 60
 
 
 def test_a_heap_of_atoms_in_one_place_is_seen_as_such() -> None:
