@@ -175,6 +175,9 @@ class Site:
             )
         )
 
+    def gettext(self, request: Request, text: str) -> str:
+        return translations(language_of(request)).gettext(text)
+
     def said(self, request: Request, text: str) -> Markup:
         """What a use case says, in the reader's language."""
         return _said(language_of(request), text)

@@ -115,7 +115,7 @@ class Uploads:
         partial: bool = False,
         place: Place | None = None,
     ) -> Begun:
-        """`region_id`: where the archive will lie; none: the default. `partial`: of an archive; `place`: which one
+        """`region_id`: where the archive will lie; none: the default. `partial`: of an archive; `place`: which one.
 
         Raises Problem: 422 empty or no such region, 413 too large or more than the account may have, 429 too many open,
         507 no room.
