@@ -271,6 +271,12 @@ def test_parts_whose_values_hold_commas_in_brackets_are_parts() -> None:
     assert said.count("很可能") == 2
 
 
+def test_what_an_archive_holds_instead_of_calculations_is_chinese_too() -> None:
+    told = "no calculation was recognised in the archive: it holds 3 files, such as notes/README.txt, notes/a.csv"
+    assert chinese(told).endswith("3 个文件，例如 notes/README.txt, notes/a.csv")
+    assert "files" not in chinese("no vasp/outcar calculation is in the archive: it holds no files at all")
+
+
 # Only programs meet these: wrong JSON, the tus protocol, a program's own sign-in, operators' settings.
 FOR_PROGRAMS = {"http/answers.py", "people/programs.py", "uploads/tus.py", "webhooks/rules.py"}
 SAY = {"Problem", "FieldError", "_Wrong", "invalid_field", "not_found"}

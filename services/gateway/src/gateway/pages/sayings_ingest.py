@@ -94,8 +94,10 @@ INGEST: tuple[str, ...] = (
     N_("Repair or leave out what failed, and upload again."),
     N_("no {format} calculation is in the archive; {path} looks like {other}"),
     N_("Upload the archive again with the format {format}, or with 'detect'."),
-    N_("no {format} calculation is in the archive: it holds {summary}"),
-    N_("no calculation was recognised in the archive: it holds {summary}"),
+    N_("no {format} calculation is in the archive: it holds {part_files}"),
+    N_("no calculation was recognised in the archive: it holds {part_files}"),
+    N_("{n} file(s), such as {file}"),
+    N_("no files at all"),
     N_(
         "Pack the outputs of your calculations as the program wrote them (e.g. OUTCAR; scf.in with scf.out; "
         "a CP2K folder; extxyz with energy and forces), or name the format instead of 'detect'."
