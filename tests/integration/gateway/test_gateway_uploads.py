@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from gateway.uploads import spool
+from gateway.uploads.upload_file import UploadFile
 from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
 
 DATA = os.urandom(3 << 20)
@@ -26,13 +27,13 @@ async def mei(site: Site) -> Member:
 @pytest.fixture
 def arrived(monkeypatch: pytest.MonkeyPatch) -> Arrived:
     """Wait until the gateway was given so many bytes of bodies: what is sent may lie in a socket for a while."""
-    feed, sizes = spool.UploadFile.feed, list[int]()
+    feed, sizes = UploadFile.feed, list[int]()
 
-    async def counted(file: spool.UploadFile, chunk: bytes) -> None:
+    async def counted(file: UploadFile, chunk: bytes) -> None:
         await feed(file, chunk)
         sizes.append(len(chunk))
 
-    monkeypatch.setattr(spool.UploadFile, "feed", counted)
+    monkeypatch.setattr(UploadFile, "feed", counted)
 
     async def so_many(size: int) -> None:
         async with asyncio.timeout(60):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from kit.bus import is_infrastructure
 from kit.health import Health
@@ -42,6 +43,8 @@ from gateway.webhooks.sender import Post, Sender
 log = get_logger(__name__)
 
 LANES = 2
+# At a time of an upload: a piece for the threads that receive and keep it to hand on, so the larger the fewer.
+READ_BYTES = 1 << 20
 # Probes would drown the traces, and a live stream is a span of hours.
 UNTRACED = "health,/events$"
 
@@ -191,6 +194,7 @@ async def serving(app: Starlette, settings: GatewaySettings, tasks: Tasks) -> As
         port=port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.auto,
+        http1_settings=HTTP1Settings(max_buffer_size=READ_BYTES),
         websockets=False,
         log_enabled=False,
         backlog=2048,

@@ -18,7 +18,8 @@ from gateway.uploads import parts as rules
 from gateway.uploads.parts import Address
 from gateway.uploads.quotas import words
 from gateway.uploads.regions import Regions
-from gateway.uploads.spool import Busy, Gone, UploadFile
+from gateway.uploads.spool import Busy, Gone
+from gateway.uploads.upload_file import UploadFile
 from gateway.uploads.uploads import Upload, Uploads, clean_filename, disk_problem, fits, location, lost, too_large
 
 log = get_logger(__name__)

@@ -6,17 +6,17 @@ import fcntl
 import hashlib
 import os
 import shutil
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 from kit.blobs import file_sha256, sync_folder
 
-BUFFER = 1 << 20
+from gateway.uploads.upload_file import Buffers, UploadFile
+
 HASHES_KEPT = 1000
 LOCK_POLL_SECONDS = 0.02
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,113 +30,6 @@ class Gone(LookupError):
     """The file is not here: the upload has been moved into storage or removed."""
 
 
-class UploadFile:
-    """One upload's file, held by one writer at a time. Bytes are written and hashed in a thread.
-
-    At most two buffers are in memory: one being filled while the other is written.
-    """
-
-    def __init__(self, descriptor: int, marker: Path, hasher: "hashlib._Hash | None") -> None:
-        self._descriptor = descriptor
-        self._marker = marker
-        self._hasher = hasher
-        self._pending: list[bytes] = []
-        self._held = 0
-        self._flight: asyncio.Future[None] | None = None
-        self._start: tuple[int, hashlib._Hash | None] | None = None
-
-    @property
-    def offset(self) -> int:
-        """Bytes on disk."""
-        return os.fstat(self._descriptor).st_size
-
-    @property
-    def hasher(self) -> "hashlib._Hash | None":
-        """SHA-256 of the bytes on disk; none after a restart, until the file is read again."""
-        return self._hasher
-
-    async def begin(self, verified: bool) -> None:
-        """Remember where this request starts, to roll back to. `verified`: also after SIGKILL."""
-        self._start = (self.offset, self._hasher.copy() if self._hasher else None)
-        if verified:
-            await asyncio.to_thread(self._marker.write_text, str(self._start[0]))
-
-    async def feed(self, chunk: bytes) -> None:
-        """Raises OSError of an earlier write, e.g. a full disk; what was written before it stays."""
-        self._pending.append(chunk)
-        self._held += len(chunk)
-        if self._held >= BUFFER:
-            await self._landed()
-            self._take_off()
-
-    async def feed_file(self, path: Path, start: int) -> None:
-        """All of another file from byte `start`, as `feed`; a cancelled one stops within a buffer. Raises OSError."""
-        await self.settle()
-        stop = threading.Event()
-        self._flight = asyncio.get_running_loop().run_in_executor(None, self._copy, path, start, stop)
-        try:
-            await asyncio.shield(self._flight)
-        finally:
-            stop.set()
-            await self._landed_for_sure()
-
-    async def settle(self) -> None:
-        """Everything that was fed is on disk; not interrupted by cancellation. Raises OSError."""
-        await self._landed_for_sure()
-        if self._pending:
-            self._take_off()
-            await self._landed_for_sure()
-
-    async def keep(self) -> None:
-        """What this request wrote is good."""
-        self._start = None
-        await asyncio.to_thread(self._marker.unlink, missing_ok=True)
-
-    async def roll_back(self) -> None:
-        """Discard what this request wrote."""
-        if self._start is not None:
-            size, self._hasher = self._start
-            await asyncio.to_thread(os.ftruncate, self._descriptor, size)
-        await self.keep()
-
-    async def sync(self) -> None:
-        await asyncio.to_thread(os.fsync, self._descriptor)
-
-    def _take_off(self) -> None:
-        batch, self._pending, self._held = self._pending, [], 0
-        self._flight = asyncio.get_running_loop().run_in_executor(None, self._write, batch)
-
-    async def _landed(self) -> None:
-        if self._flight is not None:
-            await asyncio.shield(self._flight)
-            self._flight = None
-
-    async def _landed_for_sure(self) -> None:
-        flight, self._flight = self._flight, None
-        if flight is None:
-            return
-        while not flight.done():
-            # A newer request may cancel this one more than once: the thread still needs the descriptor.
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({flight})
-        flight.result()
-
-    def _copy(self, path: Path, start: int, stop: threading.Event) -> None:
-        with path.open("rb", buffering=0) as source:
-            source.seek(start)
-            while not stop.is_set() and (chunk := source.read(BUFFER)):
-                self._write([chunk])
-
-    def _write(self, batch: list[bytes]) -> None:
-        for chunk in batch:
-            rest = memoryview(chunk)
-            while rest:
-                written = os.write(self._descriptor, rest)
-                if self._hasher is not None:
-                    self._hasher.update(rest[:written])
-                rest = rest[written:]
-
-
 class Spool:
     """The folder in which uploads grow. Several processes may share it: flock lets one write to each upload."""
 
@@ -145,6 +38,7 @@ class Spool:
         self._takeover_seconds = takeover_seconds
         self._writers: dict[UUID, asyncio.Task[None]] = {}
         self._hashes: OrderedDict[UUID, tuple[int, hashlib._Hash]] = OrderedDict()
+        self._buffers = Buffers()
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, upload_id: UUID) -> Path:
@@ -177,8 +71,11 @@ class Spool:
             _discard_unverified(descriptor, marker)
             size = os.fstat(descriptor).st_size
             known = self._hashes.pop(upload_id, (0, hashlib.sha256()))
-            file = UploadFile(descriptor, marker, known[1] if known[0] == size else None)
-            yield file
+            file = UploadFile(descriptor, path, marker, known[1] if known[0] == size else None, self._buffers)
+            try:
+                yield file
+            finally:
+                await file.close()
             if file.hasher is not None:
                 self._hashes[upload_id] = (file.offset, file.hasher)
                 while len(self._hashes) > HASHES_KEPT:

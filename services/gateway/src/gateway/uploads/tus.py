@@ -25,7 +25,8 @@ from gateway.uploads import parts
 from gateway.uploads.joining import Joining
 from gateway.uploads.quotas import words
 from gateway.uploads.regions import UPLOADS_PATH
-from gateway.uploads.spool import Busy, Gone, UploadFile
+from gateway.uploads.spool import Busy, Gone
+from gateway.uploads.upload_file import UploadFile
 from gateway.uploads.uploads import Upload, Uploads, disk_problem, lost, still_written
 
 log = get_logger(__name__)
@@ -212,7 +213,7 @@ class Tus:
 
     async def _store_body(self, request: Request, upload: Upload, file: UploadFile, declared: bytes | None) -> int:
         arrival = _Arrival(checksum=hashlib.sha256() if declared is not None else None)
-        await file.begin(verified=declared is not None)
+        await file.begin(arrival.checksum)
         task = asyncio.create_task(_pump(request, upload, file, arrival))
         self._uploads.spool.pump(upload.id, task)
         try:
@@ -275,8 +276,6 @@ async def _pump(request: Request, upload: Upload, file: UploadFile, arrival: _Ar
                 arrival.overrun = True
                 break
             if chunk:
-                if arrival.checksum is not None:
-                    arrival.checksum.update(chunk)
                 await file.feed(chunk)
             if not message.get("more_body", False):
                 break

@@ -25,7 +25,8 @@ from gateway.store import Store
 from gateway.uploads.parts import Part, Place
 from gateway.uploads.quotas import Quotas, words
 from gateway.uploads.regions import UPLOADS_PATH, Region, Regions
-from gateway.uploads.spool import FULL, Busy, Gone, Spool, UploadFile
+from gateway.uploads.spool import FULL, Busy, Gone, Spool
+from gateway.uploads.upload_file import UploadFile
 
 log = get_logger(__name__)
 
@@ -159,7 +160,7 @@ class Uploads:
         upload = await self.find(person, begun.id)
         try:
             async with self.spool.held(begun.id) as file:
-                await file.begin(verified=False)
+                await file.begin()
                 async for chunk in chunks:
                     await file.feed(chunk)
                 await file.settle()
