@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from distribution import LongestFirst, place
+from hypothesis import settings
 from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
 from onemachine.postgres import Postgres
@@ -20,6 +21,9 @@ from psycopg import sql
 
 SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})
 TESTS = Path(__file__).parent
+# How long one example takes says what else the machine does.
+settings.register_profile("potluck", deadline=None)
+settings.load_profile("potluck")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -258,7 +258,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ACTS)
 def test_whatever_happens_only_the_newest_lease_may_write(
     fresh_database: FreshDatabase, blobs_folder: Path, acts: list[tuple[str, int]]
