@@ -41,7 +41,7 @@ def assert_same(left: Frame, right: Frame) -> None:
         max_size=12,
     )
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_round_trip_of_any_mixture(
     kinds: list[tuple[int, int, bool, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -101,7 +101,7 @@ def test_climbing_members_are_refused_by_name(name: str, tmp_path: Path) -> None
 
 
 @given(name=st.text(alphabet="ab./\\", min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_name_writes_outside(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("names") / "inner"
     folder.mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frames.frame import Frame
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ingest.confined import theory
 from ingest.confined.judging import Raw, Unfit
@@ -166,8 +166,6 @@ def test_memory_does_not_grow_with_the_file(steps: list[Frame], tmp_path: Path) 
 DECIMALS = st.integers(-(10**11), 10**11)
 
 
-# What a busy machine takes says nothing of it.
-@settings(deadline=None)
 @given(st.lists(st.tuples(DECIMALS, DECIMALS, DECIMALS), min_size=1, max_size=9))
 def test_a_table_at_once_has_the_bits_of_one_number_at_a_time(rows: list[tuple[int, int, int]]) -> None:
     text = "".join(f"{a / 10**5:16.5f}{b / 10**6:18.6f}   {c / 10**9:14.9f}\n" for a, b, c in rows).encode()
