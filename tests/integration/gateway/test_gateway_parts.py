@@ -11,8 +11,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from gateway.store import Store
-from gateway.uploads import spool
+from gateway.uploads.appending import Appender
 from gateway.uploads.regions import Regions
+from gateway.uploads.spool import Spool
+from gateway.uploads.upload_file import UploadFile
 from gateway.uploads.uploads import Uploads
 from gateway_bench import PIECE, TUS, Member, Site, entry, eventually, serving_site
 
@@ -191,17 +193,15 @@ async def test_limits_count_all_parts(gateway_env: dict[str, str], monkeypatch: 
 
 async def test_a_full_disk_while_joining_is_told_and_gone_on_from(mei: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     locations = await parts(mei)
-    copy = spool.UploadFile._copy
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(spool.UploadFile, "_copy", full)
+        patched.setattr(Appender, "append", full)
         final = (await join(mei, locations)).headers["location"]
         answer = await mei.request("HEAD", final, headers=TUS)
         assert answer.status_code == 507
-    assert spool.UploadFile._copy is copy
     await joined(mei, final)
     made = await mei.request("POST", "/api/v1/datasets", json=entry(final.rsplit("/", 1)[1]))
     assert made.json()["sha256"] == hashlib.sha256(DATA).hexdigest()
@@ -210,13 +210,13 @@ async def test_a_full_disk_while_joining_is_told_and_gone_on_from(mei: Member, m
 async def test_while_it_is_put_together_there_is_no_offset(mei: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     locations = await parts(mei)
     go_on = asyncio.Event()
-    feed_file = spool.UploadFile.feed_file
+    feed_file = UploadFile.feed_file
 
-    async def slow(self: spool.UploadFile, path: Path, start: int) -> None:
+    async def slow(self: UploadFile, path: Path, start: int) -> None:
         await go_on.wait()
         await feed_file(self, path, start)
 
-    monkeypatch.setattr(spool.UploadFile, "feed_file", slow)
+    monkeypatch.setattr(UploadFile, "feed_file", slow)
     monkeypatch.setattr("gateway.uploads.tus.JOIN_SECONDS", 0.1)
     monkeypatch.setattr("gateway.entries.publishing.JOIN_SECONDS", 0.1)
     final = (await join(mei, locations)).headers["location"]
@@ -237,7 +237,7 @@ async def test_removed_while_it_is_put_together_nothing_stays(mei: Member, monke
     async def for_ever(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(spool.UploadFile, "feed_file", for_ever)
+    monkeypatch.setattr(UploadFile, "feed_file", for_ever)
     final = (await join(mei, locations)).headers["location"]
     assert (await mei.request("DELETE", final, headers=TUS)).status_code == 204
     assert list(folder().iterdir()) == []
@@ -250,13 +250,13 @@ async def test_a_join_that_broke_off_is_gone_on_with_elsewhere(
     """What a process leaves that dies in the middle of the second part: another one reads it again and goes on."""
     locations = await parts(mei)
 
-    async def dies(self: spool.UploadFile, path: Path, start: int) -> None:
+    async def dies(self: UploadFile, path: Path, start: int) -> None:
         await self.feed(path.read_bytes()[start : start + 300_000])
         await self.settle()
         raise RuntimeError("SIGKILL")
 
     with monkeypatch.context() as patched:
-        patched.setattr(spool.UploadFile, "feed_file", dies)
+        patched.setattr(UploadFile, "feed_file", dies)
         final = (await join(mei, locations)).headers["location"]
         assert (await mei.request("HEAD", final, headers=TUS)).status_code == 500
     file = folder() / UUID(final.rsplit("/", 1)[1]).hex
@@ -273,7 +273,7 @@ async def test_parts_expire_together(site: Site, mei: Member) -> None:
     """One that waits for the others stays; when nobody sends any more, all go, and the files of a joined one too."""
     base = site.base
     uploads = Uploads(
-        base.database, Store(), base.blobs, spool.Spool(folder(), 1), Regions(base.settings, base.blobs), base.settings
+        base.database, Store(), base.blobs, Spool(folder(), 1), Regions(base.settings, base.blobs), base.settings
     )
     waiting, sending = await part(mei, b"sent long ago"), await part(mei, b"sent just now", sent=3)
     await long_ago(site, waiting)
@@ -294,11 +294,11 @@ async def test_the_file_of_a_part_that_waits_to_be_joined_is_somebodys(
     async def for_ever(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(spool.UploadFile, "feed_file", for_ever)
+    monkeypatch.setattr(UploadFile, "feed_file", for_ever)
     final = (await join(mei, locations)).headers["location"]
     for file in folder().iterdir():
         os.utime(file, (1, 1))
-    other = spool.Spool(folder(), 0.1)
+    other = Spool(folder(), 0.1)
     uploads = Uploads(base.database, Store(), base.blobs, other, Regions(base.settings, base.blobs), base.settings)
     assert await uploads.expire() == 0
     assert len(list(folder().iterdir())) == 3

@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import os
-import threading
 from contextlib import suppress
+from io import FileIO
 from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 from gateway.uploads.appending import BLOCK, Appender
 
@@ -77,32 +78,19 @@ class UploadFile:
         """Raises OSError of an earlier write, e.g. a full disk; what was written before it stays."""
         rest = memoryview(chunk)
         while rest:
-            if self._pair is None:
-                self._pair = self._buffers.take()
-            if not self._room:
-                # What follows the first buffer begins with a block of the file.
-                self._room = len(self._pair[0]) - self.offset % BLOCK
-            taken = rest[: self._room - self._filled]
-            self._pair[0][self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
+            space = self._space()
+            taken = rest[: len(space)]
+            space[: len(taken)] = taken
             rest = rest[len(taken) :]
-            if self._filled == self._room:
-                await self._landed()
-                self._take_off(self._pair)
+            await self._fill(len(taken))
 
     async def feed_file(self, path: Path, start: int) -> None:
-        """All of another file from byte `start`, as `feed`; a cancelled one stops within a buffer. Raises OSError."""
+        """All of another file from byte `start` is on disk; a cancelled one stops within a buffer. Raises OSError."""
+        with path.open("rb", buffering=0) as source:
+            source.seek(start)
+            while count := await self._read(source, self._space()):
+                await self._fill(count)
         await self.settle()
-        stop = threading.Event()
-        self._pair = self._pair or self._buffers.take()
-        loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(None, self._copy, path, start, self._pair[0], stop)]
-        self._flight = asyncio.gather(*jobs, return_exceptions=True)
-        try:
-            await asyncio.shield(self._flight)
-        finally:
-            stop.set()
-            await self._landed_for_sure()
 
     async def settle(self) -> None:
         """Everything that was fed is on disk; not interrupted by cancellation. Raises OSError: what is not, is lost."""
@@ -136,6 +124,30 @@ class UploadFile:
         if self._pair is not None:
             self._buffers.give(self._pair)
 
+    def _space(self) -> memoryview:
+        """What is free of the buffer that is being filled: never nothing."""
+        if self._pair is None:
+            self._pair = self._buffers.take()
+        if not self._room:
+            # What follows the first buffer begins with a block of the file.
+            self._room = len(self._pair[0]) - self.offset % BLOCK
+        return memoryview(self._pair[0])[self._filled : self._room]
+
+    async def _fill(self, count: int) -> None:
+        self._filled += count
+        if self._pair and self._filled == self._room:
+            await self._landed()
+            self._take_off(self._pair)
+
+    async def _read(self, source: FileIO, space: memoryview) -> int:
+        """Bytes that were read; when cancelled, it waits: the thread still needs the buffer."""
+        reading = asyncio.get_running_loop().run_in_executor(None, source.readinto, space)
+        try:
+            return await asyncio.shield(reading) or 0
+        except asyncio.CancelledError:
+            await _done(reading)
+            raise
+
     def _take_off(self, pair: Pair) -> None:
         data = memoryview(pair[0])[: self._filled]
         self._pair, self._filled, self._room = (pair[1], pair[0]), 0, len(pair[0])
@@ -152,22 +164,10 @@ class UploadFile:
 
     async def _landed_for_sure(self) -> None:
         flight, self._flight = self._flight, None
-        if flight is None:
-            return
-        while not flight.done():
-            # A newer request may cancel this one more than once: the threads still need descriptor and buffer.
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({flight})
-        _raised(flight.result())
-
-    def _copy(self, path: Path, start: int, buffer: mmap, stop: threading.Event) -> None:
-        view = memoryview(buffer)
-        with path.open("rb", buffering=0) as source:
-            source.seek(start)
-            while not stop.is_set() and (count := source.readinto(view)):
-                self._write(view[:count])
-                if self._hasher is not None:
-                    self._hasher.update(view[:count])
+        if flight is not None:
+            # A newer request may cancel this one: the threads still need descriptor and buffer.
+            await _done(flight)
+            _raised(flight.result())
 
     def _write(self, data: memoryview) -> None:
         try:
@@ -182,3 +182,10 @@ def _raised(outcomes: list[BaseException | None]) -> None:
     for outcome in outcomes:
         if outcome is not None:
             raise outcome
+
+
+async def _done(future: asyncio.Future[Any]) -> None:
+    """Waits, however often it is cancelled."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({future})
