@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import httpx
 
 from potluck import stopping
+from potluck.chunks import Chunk, Chunks
 from potluck.errors import Corrupt, Problem, UnexpectedAnswer
 from potluck.pending import Archive, Part
 from potluck.retry import RETRIED_STATUS, Patience, retry_after
@@ -94,7 +95,8 @@ class Endpoint:
 class PartSender:
     """Sends some bytes of an archive to one address and survives lost connections and restarts of the server.
 
-    `report(sent)` is told the bytes of this part as they leave; `taken(start, chunk)` each chunk, before it is sent.
+    `report(sent)` is told the bytes of this part as they leave; `taken(start, chunk)` each chunk, before it is sent, in
+    another thread.
     """
 
     def __init__(
@@ -118,40 +120,37 @@ class PartSender:
         patience = self._transport.new_patience()
         damaged = 0
         self._report(offset)
-        while offset < self._part.size:
-            reached = self._send_chunk(offset, patience)
-            if reached is None:
-                damaged += 1
-                if damaged > MAX_DAMAGED_CHUNKS:
-                    raise Corrupt(
-                        f"the connection damaged the same data {damaged} times",
-                        where=f"{self._archive.path}, byte {self._part.start + offset}",
-                        remedy="Try another network, then run the same command again: it continues from there.",
-                    )
-            elif reached > offset:
-                patience.progressed()
-                damaged = 0
-            offset = offset if reached is None else reached
-            self._report(offset)
+        with Chunks(self._archive.path, self._part.start + self._part.size, self._taken) as chunks:
+            while offset < self._part.size:
+                chunk = chunks.at(self._part.start + offset, self._chunk_bytes)
+                reached = self._send_chunk(offset, chunk, patience)
+                if reached is None:
+                    damaged += 1
+                    if damaged > MAX_DAMAGED_CHUNKS:
+                        raise Corrupt(
+                            f"the connection damaged the same data {damaged} times",
+                            where=f"{self._archive.path}, byte {chunk.start}",
+                            remedy="Try another network, then run the same command again: it continues from there.",
+                        )
+                elif reached > offset:
+                    patience.progressed()
+                    damaged = 0
+                offset = offset if reached is None else reached
+                self._report(offset)
 
-    def _send_chunk(self, offset: int, patience: Patience) -> int | None:
+    def _send_chunk(self, offset: int, chunk: Chunk, patience: Patience) -> int | None:
         """The server's offset afterwards; None when the chunk arrived damaged and has to be sent again."""
-        upload, start = self._part.upload, self._part.start + offset
-        with self._archive.path.open("rb") as file:
-            file.seek(start)
-            chunk = file.read(min(self._chunk_bytes, self._part.size - offset))
-        if not chunk:
+        if not chunk.data:
             self._archive.unchanged()
-        self._taken(start, chunk)
-        checksum = base64.b64encode(hashlib.sha256(chunk).digest()).decode()
         headers = TUS | {
             "Content-Type": "application/offset+octet-stream",
-            "Content-Length": str(len(chunk)),
+            "Content-Length": str(len(chunk.data)),
             "Upload-Offset": str(offset),
-            "Upload-Checksum": f"sha256 {checksum}",
+            "Upload-Checksum": f"sha256 {base64.b64encode(chunk.sha256).decode()}",
         }
+        content, upload = self._pieces(offset, chunk.data), self._part.upload
         try:
-            response = self._transport.send_once("PATCH", upload, headers=headers, content=self._pieces(offset, chunk))
+            response = self._transport.send_once("PATCH", upload, headers=headers, content=content)
         except httpx.TransportError as error:
             self._chunk_bytes = max(self._chunk_bytes // 2, min(SMALLEST_CHUNK_BYTES, CHUNK_BYTES))
             if not patience.wait():
