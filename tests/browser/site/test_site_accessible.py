@@ -149,7 +149,7 @@ def test_menus_and_tooltips(page: Page, places: dict[str, str], sign_in: SignIn,
     places_of = [one.bounding_box() for one in (bar.get_by_role("link", name="Potluck"), bar.locator(".avatar").first)]
     brand, avatar = (one["y"] + one["height"] / 2 for one in places_of if one)
     assert abs(brand - avatar) < 4
-    bar.get_by_role("button", name="Menu").click()
+    bar.get_by_role("button", name="Menu", exact=True).click()
     expect(bar.get_by_role("link", name="中文")).to_be_visible()
     assert violations(page, fewest_passes=15) == {}
     other = "light" if theme == "dark" else "dark"
