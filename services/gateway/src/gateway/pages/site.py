@@ -243,6 +243,8 @@ async def problem_page(request: Request, problem: Problem) -> Response:
         title=problem.title,
         detail=problem.detail,
         remedy=problem.remedy,
+        again=request.method == "GET",
+        known=problem.status < 500,  # else nobody asked who it is
     )
     response.headers.update(problem.headers)
     return response
