@@ -1,6 +1,5 @@
 """The life of an entry on its pages: shared only, new versions, made public, withdrawn, cited, looked at."""
 
-import base64
 import http.client
 import re
 from collections.abc import Callable
@@ -219,35 +218,6 @@ def test_a_session_that_ends_in_the_middle_of_an_upload(
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#upload-state")).to_contain_text("uploaded and verified")
     expect(page.get_by_label("Data Name")).to_have_value("Interrupted silicon")
-
-
-def begun(client: httpx.Client, size: int, sent: int = 0, part: str | None = None) -> str:
-    """The address of an upload of which so many bytes have arrived."""
-    told = f"filename {base64.b64encode(b'many-runs.tar').decode()}"
-    headers = {"tus-resumable": "1.0.0", "upload-length": str(size), "upload-metadata": told}
-    if part:
-        place = base64.b64encode(part.encode()).decode()
-        headers |= {"upload-concat": "partial", "upload-metadata": f"{told},part {place}"}
-    location = str(client.post("/api/v1/uploads", headers=headers).raise_for_status().headers["location"])
-    piece = {"tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream"}
-    client.patch(location, headers=piece, content=bytes(sent)).raise_for_status()
-    return location
-
-
-def test_parts_are_one_line_and_discarded_together(page: Page, platform: Any, sign_in: SignIn) -> None:
-    client = platform.client()
-    begun(client, 1000, sent=900)
-    parts = [begun(client, 1000, sent=500, part=f"{number}/3") for number in (1, 2, 3)]
-    sign_in(client)
-    page.goto("/my-uploads")
-    rows = page.get_by_role("region", name="Not published yet").get_by_role("row", name="many-runs.tar")
-    expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text("in 3 parts, side by side")
-    expect(rows.first).to_contain_text("50 %")
-    rows.first.get_by_role("button", name="Discard").click()
-    expect(rows).to_have_count(1)
-    expect(rows).to_contain_text("90 %")
-    assert {client.head(one, headers={"tus-resumable": "1.0.0"}).status_code for one in parts} == {404}
 
 
 def test_long_and_strange_content_stays_in_its_place(page: Page, contribution: Contribute, sign_in: SignIn) -> None:
