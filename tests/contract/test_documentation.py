@@ -96,3 +96,11 @@ def test_references_are_made_from_the_code(built: Path) -> None:
 def test_a_services_readme_names_every_event_that_it_emits(service: str) -> None:
     text = " ".join((ROOT / f"services/{service}/README.md").read_text().split())
     assert [one.nats_subject for one in EMITS[service] if one.nats_subject.removeprefix("potluck.") not in text] == []
+
+
+def test_what_pages_of_the_site_link_to_is_there(built: Path) -> None:
+    templates = (ROOT / "services/gateway/src/gateway/templates").glob("*.html")
+    linked = {address for path in templates for address in re.findall(r'href="/docs/([^"]*)"', path.read_text())}
+    assert {"", "use/", "tutorial.ipynb"} <= linked
+    for address in linked:
+        assert (built / address).is_file() or (built / address / "index.html").is_file(), address

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -108,14 +109,16 @@ class Datasets(Base):
         body = {name: value for name, value in said.items() if value is not None} | {"agreement": agreement}
         # Once it is public it stays so: asking again changes nothing.
         key = uuid4().hex
-        answer = self._transport.json("POST", f"datasets/{dataset_id}/public", body=body, idempotency_key=key)
+        with self._naming_own(dataset_id):
+            answer = self._transport.json("POST", f"datasets/{dataset_id}/public", body=body, idempotency_key=key)
         return decode(Dataset, answer)
 
     def withdraw(self, dataset_id: str, reason: str = "") -> Dataset:
         """Takes back every version: no downloads, no training to come. `reason`: for the operators alone."""
         self._require_token()
         address, body = f"datasets/{dataset_id}/withdrawal", {"reason": reason}
-        return decode(Dataset, self._transport.json("POST", address, body=body, idempotency_key=uuid4().hex))
+        with self._naming_own(dataset_id):
+            return decode(Dataset, self._transport.json("POST", address, body=body, idempotency_key=uuid4().hex))
 
     def datasets(self, *, mine: bool = False) -> tuple[Dataset, ...]:
         """Entries that this account may see, newest first; `mine`: only its own."""
@@ -196,11 +199,13 @@ class Datasets(Base):
     def citation(self, dataset_id: str, form: str = "bibtex") -> str:
         """How to cite a dataset: 'bibtex', 'cff' for CITATION.cff, or 'datacite' for DataCite's JSON."""
         address = f"datasets/{dataset_id}/citation"
-        return self._transport.request("GET", address, params={"format": form}, headers={"Accept": "*/*"}).text
+        with self._naming_own(dataset_id):
+            return self._transport.request("GET", address, params={"format": form}, headers={"Accept": "*/*"}).text
 
     def metric_report(self, dataset_id: str) -> dict[str, Any]:
         """Everything that the dataset's metric run found, as the platform stores it."""
-        answer = self._transport.json("GET", f"datasets/{dataset_id}/metric")
+        with self._naming_own(dataset_id):
+            answer = self._transport.json("GET", f"datasets/{dataset_id}/metric")
         return dict(decode(dict[str, Any], answer))
 
     def report_files(self, report: Mapping[str, Any]) -> tuple[ModelFile, ...]:
@@ -216,7 +221,8 @@ class Datasets(Base):
         self._require_token()
         address = f"datasets/{dataset_id}/metric/reruns"
         try:
-            return decode(Rerun, self._transport.json("POST", address, idempotency_key=uuid4().hex))
+            with self._naming_own(dataset_id):
+                return decode(Rerun, self._transport.json("POST", address, idempotency_key=uuid4().hex))
         except Problem as problem:
             if not problem.kind.endswith(":rerun-running"):
                 raise
@@ -243,7 +249,8 @@ class Datasets(Base):
 
     def receipts(self, dataset_id: str) -> list[dict[str, Any]]:
         """Signed receipts of the dataset, newest first, as they were signed; `signing.verify_receipt` verifies one."""
-        answer = self._transport.json("GET", f"datasets/{dataset_id}/receipts")
+        with self._naming_own(dataset_id):
+            answer = self._transport.json("GET", f"datasets/{dataset_id}/receipts")
         return [dict(one) for one in decode(tuple[dict[str, Any], ...], listed(answer, "receipts"))]
 
     def signing_keys(self) -> "tuple[SigningKey, ...]":
@@ -287,13 +294,21 @@ class Datasets(Base):
         return min(reached, key=lambda one: reached[one], default=None)
 
     def _known(self, dataset_id: str) -> dict[str, Any]:
-        """The dataset's JSON. Of an unknown one the error says which the account has."""
-        try:
+        """The dataset's JSON."""
+        with self._naming_own(dataset_id):
             return dict(decode(dict[str, Any], self._transport.json("GET", f"datasets/{dataset_id}")))
+
+    @contextmanager
+    def _naming_own(self, dataset_id: str) -> Iterator[None]:
+        """Where the server knows no such dataset the error says which the account has."""
+        try:
+            yield
         except Problem as problem:
             if problem.status == 404 and problem.kind.endswith(":http"):
                 problem.what = f"there is no such dataset: {dataset_id!r} is no id"
-            if problem.status == 404 and self._token and (own := self.datasets(mine=True)):
+                problem.remedy = "Give its id, or the address of its page."
+            # What is not there may also be a report of a dataset that is.
+            if "no such dataset" in problem.what and self._token and (own := self.datasets(mine=True)):
                 named = ", ".join(f"{one.id} ({one.name})" for one in own[:OWN_NAMED])
                 more = ", …" if len(own) > OWN_NAMED else ""
                 problem.remedy = f"Yours are: {named}{more}"

@@ -142,6 +142,20 @@ def test_menus_and_tooltips(page: Page, places: dict[str, str], sign_in: SignIn,
     expect(page.get_by_role("tooltip").filter(has_text="sound, and is it new")).to_be_visible()
     assert violations(page, fewest_passes=15) == {}
 
+    # A phone: everything of the bar's first row stands beside the name; language and theme are in the menu.
+    page.set_viewport_size(PHONE)
+    page.goto("/datasets")
+    bar = page.get_by_role("banner")
+    places_of = [one.bounding_box() for one in (bar.get_by_role("link", name="Potluck"), bar.locator(".avatar").first)]
+    brand, avatar = (one["y"] + one["height"] / 2 for one in places_of if one)
+    assert abs(brand - avatar) < 4
+    bar.get_by_role("button", name="Menu", exact=True).click()
+    expect(bar.get_by_role("link", name="中文")).to_be_visible()
+    assert violations(page, fewest_passes=15) == {}
+    other = "light" if theme == "dark" else "dark"
+    bar.get_by_role("button", name=f"Switch to {other}").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", other)
+
 
 def test_tooltips_by_keyboard_and_pointer(page: Page, places: dict[str, str]) -> None:
     page.goto(places["trained"])

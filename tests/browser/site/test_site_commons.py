@@ -56,6 +56,8 @@ def test_the_top_bar(page: Page, platform: Any, sign_in: SignIn, width: int) -> 
     for name in ("Models", "Datasets", "DPA"):
         expect(bar.get_by_role("link", name=name, exact=True)).to_be_visible()
     expect(bar.get_by_role("searchbox", name="Search datasets")).to_be_visible()
+    if width == 390:
+        bar.get_by_role("button", name="Menu", exact=True).click()
     expect(bar.get_by_role("link", name="中文")).to_be_visible()
     bar.get_by_role("button", name="Upload").click()
     expect(bar.get_by_role("link", name="Upload Data")).to_be_visible()

@@ -1,5 +1,6 @@
 """The contributor's way through the pages: join, sign in, upload with a pause, publish, watch it train."""
 
+import base64
 import os
 import re
 import zipfile
@@ -203,6 +204,15 @@ def test_formats_are_found_by_any_of_their_names(page: Page, platform: Any, sign
     search.fill("pw.x")
     expect(page.locator(hint)).to_contain_text("several files that belong together. Usual names: *.in, *.out")
     expect(page.locator(hint)).to_contain_text("Example: scf.in and scf.out")
+    # Where several fit nothing is chosen for the person: the list is open, with what was chosen before on top.
+    search.fill("OUT")
+    expect(chosen).to_have_value("qe/pw/scf")
+    expect(chosen).to_have_attribute("size", "2")
+    expect(page.locator(hint)).to_contain_text("2 formats fit: choose one of the list.")
+    chosen.locator("option", has_text="OUTCAR").click()
+    expect(chosen).to_have_value("vasp/outcar")
+    expect(chosen).not_to_have_attribute("size", "2")
+    chosen.select_option("qe/pw/scf")
     search.fill("gromacs")
     expect(page.locator(hint)).to_contain_text("No format of that name")
     search.fill("")
@@ -218,3 +228,59 @@ def test_a_cutoff_that_is_no_number_is_pointed_out(page: Page, platform: Any, si
     page.get_by_text("Level of theory").first.click()
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_text("The cut-off is a positive number in eV")).to_be_visible()
+
+
+@pytest.mark.usefixtures("refusals_expected")
+def test_a_form_survives_a_session_that_ended(
+    page: Page, platform: Any, contribution: Callable[..., Any], sign_in: SignIn
+) -> None:
+    dataset = contribution("Forgotten overnight", private=True, description="")
+    sign_in(dataset.client)
+    page.goto(f"{dataset.path}/publish")
+    page.get_by_label("Description").fill("A long text that nobody wants to type twice.")
+    page.get_by_label("I have read this and agree").check()
+    page.context.clear_cookies(name="potluck-session")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
+    with page.context.expect_page() as opened:
+        page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    tab = opened.value
+    tab.get_by_label("Email").fill(dataset.client.headers["x-test-email"])
+    tab.get_by_label("Password").fill("a sentence as a password")
+    tab.get_by_role("main").get_by_role("button", name="Sign in").click()
+    tab.wait_for_url(f"{platform.url}/")
+    tab.close()
+    page.go_back()
+    expect(page.get_by_label("Description")).to_have_value("A long text that nobody wants to type twice.")
+    page.get_by_label("I have read this and agree").check()
+    page.get_by_role("button", name="Publish").click()
+    page.wait_for_url(re.compile(f"{dataset.path}$"))
+
+
+def begun(client: httpx.Client, size: int, sent: int = 0, part: str | None = None) -> str:
+    """The address of an upload of which so many bytes have arrived."""
+    told = f"filename {base64.b64encode(b'many-runs.tar').decode()}"
+    headers = {"tus-resumable": "1.0.0", "upload-length": str(size), "upload-metadata": told}
+    if part:
+        place = base64.b64encode(part.encode()).decode()
+        headers |= {"upload-concat": "partial", "upload-metadata": f"{told},part {place}"}
+    location = str(client.post("/api/v1/uploads", headers=headers).raise_for_status().headers["location"])
+    piece = {"tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream"}
+    client.patch(location, headers=piece, content=bytes(sent)).raise_for_status()
+    return location
+
+
+def test_parts_are_one_line_and_discarded_together(page: Page, platform: Any, sign_in: SignIn) -> None:
+    client = platform.client()
+    begun(client, 1000, sent=900)
+    parts = [begun(client, 1000, sent=500, part=f"{number}/3") for number in (1, 2, 3)]
+    sign_in(client)
+    page.goto("/my-uploads")
+    rows = page.get_by_role("region", name="Not published yet").get_by_role("row", name="many-runs.tar")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("in 3 parts, side by side")
+    expect(rows.first).to_contain_text("50 %")
+    rows.first.get_by_role("button", name="Discard").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("90 %")
+    assert {client.head(one, headers={"tus-resumable": "1.0.0"}).status_code for one in parts} == {404}

@@ -67,6 +67,22 @@ def test_a_field_that_is_too_large_is_answered_in_words(platform: Any) -> None:
     assert "Part exceeded" not in answer.text
 
 
+def test_what_is_refused_or_not_there_is_a_page_in_the_readers_language(platform: Any) -> None:
+    reader = {"accept": "text/html"}
+    theme = f"{platform.url}/theme?lang=zh"
+    refused = httpx.post(theme, data={"theme": "dark"}, headers=reader | {"sec-fetch-site": "cross-site"})
+    assert (refused.status_code, refused.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "该请求来自其他网站的页面" in refused.text
+    program = httpx.post(theme, data={"theme": "dark"}, headers={"sec-fetch-site": "cross-site"})
+    assert program.headers["content-type"] == "application/problem+json"
+    nowhere = httpx.get(f"{platform.url}/nothing/here", headers=reader)
+    assert nowhere.status_code == 404
+    assert "part of it may be missing or mistyped" in nowhere.text
+    # An address of somebody else's private dataset looks the same as one of nothing: whoever has it signs in.
+    dataset = f"/datasets/{uuid4()}"
+    assert f'href="/sign-in?next={dataset}"' in httpx.get(platform.url + dataset, headers=reader).text
+
+
 def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
     person = {"email": f"{uuid4().hex}@example.org", "password": "a sentence as a password"}
     refused = httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei\u202eLin"})

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from kit import db
 from kit.db import Database
 from kit.queries import Connection
+from psycopg_pool import PoolTimeout
 
 if TYPE_CHECKING:
     from tests.conftest import FreshDatabase
@@ -70,3 +72,24 @@ async def test_a_statement_that_is_wrong_is_said_once(fresh_database: "FreshData
         with pytest.raises(psycopg.errors.UndefinedColumn):
             await database.statement(wrong)
         assert said == 1
+
+
+async def test_after_one_has_waited_in_vain_the_others_are_told_at_once(
+    fresh_database: "FreshDatabase", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "PATIENCE_SECONDS", 0.25)
+    monkeypatch.setattr(db, "IMPATIENCE_SECONDS", 0.03)
+
+    async def waited(database: Database) -> str:
+        with pytest.raises(PoolTimeout) as refused:
+            async with database.transaction():
+                raise AssertionError
+        return str(refused.value)
+
+    async with Database.opened(fresh_database.dsn("registry"), "test", 1) as database:
+        for _ in range(2):
+            async with database.transaction():
+                assert "0.25 sec" in await waited(database)
+                assert "0.03 sec" in await waited(database)
+            async with database.transaction():
+                pass  # somebody got through: patience is back

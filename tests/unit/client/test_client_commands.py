@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import potluck.cli.options
 import pytest
 from potluck import config
@@ -265,6 +266,34 @@ def test_an_unknown_version_is_told_with_those_there_are(
     fake.fail("GET", 404)
     assert signed_in("download", "9.9", "-o", str(tmp_path)) == 6
     assert "There are: 1.1 (latest)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("GET", ["status"]),
+        ("GET", ["metric", "report"]),
+        ("GET", ["receipt"]),
+        ("POST", ["metric", "rerun"]),
+        ("POST", ["withdraw", "--yes"]),
+        ("POST", ["publish", "--agree"]),
+    ],
+)
+def test_what_is_no_id_is_told_with_the_datasets_that_are_ones_own(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str], method: str, words: list[str]
+) -> None:
+    told = {"type": "urn:potluck:problem:http", "title": "Not Found", "status": 404, "detail": "There is no such page."}
+    fake.fail(method, lambda _: httpx.Response(404, json=told, headers={"content-type": "application/problem+json"}))
+    fake.datasets["d-1"] = {"id": "d-1", "name": "Silicon", "stage": "done", "state": "published"}
+    assert signed_in(*words, "nonsense") == 6
+    said = capsys.readouterr().err
+    assert "there is no such dataset: 'nonsense' is no id" in said
+    assert "Yours are: d-1 (Silicon)" in said
+
+
+def test_the_agreement_is_in_two_languages(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("agreement", "--language", "fr", "--server", SERVER) == 2
+    assert "'fr' is not one of 'en', 'zh'" in capsys.readouterr().err
 
 
 def test_lists_say_what_to_do_when_they_are_empty(

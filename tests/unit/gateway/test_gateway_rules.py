@@ -8,10 +8,12 @@ import pytest
 from gateway.entries.assemble import remedy_of
 from gateway.http.security import BehindProxy, SameOrigin
 from gateway.people.identity import client_address
+from gateway.problems import Problem
 from gateway.settings import GatewaySettings
 from gateway.uploads.quotas import words
 from gateway.uploads.uploads import clean_filename
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 
@@ -75,7 +77,10 @@ def test_same_origin(allowed: bool, method: str, headers: dict[str, str]) -> Non
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise AssertionError
 
-    assert SameOrigin(app, "https://public.test").allowed(scope_of(method, **headers)) is allowed
+    async def refuse(_request: Request, _problem: Problem) -> Response:
+        raise AssertionError
+
+    assert SameOrigin(app, "https://public.test", refuse).allowed(scope_of(method, **headers)) is allowed
 
 
 def test_addresses_that_attempts_are_counted_under() -> None:

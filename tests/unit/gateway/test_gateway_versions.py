@@ -1,5 +1,7 @@
 """Rules of the pages of versions: which branch for which elements, what data is wanted, drawings, snippets."""
 
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -7,6 +9,7 @@ from contracts.artifacts import PublishedBranch, PublishedManifest
 from gateway.models.branches import choose, known_elements
 from gateway.models.coverage import Trained, coverage
 from gateway.pages.history_chart import Value, history_chart
+from gateway.pages.snippets import example_branch
 
 
 def branch(name: str, elements: tuple[str, ...], force: float) -> PublishedBranch:
@@ -106,3 +109,18 @@ def test_a_chart_of_few_versions_lies_within_its_frame(values: list[float]) -> N
     assert drawn is not None
     assert all(drawn.left <= point.x <= drawn.right and 0 < point.y < drawn.height for point in drawn.points)
     assert history_chart([], "meV/Å") is None
+
+
+def test_examples_show_the_new_branch_that_readers_may_know() -> None:
+    def trained(branch: str, *, new: bool = False, public: bool = True, withdrawn: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(branch=branch, new=new, url="/datasets/x" if public else None, withdrawn=withdrawn)
+
+    def shown(*datasets: SimpleNamespace) -> str:
+        model: Any = SimpleNamespace(datasets=datasets, branches=(SimpleNamespace(branch="first"),))
+        return example_branch(model)
+
+    assert shown(trained("old"), trained("new", new=True)) == "new"
+    assert shown(trained("old"), trained("hidden", new=True, public=False), trained("new", new=True)) == "new"
+    assert shown(trained("hidden", new=True, public=False), trained("old")) == "old"
+    assert shown(trained("gone", new=True, withdrawn=True), trained("hidden", public=False)) == "hidden"
+    assert shown() == "first"

@@ -2,12 +2,14 @@
 
 import ast
 import importlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from gateway.pages.sentences import in_language
+from ingest.confined import finding, known
 
 SOURCES = Path(__file__).parents[3] / "services/ingest/src"
 # Who takes sentences, and from which argument on: the reason, then the remedy.
@@ -154,3 +156,15 @@ def g():
         "the frame {} is odd now",
     ]  # fmt: skip
     assert not chinese("Turn it round.")
+
+
+def test_what_files_look_like_is_said_in_chinese_for_every_format() -> None:
+    told = {name: finding._because(name, "certain", count) for name in known.FORMATS for count in (1, 2)}
+    other = finding.looks_like("vasp/outcar", 3)
+    for name, because in told.items():
+        for ending in (".", f". {other}, too."):
+            for before in ("", "no deepmd/npy calculation is in the archive; run/b.out looks like x. "):
+                text = f"{before}{finding.looks_like(name, 2)}: {because}{ending}"
+                said = "".join(piece for piece, _ in in_language("zh", text))
+                left = re.findall(r"\b(?:no|looks?|like|each|it|is|names|its|with|next|the|too|an)\b", said)
+                assert not left, said

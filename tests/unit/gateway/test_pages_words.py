@@ -7,10 +7,11 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from contracts.base import Frozen
-from gateway.pages import words
+from gateway.pages import limits, words
 from gateway.pages.curve import BOTTOM, LEFT, RIGHT, TOP, drawing, log_ticks
 from gateway.pages.site import safe_next
 from gateway.views.datasets import CurvePoint, DatasetView, MetricView, TrainingView
+from metric.settings import MetricSettings
 
 ROOT = Path(__file__).parents[3]
 View = TypeVar("View", bound=Frozen)
@@ -214,6 +215,8 @@ def test_a_range_of_waiting_times(low: float, high: float, expected: str) -> Non
         ("coverage", 0.97, ("coverage", "97 %")),
         ("largest_ratio", 0.0123, ("largest", "0.0123")),
         ("something_new", 2.5, ("something new", "2.50")),
+        ("force_difference_ev_per_angstrom_allowed", 0.001, ("force difference allowed", "0.00100 eV/Å")),
+        ("a_branch.force_rmse_rise_percent_low", -87.04, ("a_branch.force rmse rise low", "-87.0 %")),
     ],
 )
 def test_a_number_of_a_rule_has_its_unit(name: str, value: float, expected: tuple[str, str]) -> None:
@@ -232,7 +235,7 @@ def test_pictures_to_look_at_are_drawn_not_copied() -> None:
 
 def test_every_number_of_a_check_has_a_name_that_is_translated() -> None:
     """The template names them one by one; another one would stay English on a Chinese page."""
-    template = (ROOT / "services/gateway/src/gateway/templates/_metric.html").read_text()
+    template = (ROOT / "services/gateway/src/gateway/templates/_quantities.html").read_text()
     named = set(re.findall(r"'([a-z ]+)': _\(", template))
     domain = ROOT / "services/metric/src/metric/domain"
     told = set()
@@ -243,3 +246,35 @@ def test_every_number_of_a_check_has_a_name_that_is_translated() -> None:
     names = {one or other for one, other in told} - {"hartree", "kbar"}  # units that labels may be in
     assert len(names) > 20
     assert sorted(name for name in names if words.quantity(name, 1.5)[0] not in named) == []
+
+
+def test_every_number_of_a_growth_rule_has_a_name_that_is_translated() -> None:
+    template = (ROOT / "services/gateway/src/gateway/templates/_quantities.html").read_text()
+    named = set(re.findall(r"'([a-z ]+)': _\(", template))
+    source = (ROOT / "services/registry/src/registry/domain/policy.py").read_text()
+    branch = r"(?:\{one\.branch\}\.)?"
+    told = set(re.findall(rf'^ +"(score_\w+)": |numbers(?:=\{{|\[)f?"{branch}(\w+)"', source, re.MULTILINE))
+    names = {one or other for one, other in told}
+    intervals = re.findall(rf'_bounds\(f?"{branch}(\w+)"', source)
+    names |= {f"{name}_{end}" for name in intervals for end in ("low", "high")}
+    assert {"score_parent", "branches_without_numbers", "force_rmse_rise_percent_low"} < names
+    found = [
+        "energy_difference_ev_per_atom",
+        "force_difference_ev_per_angstrom",
+        "frozen_energy_difference_ev_per_atom",
+        "frozen_force_difference_ev_per_angstrom",
+        "derivative_difference_ev_per_angstrom",
+        "energy_drift_mev_per_atom",
+    ]
+    names |= {f"{name}{end}" for name in found for end in ("", "_allowed")}
+    assert sorted(name for name in names if words.quantity(name, 1.5)[0] not in named) == []
+
+
+def test_every_threshold_of_the_check_has_words() -> None:
+    numbers = MetricSettings(blobs_url="file:///unused").run_settings().numbers()
+    assert numbers.keys() == limits.NAMED
+    shown = {rule: dict(found) for rule, found in limits.limits(numbers)}
+    assert shown["force-cap"] == {"fails above": "50 eV/Å", "warns above": "20 eV/Å"}
+    assert shown["min-distance"]["fails below"] == "0.500 × Σ r"
+    assert limits.OTHER not in shown
+    assert limits.limits({"new_one_ev": 2.0}) == [(limits.OTHER, [("new one", "2 eV")])]

@@ -1,5 +1,6 @@
 """What an upload may choose from: formats, licences, regions, the agreement."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -49,8 +50,15 @@ def regions(server: Server = None, as_json: AsJson = False) -> None:
     return None
 
 
+class Language(StrEnum):
+    """Those that the agreement is written in."""
+
+    en = "en"
+    zh = "zh"
+
+
 def agreement(
-    language: Annotated[str, typer.Option("--language", help="en or zh.")] = "en",
+    language: Annotated[Language, typer.Option("--language", help="Of the text.")] = Language.en,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,5 +67,6 @@ def agreement(
         text = client.agreement(language)
     if as_json:
         return print_json(text)
+    out.print(f"[bold]Contributor agreement {escape(text.version)}[/]\n")
     print(text.content)
     return None

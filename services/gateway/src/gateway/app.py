@@ -33,7 +33,7 @@ from gateway.pages.languages import language_of
 from gateway.pages.sentences import told
 from gateway.people.mail import PostOffice
 from gateway.people.notices import Notices
-from gateway.problems import Problem
+from gateway.problems import Problem, no_such_page
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -109,7 +109,7 @@ def application(
             Middleware(OpenTelemetryMiddleware, excluded_urls=UNTRACED, exclude_spans=["send", "receive"]),
             Middleware(BehindProxy, believed=settings.behind_proxy, public_url=settings.public_url),
             Middleware(SecurityHeaders, addresses=gateway.regions.addresses),
-            Middleware(SameOrigin, public_url=settings.public_url),
+            Middleware(SameOrigin, public_url=settings.public_url, refuse=on_problem),
             Middleware(Conditional),
         ],
     )
@@ -128,7 +128,9 @@ def _as_problem(error: Exception) -> Problem:
                 "One of its fields is too large, or there are too many.",
                 remedy="Go back, shorten what you typed, and send it again.",
             )
-        words = {404: "There is no such page.", 405: "This address does not take that method."}
+        if error.status_code == 404:
+            return no_such_page()
+        words = {405: "This address does not take that method."}
         detail = words.get(error.status_code, error.detail)
         return Problem(error.status_code, "http", error.detail, detail, headers=dict(error.headers or {}))
     if is_infrastructure(error):

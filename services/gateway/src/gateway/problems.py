@@ -85,6 +85,17 @@ def not_found(what: str, remedy: str | None = None) -> Problem:
     return Problem(404, "not-found", "Not here", f"There is no such {what}, or it is not public.", remedy=remedy)
 
 
+def no_such_page() -> Problem:
+    """404 of an address that nobody answers; pages that are not the reader's to know of look the same."""
+    return Problem(
+        404,
+        "http",
+        "Not Found",
+        "There is no such page.",
+        remedy="Check the address: part of it may be missing or mistyped.",
+    )
+
+
 def sign_in_first() -> Problem:
     return Problem(
         401,

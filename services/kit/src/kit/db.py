@@ -13,6 +13,10 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from kit.queries import Connection, Row
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 15.0
+"""A restart of the database is waited out."""
+IMPATIENCE_SECONDS = 2.0
+"""After one has waited in vain nobody else does, until somebody gets through: they are told at once."""
 _trusting: ContextVar[bool] = ContextVar("trusting", default=False)
 
 
@@ -22,6 +26,7 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[Connection], dsn: str) -> None:
         self._pool = pool
         self.dsn = dsn
+        self._away = False
 
     @classmethod
     @asynccontextmanager
@@ -42,7 +47,7 @@ class Database:
             min_size=1,
             max_size=max_size,
             open=False,
-            timeout=15,
+            timeout=PATIENCE_SECONDS,
             check=checked,
             connection_class=AsyncConnection[Row],
             kwargs={"row_factory": dict_row, "application_name": name, "autocommit": True},
@@ -53,8 +58,20 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that commits when the block ends well and rolls back otherwise."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """Raises PoolTimeout when the database does not answer, or nobody gives a connection back."""
+        patience = IMPATIENCE_SECONDS if self._away else PATIENCE_SECONDS
+        try:
+            async with self._pool.connection(patience) as connection:
+                self._away = False
+                yield connection
+        except PoolTimeout:
+            self._away = True
+            raise
 
     async def statement(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
         """What one statement says that only reads, as a transaction by itself: a quarter of the way of `transaction`.
@@ -63,7 +80,7 @@ class Database:
         """
         trusting = _trusting.set(True)
         try:
-            async with self._pool.connection() as connection:
+            async with self._connection() as connection:
                 return await ask(connection)
         except PoolTimeout:
             raise
@@ -71,7 +88,7 @@ class Database:
             pass
         finally:
             _trusting.reset(trusting)
-        async with self._pool.connection() as connection:
+        async with self._connection() as connection:
             return await ask(connection)
 
     @asynccontextmanager

@@ -3,16 +3,19 @@
 Plain ASGI because BaseHTTPMiddleware would wrap streaming responses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.answers import problem_response
 from gateway.problems import Problem
 
 UPLOADS = "/api/v1/uploads/"
+Refuse = Callable[[Request, Problem], Awaitable[Response]]
+"""How a refusal is told: as a page to people, as problem+json to programs."""
 
 
 def content_security_policy(addresses: Sequence[str]) -> str:
@@ -107,9 +110,10 @@ class SameOrigin:
     ticket of an upload, which counts instead of the cookie.
     """
 
-    def __init__(self, app: ASGIApp, public_url: str | None) -> None:
+    def __init__(self, app: ASGIApp, public_url: str | None, refuse: Refuse) -> None:
         self._app = app
         self._own = urlsplit(public_url).netloc if public_url else None
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self.allowed(scope):
@@ -120,7 +124,8 @@ class SameOrigin:
                 "This request was sent by a page of another site.",
                 remedy="Open the page here and try again.",
             )
-            await problem_response(problem)(scope, receive, send)
+            response = await self._refuse(Request(scope, receive), problem)
+            await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -18,7 +18,7 @@ from gateway.domain import Person
 from gateway.entries.publishing import Publishing
 from gateway.operators.policy import metric_policy
 from gateway.operators.steering import Growth, Steering
-from gateway.problems import Problem, invalid_field, not_found
+from gateway.problems import Problem, invalid_field, no_such_page, not_found
 from gateway.store import Store
 from gateway.stores.people import person_of
 
@@ -204,7 +204,7 @@ class Operators:
 
 def _operator(person: Person | None) -> Person:
     if person is None or not person.operator:
-        raise Problem(404, "http", "Not Found", "There is no such page.")
+        raise no_such_page()
     return person
 
 

@@ -17,6 +17,7 @@ from gateway.domain import Person
 from gateway.pages import words
 from gateway.pages.assets import DOCUMENTATION, Assets
 from gateway.pages.languages import COOKIE, LANGUAGES, language_of, translations
+from gateway.pages.limits import limits
 from gateway.pages.sentences import in_language
 from gateway.people.identity import reader
 from gateway.problems import Problem
@@ -110,6 +111,7 @@ class Site:
             catalogue.gettext, catalogue.ngettext, newstyle=True
         )
         environment.filters.update(words.FILTERS)
+        environment.filters["limits"] = limits
         environment.filters["said"] = partial(_said, language)
         environment.globals.update(
             asset=assets.url,
@@ -241,6 +243,8 @@ async def problem_page(request: Request, problem: Problem) -> Response:
         title=problem.title,
         detail=problem.detail,
         remedy=problem.remedy,
+        again=request.method == "GET",
+        known=problem.status < 500,  # else nobody asked who it is
     )
     response.headers.update(problem.headers)
     return response

@@ -50,8 +50,12 @@ def snippets(model: ModelView, public_url: str, branch: str | None = None, eleme
 
 
 def example_branch(model: ModelView) -> str:
-    """The branch that this version brought: what a reader of its page came for."""
-    return next((one.branch for one in model.datasets if one.new), model.branches[0].branch)
+    """The branch that this version brought, what a reader of its page came for; rather one of which they may know
+    what it was trained on, and that its contributor did not take back.
+    """
+    if not model.datasets:
+        return model.branches[0].branch
+    return max(model.datasets, key=lambda one: (not one.withdrawn, one.url is not None, one.new)).branch
 
 
 def _install(name: str, checkpoint: ModelFileView | None, public_url: str) -> str:

@@ -20,6 +20,7 @@ from gateway.pages.phrases import N_
 from gateway.pages.site import Given, page, site
 from gateway.people.identity import signed_in
 from gateway.problems import FieldError, Problem, invalid, not_found
+from gateway.uploads.unfinished import gathered
 from gateway.views.datasets import DatasetView
 
 CHUNK = 1 << 20
@@ -213,18 +214,22 @@ async def my_uploads(request: Request) -> Response:
     listing = await gateway.datasets.page(person, mine=True, page=page_number(request))
     if listing.pages < listing.page > 1:
         return RedirectResponse(f"/my-uploads?page={max(listing.pages, 1)}", 303)
-    unfinished = await gateway.uploads.unpublished(person)
+    unfinished = gathered(await gateway.uploads.unpublished(person))
     return site().render(request, "my_uploads.html", person, listing=listing, unfinished=unfinished)
 
 
 async def discard(request: Request) -> Response:
-    """Remove an upload that was not published."""
+    """Remove an upload that was not published; of an archive that was sent in parts, all of them."""
     gateway, person = gateway_of(request), await signed_in(request)
     try:
         upload_id = UUID(request.path_params["upload_id"])
     except ValueError:
         raise not_found("upload") from None
-    await gateway.uploads.remove(await gateway.uploads.find(person, upload_id))
+    named = await gateway.uploads.find(person, upload_id)
+    archives = gathered(await gateway.uploads.unpublished(person)) if named.partial else []
+    of_it = [one.uploads for one in archives if upload_id in [part.id for part in one.uploads]]
+    for upload in of_it[0] if of_it else (named,):
+        await gateway.uploads.remove(upload)
     return RedirectResponse("/my-uploads", 303)
 
 

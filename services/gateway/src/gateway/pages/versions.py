@@ -115,7 +115,7 @@ async def dpa(request: Request) -> Response:
         await reader(request),
         history=history,
         newest=newest,
-        time_line=history.models[:TIME_LINE][::-1] if first_page else (),
+        time_line=history.models[:TIME_LINE] if first_page else (),
         datasets_shown=DATASETS_SHOWN,
     )
 

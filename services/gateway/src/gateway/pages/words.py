@@ -77,6 +77,11 @@ def digits(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def number(value: float) -> str:
+    """A whole one as it is, another with three significant digits."""
+    return count(int(value)) if float(value).is_integer() else digits(value)
+
+
 def percent(fraction: float) -> str:
     """0.963 → 96 %; below 10 % with one decimal."""
     value = 100 * fraction
@@ -125,15 +130,24 @@ _UNITS = (
 )
 
 
+_AFTER_THE_UNIT = ("_allowed", "_low", "_high")
+
+
 def quantity(name: str, value: float) -> tuple[str, str]:
-    """A number of a rule, whose unit is in its name: ('fails above', '50 eV/Å') of 'fails_above_ev_per_angstrom'."""
+    """A number of a rule, whose unit is in its name: ('fails above', '50 eV/Å') of 'fails_above_ev_per_angstrom'.
+
+    Before a dot is the branch that it is of: ('si.force rmse after', '404 meV/Å').
+    """
+    branch, dot, name = name.rpartition(".")
     if name == "coverage" or name.endswith(("_fraction", "_coverage")):
-        return name.removesuffix("_fraction").replace("_", " "), percent(value)
-    number = count(int(value)) if float(value).is_integer() else digits(value)
+        return branch + dot + name.removesuffix("_fraction").replace("_", " "), percent(value)
+    end = next((word for word in _AFTER_THE_UNIT if name.endswith(word)), "")
+    measured = name.removesuffix(end)
     for suffix, unit in _UNITS:
-        if name.endswith(suffix):
-            return name.removesuffix(suffix).replace("_", " "), f"{number} {unit}".rstrip()
-    return name.replace("_", " "), number
+        if measured.endswith(suffix):
+            label = measured.removesuffix(suffix) + end
+            return branch + dot + label.replace("_", " "), f"{number(value)} {unit}".rstrip()
+    return branch + dot + name.replace("_", " "), number(value)
 
 
 def quantities(numbers: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -237,6 +251,7 @@ FILTERS = {
     "markdown": markdown,
     "count": count,
     "digits": digits,
+    "number": number,
     "percent": lambda fraction: _together(percent(fraction)),
     "bytes": lambda number: _together(size(number)),
     "duration": lambda seconds: _together(duration(seconds)),

@@ -3,18 +3,17 @@ import { announce } from "./dom";
 
 const root = document.documentElement;
 
-/** The form works without this; with it, the page changes without loading again. */
+/** The forms, in the bar and in the menu of a phone, work without this; with it, the page changes without loading again. */
 function switchThemeInPlace(): void {
-  document.querySelector<HTMLFormElement>("[data-theme-form]")?.addEventListener("submit", (event) => {
+  document.querySelectorAll<HTMLFormElement>("[data-theme-form]").forEach((form) => form.addEventListener("submit", (event) => {
     event.preventDefault();
     const theme = event.submitter?.getAttribute("value") === "dark" ? "dark" : "light";
-    const form = event.currentTarget as HTMLFormElement;
     root.dataset.theme = theme;
     root.dispatchEvent(new CustomEvent("themechange"));
     form.querySelectorAll<HTMLButtonElement>("button").forEach((button) => button.checkVisibility() && button.focus());
     // The server puts the cookie's theme into the next page: no flash, no inline script.
     void fetch(form.action, { method: "POST", body: new URLSearchParams({ theme, next: "/" }), redirect: "manual" });
-  });
+  }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => root.dispatchEvent(new CustomEvent("themechange")));
 }
 

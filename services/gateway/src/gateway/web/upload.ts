@@ -27,6 +27,7 @@ const transfer = new Transfer(words, () => region?.value ?? "", (message, signed
 });
 // One key for one entry: a repetition after a lost answer does not publish twice. A changed form is another entry.
 let key = newKey();
+const MOST_FORMATS_SHOWN = 8;
 const formats = [...byId<HTMLSelectElement>("format").options];
 
 /** The form stays as it is: signing in happens in another tab. */
@@ -158,17 +159,28 @@ function explainFormat(): void {
   hint.textContent = told.join(" ");
 }
 
-/** Leaves the formats of which a title, name, alias or file name has what was typed, and chooses the first of them. */
+/**
+ * Shows the formats of which a title, name, alias or file name has what was typed. Only where one fits it is chosen:
+ * of several the person chooses, and until then what was chosen before stays so.
+ */
 function searchFormats(): void {
   const select = byId<HTMLSelectElement>("format");
   const wanted = value("format-search").toLowerCase();
-  const chosen = select.value;
+  const chosen = select.selectedOptions[0] ?? formats[0]!;
   const found = formats.filter((option) => !wanted || option.dataset.search?.includes(wanted));
-  select.replaceChildren(...(found.length ? found : formats));
-  const stays = found.some((option) => option.value === chosen);
-  select.value = stays || !found.length ? chosen : found[0]!.value;
+  const several = wanted !== "" && found.length > 1;
+  select.replaceChildren(...(several ? new Set([chosen, ...found]) : found.length ? found : formats));
+  if (several) select.size = Math.min(select.length, MOST_FORMATS_SHOWN);
+  else closeFormats();
+  select.value = (found.length === 1 ? found[0]! : chosen).value;
   explainFormat();
   if (!found.length) byId("format-hint").textContent = words.tNoFormat!;
+  else if (several) byId("format-hint").textContent = fill(words.tFormats, String(found.length));
+}
+
+/** From a list of what was found back to one line. */
+function closeFormats(): void {
+  byId("format").removeAttribute("size");
 }
 
 /** What hangs on the two boxes: the format, and what a public entry must say. */
@@ -218,12 +230,15 @@ form.addEventListener("input", (event) => {
 });
 // Enter confirms an author and must not publish from any other field either: Publish is a button.
 form.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target instanceof HTMLInputElement) event.preventDefault();
+  if (event.key !== "Enter") return;
+  if (event.target instanceof HTMLInputElement) event.preventDefault();
+  else if (event.target === byId("format")) closeFormats();
 });
 agree.addEventListener("change", () => (agreeButton.disabled = !agree.checked));
 agreeButton.addEventListener("click", () => void publish());
 byId("agree-back").addEventListener("click", () => dialog.close());
 byId("format").addEventListener("change", explainFormat);
+for (const name of ["click", "blur"]) byId("format").addEventListener(name, closeFormats);
 byId("format-search").addEventListener("input", searchFormats);
 byId("dpa").addEventListener("change", explainBoxes);
 byId("private").addEventListener("change", explainBoxes);

@@ -246,7 +246,7 @@ def _because(name: str, sure: str, count: int) -> str:
         return (
             "by their names alone, which many programs use" if spec else "the format was chosen, and is not known here"
         )
-    if sure == "likely" and spec.content is not None:
+    if not spec.told_by or (sure == "likely" and spec.content is not None):
         return f"by the name alone, usually {' or '.join(known.telling(spec.names))}"
     subject = "each" if count > 1 else "it"
     return f"{subject} {'names' if spec.content is not None else 'is'} {spec.told_by}"
