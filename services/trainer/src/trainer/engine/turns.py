@@ -23,7 +23,7 @@ class Turns:
 
     def at(self, step: int) -> int:
         """Position of the branch of step `step`, from 0."""
-        # Which rank takes which of a step's turns is drawn, the same on all ranks: in any fixed order a rank might never
+        # Who takes which of a step's turns is drawn, the same on all ranks: in any fixed order a rank might never
         # see some of the branches.
         place = np.random.default_rng(step).permutation(self._size)[self._rank]
         return int(self._order[step * self._size + place])
