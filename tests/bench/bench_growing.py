@@ -25,12 +25,14 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "growth"
 SUPPORT = ROOT / "tests" / "support"
 WAYS = {
-    "branch": "own, parent's moments",
-    "fresh": "own, fresh optimizer",
+    "round": "own, moments and turns",
+    "turns": "own, turns",
+    "moments": "own, moments",
+    "own": "own, neither",
     "copy": "--finetune, copied head",
     "random": "--finetune, new head",
 }
-COLOURS = {"branch": "known", "fresh": "muted", "copy": "force", "random": "energy"}
+COLOURS = {"round": "known", "turns": "guide", "moments": "ink", "own": "muted", "copy": "force", "random": "energy"}
 DATASETS = {"sic-first": "SiC, a new element", "si-lda": "silicon with LDA, old structures"}
 SEEDS = (1, 2, 3)
 STEPS = 400
@@ -46,7 +48,7 @@ def test_growing_a_branch_against_finetune(tmp_path: Path) -> None:
         runs = [curves(parent, dataset, seed) for seed in SEEDS]
         found[dataset] = {way: [run[way] for run in runs] for way in WAYS}
         print(f"\n{words}: held-out force RMSE in meV/Å, mean of {len(SEEDS)} seeds")
-        mine = mean(found[dataset]["fresh"], dataset)
+        mine = mean(found[dataset]["round"], dataset)
         for way, name in WAYS.items():
             curve = mean(found[dataset][way], dataset)
             along = [statistics.geometric_mean(value for _, value in run[dataset]) for run in found[dataset][way]]
@@ -56,8 +58,8 @@ def test_growing_a_branch_against_finetune(tmp_path: Path) -> None:
             each = ", ".join(f"{one:.0f}" for one in along)
             print(f"    along the way {statistics.fmean(along):.0f} ({each})")
             reached = next((step for step, value in mine if value <= curve[-1][1]), None)
-            if way != "fresh":
-                print(f"    its last error is reached by a branch of its own after {reached} steps")
+            if way != "round":
+                print(f"    its last error is reached by a round after {reached} steps")
     folder = DOCS if os.environ.get("UPDATE_DOCS") else tmp_path
     folder.mkdir(exist_ok=True)
     (folder / "ways.json").write_text(json.dumps(found) + "\n")

@@ -1,9 +1,11 @@
 """A model of silicon and water grows by a dataset, by each of the ways that are named, one after another:
 `python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <way> ...`.
 
-    fresh    as a round does it: a branch of its own, copied from the nearest with its own case vector and fitted bias,
-             and a fresh optimizer
-    branch   the same with the optimizer's moments of the parent, as a preset may ask for (`keeps_moments`)
+    round    as a round of today: a branch of its own, copied from the nearest with its own case vector and fitted bias,
+             the optimizer's moments of the parent, and branches that take turns
+    turns    the same with a fresh optimizer
+    moments  the moments, and draws at random
+    own      neither: a fresh optimizer, and draws at random
     copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
     random   deepmd's `--finetune` with a new head
 
@@ -42,6 +44,7 @@ from trainer.engine.frames import BranchFrames, load
 from trainer.engine.growth import grow
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import Session, build
+from trainer.engine.turns import turns_of
 from trainer.engine.watch import LossWatch
 from trainer.preset import load_preset
 from trainer.recipe import render
@@ -50,6 +53,14 @@ from trainer.work import Message, Progress, Work, WorkBranch
 LOOK_EVERY = 25
 NEAREST = "silicon"
 OLD = tuple(reference_model.BRANCHES)
+AT_RANDOM = {"keeps_moments": False, "takes_turns": False}
+SETTINGS = {
+    "round": {"keeps_moments": True, "takes_turns": True},
+    "turns": {"keeps_moments": False, "takes_turns": True},
+    "moments": {"keeps_moments": True, "takes_turns": False},
+    "own": AT_RANDOM,
+}
+FINETUNE = {"copy": NEAREST, "random": None}
 POLICY = GrowthPolicy.load(PRESETS.parent / "policy" / "growth.json")
 
 
@@ -65,9 +76,11 @@ def main(parent: Path, dataset: str, seed: int, steps: int, ways: list[str]) -> 
 def curves(way: str, work: Work) -> dict[str, list[list[float]]]:
     """Step and error, by branch."""
     frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
-    trainer, start = WAYS[way](work, frames)
+    work = work.model_copy(update={"preset": work.preset.model_copy(update=SETTINGS.get(way, AT_RANDOM))})
+    trainer, start = by_finetune(FINETUNE[way])(work, frames) if way in FINETUNE else as_a_branch(work, frames)
     heard: list[Message] = []
-    session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False)
+    turns = turns_of(work)
+    session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False, turns=turns)
     found = {name: [[0, start(session, name, frames)]] for name in frames}
     session.run()
     for message in heard:
@@ -118,21 +131,16 @@ Start = Callable[[Session, str, dict[str, BranchFrames]], float]
 
 
 def as_a_branch(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
-    trainer, start = with_a_fresh_optimizer(work, frames)
-    moments = carried(load_checkpoint(parent_of(work)), trainer)
-    if moments is None:
-        raise SystemExit("the parent's checkpoint has no moments that fit")
-    adopt(trainer, moments)
-    return trainer, start
-
-
-def with_a_fresh_optimizer(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
     grown = grow(work, parent_of(work), frames)
     before = grown.parent_held_out | grown.zero_shot
     recipe = render(work, {name: one.train for name, one in frames.items()}, grown.case_dimension)
-    return build(recipe, work.seed, init=grown.checkpoint), lambda _session, name, _frames: round(
-        before[name].error.force_rmse_mev_per_angstrom, 1
-    )
+    trainer = build(recipe, work.seed, init=grown.checkpoint)
+    if work.preset.keeps_moments:
+        moments = carried(load_checkpoint(parent_of(work)), trainer)
+        if moments is None:
+            raise SystemExit("the parent's checkpoint has no moments that fit")
+        adopt(trainer, moments)
+    return trainer, lambda _session, name, _frames: round(before[name].error.force_rmse_mev_per_angstrom, 1)
 
 
 def parent_of(work: Work) -> Path:
@@ -167,13 +175,6 @@ def measured(session: Session, name: str, frames: dict[str, BranchFrames]) -> fl
     held_out = frames[name].held_out
     return round(measure(name, session.predict(name, held_out), held_out).error.force_rmse_mev_per_angstrom, 1)
 
-
-WAYS = {
-    "branch": as_a_branch,
-    "fresh": with_a_fresh_optimizer,
-    "copy": by_finetune(NEAREST),
-    "random": by_finetune(None),
-}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]).absolute(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

@@ -420,6 +420,10 @@ class ModelManifest(Frozen):
         description="the first step was taken with the optimizer's moments of the parent, not with none; none too "
         "without a parent",
     )
+    took_turns: bool | None = Field(
+        default=None,
+        description="branches took turns, each as often as its weight says; false: each step's was drawn at random",
+    )
     seed: int | None = None
     hardware: Hardware | None = None
     cost: Cost | None = Field(default=None, description="of a candidate: this attempt; of a model: the whole round")
@@ -495,6 +499,10 @@ class PublishedManifest(Frozen):
         default=None,
         description="the first step was taken with the optimizer's moments of the parent, not with none; none too "
         "without a parent",
+    )
+    took_turns: bool | None = Field(
+        default=None,
+        description="branches took turns, each as often as its weight says; false: each step's was drawn at random",
     )
     seed: int | None = None
     hardware: Hardware | None = None

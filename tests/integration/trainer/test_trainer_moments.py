@@ -1,4 +1,4 @@
-"""A grown model goes on with what its parent's optimizer knew of the weights."""
+"""A grown model goes on with what its parent's optimizer knew of the weights, and its branches take turns."""
 
 import os
 from collections.abc import Callable
@@ -17,6 +17,8 @@ from frames.store import write
 from trainer.engine.attempt import Attempt
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import build
+from trainer.engine.turns import order
+from trainer.engine.watch import LossWatch
 from trainer.preset import load_preset
 from trainer.recipe import render
 from trainer.work import OUTCOME_FILE, WORK_FILE, Done, Message, Outcome, Saved, Stopped, Work, WorkBranch
@@ -166,6 +168,39 @@ def test_an_attempt_that_is_resumed_takes_the_moments_of_its_checkpoint_not_the_
     ended = outcome(tmp_path / "second")
     assert ended.moments_kept is True
     assert max(optimizer_steps(tmp_path / "second" / ended.checkpoint)) == FIRST_STEPS + STEPS
+
+
+def test_branches_take_turns_and_an_attempt_that_is_resumed_goes_on_with_them(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: dict[int, str] = {}
+    add = LossWatch.add
+
+    def told(watch: LossWatch, step: int, branch: str, *rest: Any) -> None:
+        trained[step] = branch
+        add(watch, step, branch, *rest)
+
+    monkeypatch.setattr(LossWatch, "add", told)
+    work = growth(
+        parent,
+        branches=tuple(
+            one.model_copy(update={"weight": weight})
+            for one, weight in zip(growth(parent).branches, (0.25, 0.25, 0.5), strict=True)
+        ),
+    )
+    work = work.model_copy(update={"preset": work.preset.model_copy(update={"checkpoint_every": 3})})
+    names = [work.branches[place].name for place in order([0.25, 0.25, 0.5], STEPS)]
+    assert [names.count(one.name) for one in work.branches] == [2, 2, 4]
+    heard = attempt(tmp_path / "first", work, stop=lambda heard: any(isinstance(one, Saved) for one in heard))
+    assert isinstance(heard[-1], Stopped)
+    saved = next(one for one in heard if isinstance(one, Saved))
+    assert 0 < saved.step < STEPS
+    assert [trained[step] for step in sorted(trained)] == names[: len(trained)]
+    trained.clear()
+    resumed = work.model_copy(update={"resume_from": tmp_path / "first" / saved.path})
+    assert isinstance(attempt(tmp_path / "second", resumed)[-1], Done)
+    assert [trained[step] for step in sorted(trained)] == names[saved.step :]
+    assert outcome(tmp_path / "second").took_turns is True
 
 
 def test_without_it_a_round_begins_with_a_fresh_optimizer(parent: Path, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     assert grown.verification.passed, grown.verification.sentence
     assert grown.parent_version == "1.0"
     assert grown.moments_kept is False
+    assert (first.took_turns, grown.took_turns) == (False, True)
     assert grown.new_branches == ("carbide",)
     assert [error.branch for error in grown.zero_shot] == ["carbide"]
     # The parent's errors on the old branches are those that the parent was submitted with.

@@ -62,6 +62,11 @@ class Preset(_Part):
         default=False,
         description="a grown model begins with the moments (Adam, AdamW) that its parent ended with, not with none",
     )
+    takes_turns: bool = Field(
+        default=False,
+        description="in a round that adds branches to old ones all of them are trained by turns, each as often as its "
+        "weight says; false: the branch of each step is drawn at random",
+    )
     learning_rate: LearningRateTemplate
     training: Section = Field(description="deepmd's training section without data, steps and probabilities")
     batch_size: str | int = Field(description="deepmd's batch rule, e.g. 'auto:32'")

@@ -52,6 +52,7 @@ async def store_candidate(
         ),
         checks=verified.checks,
         moments_kept=outcome.moments_kept,
+        took_turns=outcome.took_turns,
         steps=outcome.steps,
         wall_seconds=outcome.wall_seconds,
         versions=outcome.versions,

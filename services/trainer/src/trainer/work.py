@@ -193,6 +193,7 @@ class Outcome(_Message):
     moments_kept: bool | None = Field(
         default=None, description="training began with the optimizer's moments of the parent; none: without a parent"
     )
+    took_turns: bool = Field(default=False, description="branches took turns; false: each step's was drawn at random")
     steps: int
     wall_seconds: float
     versions: dict[str, str]

@@ -217,6 +217,7 @@ def published_manifest(
             for file in files
         ),
         moments_kept=manifest.moments_kept,
+        took_turns=manifest.took_turns,
         seed=manifest.seed,
         hardware=manifest.hardware,
         cost=manifest.cost,

@@ -28,6 +28,7 @@ from trainer.engine.growth import Grown, check_software, described, grow
 from trainer.engine.moments import adopt, carried
 from trainer.engine.ranks import Alone, Ranks
 from trainer.engine.session import Session, Stop, build
+from trainer.engine.turns import takes_turns, turns_of
 from trainer.engine.watch import LossWatch
 from trainer.recipe import RECIPE_FILE, contradictions, render
 from trainer.work import OUTCOME_FILE, WORK_FILE, BranchOutcome, Done, Outcome, Progress, Started, Stopped, Work
@@ -111,7 +112,8 @@ class Attempt:
         if start.init is not None and work.preset.keeps_moments:
             self._take_over_moments(trainer, start.init)
         watch = LossWatch(work.learning_rate_factor)
-        return Session(trainer, work.preset, frames, watch, self._emit, self._stop, ranks)
+        turns = turns_of(work, ranks.rank, ranks.size)
+        return Session(trainer, work.preset, frames, watch, self._emit, self._stop, ranks, turns)
 
     def _take_over_moments(self, trainer: Any, parent: Path) -> None:
         moments = carried(load_checkpoint(parent), trainer)
@@ -168,6 +170,7 @@ class Attempt:
             zero_shot=tuple(one.error for one in grown.zero_shot.values()) if grown else (),
             parent_held_out=tuple(one.error for one in grown.parent_held_out.values()) if grown else (),
             moments_kept=self._moments_kept if grown else None,
+            took_turns=takes_turns(self._work),
             steps=self._work.total_steps,
             wall_seconds=time.monotonic() - self._began,
             versions={name: version(name) for name in ("deepmd-kit", "torch", "numpy")},

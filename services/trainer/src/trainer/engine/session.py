@@ -21,6 +21,7 @@ from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, spaced
 from trainer.engine.pace import Pace
 from trainer.engine.ranks import Alone, Ranks, without_gpus
+from trainer.engine.turns import Turns
 from trainer.engine.watch import LossWatch
 from trainer.preset import Preset
 from trainer.work import Progress, Saved
@@ -85,8 +86,10 @@ class Session:
         emit: Emit,
         stop: Callable[[], bool],
         ranks: Ranks | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._trainer = trainer
+        self._turns = turns
         self._ranks = ranks or Alone()
         # Of several ranks each holds the model in a wrapper that averages gradients.
         self._module = getattr(trainer.wrapper, "module", trainer.wrapper)
@@ -107,6 +110,7 @@ class Session:
         # deepmd has no hook between steps; this is the first thing that each of its steps calls.
         self._next_batch = trainer._next_training_batch  # noqa: SLF001
         trainer._next_training_batch = self._before_step  # noqa: SLF001
+        self._give_turn()
         self._module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def run(self) -> Path:
@@ -137,7 +141,13 @@ class Session:
                 self._save()
             raise Stop
         self._step += 1
+        self._give_turn()
         return self._next_batch(branch)
+
+    def _give_turn(self) -> None:
+        """Of the step that comes after `self._step` complete ones, and after the one that has drawn its branch."""
+        if self._turns is not None:
+            self._turns.give(self._trainer, self._step)
 
     def _look(self) -> None:
         """What is due after this step, by the first rank. It may fail alone: the others see it leave."""
