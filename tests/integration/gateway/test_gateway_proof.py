@@ -138,8 +138,8 @@ async def test_pages_tell_of_receipts_cost_and_policy_in_both_languages(paged: S
     assert (shown["seed"], shown["cost"]["attempts"], shown["hardware"]["cpu"]) == (4711, 3, "Example 9000")
     expected = {
         ("en", "/models/1.1"): ("1.25 GPU-hours, 2.50 CPU-core-hours", "of 1 of them it is not known", "GPU 0.750 kWh",
-                                "rise by more than 5.00 %", "It must hold too:", "Example 9000"),
-        ("zh", "/models/1.1"): ("1.25 GPU 时", "其中 1 次未知", "上升不超过 5.00 %", "现行的增长规则"),
+                                "rise by more than 5 %", "It must hold too:", "Example 9000"),
+        ("zh", "/models/1.1"): ("1.25 GPU 时", "其中 1 次未知", "上升不超过 5 %", "现行的增长规则"),
         ("en", f"/datasets/{dataset.dataset_id}"): ("1,971 → 404", "2 other branches", SIGNER.key_id, "41 % → 37 %"),
         ("zh", f"/datasets/{dataset.dataset_id}"): ("贡献凭证", "其他 2 个分支"),
     }  # fmt: skip
