@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gateway_bench import Outside, ServedProcess, Site, serving_site
+from gateway_bench import Member, Outside, ServedProcess, Site, serving_site
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.provision import administration
 from ports import free_port
@@ -32,6 +32,12 @@ def gateway_env(service_env: Callable[[str], dict[str, str]], tmp_path: Path) ->
 async def site(gateway_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     async with serving_site(gateway_env, monkeypatch) as served:
         yield served
+
+
+@pytest.fixture
+async def mei(site: Site) -> Member:
+    """A contributor."""
+    return await site.join("mei")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from contracts.base import DatasetRef
 from contracts.events import DatasetUploaded
 from contracts.keys import FORMAT_CATALOG
@@ -49,11 +48,6 @@ WRONG_FIELDS: list[tuple[str, Any]] = [
     ("sha256", "0" * 64),
     ("surprise", 1),
 ]
-
-
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
 
 
 async def test_every_field_is_checked_and_named(mei: Member) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from importlib import resources
 from uuid import uuid4
 
-import pytest
 import yaml  # type: ignore[import-untyped]
 from contracts.artifacts import CompositionCount, DatasetManifest, Histogram, PreviewStructure
 from contracts.base import DatasetRef, ElementCount, LevelOfTheory
@@ -21,11 +20,6 @@ from gateway_examples import blob, passed, published, queued, report, validated
 from gateway_views import handled, shared_only, take, watching
 
 AGREED = {"agreement": True}
-
-
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
 
 
 async def test_what_is_shared_only_has_an_entry_and_no_pipeline(site: Site, mei: Member, outside: Outside) -> None:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.topology import DEAD_LETTER_STREAM
@@ -27,11 +26,6 @@ from gateway_examples import (
     withheld,
 )
 from gateway_views import a_dataset, handled, judged, until, view
-
-
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
 
 
 async def test_the_whole_way_to_a_model(site: Site, mei: Member, outside: Outside) -> None:

@@ -57,11 +57,6 @@ def in_time(*events: Event) -> list[Told]:
     return [Told(event, uuid4(), BEGIN + timedelta(seconds=place)) for place, event in enumerate(events)]
 
 
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
 async def published_dataset(mei: Member) -> DatasetRef:
     made = await mei.publish()
     return DatasetRef(dataset_id=made["id"], version=made["version"])

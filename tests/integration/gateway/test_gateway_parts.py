@@ -23,11 +23,6 @@ CUTS = (0, 1_000_000, 1_700_000, len(DATA))
 UPLOADS = "/api/v1/uploads"
 
 
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
 def named(**values: str) -> dict[str, str]:
     packed = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items())
     return {"Upload-Metadata": packed}

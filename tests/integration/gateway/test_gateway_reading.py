@@ -20,11 +20,6 @@ from gateway_examples import (
 from gateway_views import a_dataset, handled, judged, take, until, view, watching
 
 
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
 async def parsed(site: Site, dataset: DatasetRef, count: int | None) -> dict[str, Any]:
     """The view once so many calculations are parsed (none: nothing is read)."""
 

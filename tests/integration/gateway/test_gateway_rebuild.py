@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 from contracts.base import DatasetRef
 from contracts.envelope import Event
 from contracts.events import DatasetLookedInto
@@ -35,11 +34,6 @@ from gateway_examples import (
     withheld,
 )
 from gateway_views import a_dataset, handled, judged, shared_only, view, watching
-
-
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
 
 
 async def command(env: dict[str, str]) -> tuple[int, str]:

@@ -17,11 +17,6 @@ SECRET = "rubidium under wraps"
 
 
 @pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
-@pytest.fixture
 async def eve(site: Site) -> Member:
     return await site.join("eve")
 

@@ -16,11 +16,6 @@ from gateway_views import a_dataset, handled, take
 EMAIL = "mei@example.org"
 
 
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
 @asynccontextmanager
 async def listening(
     client: httpx.AsyncClient, path: str, headers: dict[str, str]

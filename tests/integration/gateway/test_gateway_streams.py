@@ -22,11 +22,6 @@ from gateway_examples import (
 from gateway_views import a_dataset, handled, judged, take, view, watching
 
 
-@pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
 def merged(events: list[StreamEvent]) -> dict[str, Any]:
     """What a page knows after these events."""
     state: dict[str, Any] = {}

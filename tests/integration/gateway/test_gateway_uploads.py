@@ -20,11 +20,6 @@ Arrived = Callable[[int], Awaitable[None]]
 
 
 @pytest.fixture
-async def mei(site: Site) -> Member:
-    return await site.join("mei")
-
-
-@pytest.fixture
 def arrived(monkeypatch: pytest.MonkeyPatch) -> Arrived:
     """Wait until the gateway was given so many bytes of bodies: what is sent may lie in a socket for a while."""
     feed, sizes = UploadFile.feed, list[int]()
