@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.uploads.appending import BLOCK, Appender
 
-LARGE, SMALL = 4 << 20, 256 << 10
+LARGE, SMALL = 2 << 20, 256 << 10
 LARGE_PAIRS = 8
 Pair = tuple[mmap, mmap]
 
@@ -19,7 +19,7 @@ Pair = tuple[mmap, mmap]
 class Buffers:
     """Memory for uploads that are being received, a pair each, aligned to pages.
 
-    However many there are at a time, 64 MiB are in large pairs: who finds none left gets a small one.
+    However many there are at a time, 32 MiB are in large pairs: who finds none left gets a small one.
     """
 
     def __init__(self) -> None:
