@@ -5,7 +5,7 @@
     whole   the same, and it looks at held-out frames
 
 The first two stop themselves (SIGSTOP) before their first step, so that they can be let go in turns. Prints seconds of
-processor time as JSON.
+processor time and wall time as JSON.
 """
 
 import json
@@ -29,12 +29,12 @@ from trainer.work import WORK_FILE, Message, Work
 class Looking(Session):
     """Counts what each look takes; the one at the end is among them."""
 
-    costs: tuple[float, ...] = ()
+    costs: tuple[tuple[float, float], ...] = ()
 
     def _report(self) -> None:
-        began = time.process_time()
+        cpu, wall = time.process_time(), time.monotonic()
         super()._report()
-        self.costs += (time.process_time() - began,)
+        self.costs += ((time.process_time() - cpu, time.monotonic() - wall),)
 
 
 def main(folder: Path, how: str) -> None:
@@ -43,10 +43,10 @@ def main(folder: Path, how: str) -> None:
     frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
     trainer = build(render(work, {name: one.train for name, one in frames.items()}), work.seed)
     heard: list[Message] = []
-    costs: tuple[float, ...] = ()
+    costs: tuple[tuple[float, float], ...] = ()
     if how != "whole":
         os.kill(os.getpid(), signal.SIGSTOP)
-    cpu = time.process_time()
+    cpu, wall = time.process_time(), time.monotonic()
     if how == "bare":
         trainer.run()
     else:
@@ -54,7 +54,13 @@ def main(folder: Path, how: str) -> None:
         session = Looking(trainer, work.preset, watched, LossWatch(1), heard.append, lambda: False)
         session.run()
         costs = session.costs[:-1]
-    told = {"cpu": time.process_time() - cpu, "looks": len(costs), "looking": sum(costs)}
+    told = {
+        "cpu": time.process_time() - cpu,
+        "wall": time.monotonic() - wall,
+        "looks": len(costs),
+        "looking_cpu": sum(cpu for cpu, _ in costs),
+        "looking_wall": sum(wall for _, wall in costs),
+    }
     print(json.dumps(told), flush=True)
 
 
