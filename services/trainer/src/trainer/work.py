@@ -36,7 +36,9 @@ class WorkBranch(_Message):
     has_virial: bool
     elements: tuple[str, ...]
     is_new: bool
-    nearest: str | None = Field(default=None, description="whose energy bias it takes; none: the engine finds it")
+    nearest: str | None = Field(
+        default=None, description="branch that predicts it zero-shot, and whose energy bias it takes; none: to be found"
+    )
     energy_shift_ev: dict[str, float] = Field(
         default_factory=dict, description="to add to that branch's prediction, eV per atom"
     )
