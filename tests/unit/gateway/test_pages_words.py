@@ -183,7 +183,7 @@ def test_the_curve_is_drawn_inside_its_frame(start: float) -> None:
     points = [tuple(map(float, point.split(","))) for point in drawn.points.split()]
     assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
-    # It starts where the new branch did, which is below the zero-shot line, on it or above it, and falls: y grows downwards.
+    # It starts where the new branch did, below the zero-shot line, on it or above it, and falls: y grows downwards.
     assert drawn.zero_shot_y is not None
     assert (points[0][1] > drawn.zero_shot_y, points[0][1] < drawn.zero_shot_y) == (start < 1971, start > 1971)
     assert [y for _, y in points] == sorted(y for _, y in points)
