@@ -141,6 +141,7 @@ def row(grown: Grown) -> dict[str, Any]:
         "force": {one.name: round(one.held_out.force_rmse_mev_per_angstrom, 1) for one in branches},
         "energy": {one.name: round(one.held_out.energy_rmse_mev_per_atom, 2) for one in branches},
         "zero_shot": {one.branch: round(one.force_rmse_mev_per_angstrom, 1) for one in grown.manifest.zero_shot},
+        "start": {one.branch: round(one.force_rmse_mev_per_angstrom, 1) for one in grown.manifest.start},
         "score_first": round(score_of_first(grown.manifest), 5),
         "score_all": round(grown.verdict.standard_score or 1.0, 5),
         "failed": {rule.rule: rule.sentence for rule in grown.verdict.rules if not rule.passed},

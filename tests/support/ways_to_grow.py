@@ -1,11 +1,12 @@
 """A model of silicon and water grows by a dataset, by each of the ways that are named, one after another:
 `python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <way> ...`.
 
-    round    as a round of today: a branch of its own, copied from the nearest with its own case vector and fitted bias,
-             the optimizer's moments of the parent, and branches that take turns
+    round    as a round of today: a branch of its own, with a neutral case and a fitted bias, the optimizer's moments of
+             the parent, and branches that take turns
     turns    the same with a fresh optimizer
     moments  the moments, and draws at random
     own      neither: a fresh optimizer, and draws at random
+    copied   as a round, but its case begins as a copy of its nearest branch's, so that it predicts as that one does
     copy     deepmd's `--finetune` with `finetune_head` at the nearest branch
     random   deepmd's `--finetune` with a new head
 
@@ -34,6 +35,9 @@ from deepmd.pt.utils.multi_task import preprocess_shared_params
 from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
 from dpa.checkpoint import load as load_checkpoint
+from dpa.predictor import Predictor
+from dpa.surgery import case_dimension, shift_energies
+from frames.frame import SYMBOLS
 from frames.store import write
 from growing import PRESETS, Contribution
 from registry.domain.planning import sampling_weights
@@ -41,7 +45,7 @@ from registry.domain.policy import GrowthPolicy
 from registry_examples import member
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, load
-from trainer.engine.growth import grow
+from trainer.engine.growth import energy_shift, grow
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import Session, build
 from trainer.engine.turns import turns_of
@@ -50,12 +54,17 @@ from trainer.preset import load_preset
 from trainer.recipe import render
 from trainer.work import Message, Progress, Work, WorkBranch
 
+import torch  # isort: skip
+
 LOOK_EVERY = 25
 NEAREST = "silicon"
 OLD = tuple(reference_model.BRANCHES)
 AT_RANDOM = {"keeps_moments": False, "takes_turns": False}
+COPIED = "copied"
+WITH_BOTH = {"keeps_moments": True, "takes_turns": True}
 SETTINGS = {
-    "round": {"keeps_moments": True, "takes_turns": True},
+    "round": WITH_BOTH,
+    COPIED: WITH_BOTH,
     "turns": {"keeps_moments": False, "takes_turns": True},
     "moments": {"keeps_moments": True, "takes_turns": False},
     "own": AT_RANDOM,
@@ -77,7 +86,10 @@ def curves(way: str, work: Work) -> dict[str, list[list[float]]]:
     """Step and error, by branch."""
     frames = load(work.branches, work.preset.alignment_frames, (), cutoff=0)
     work = work.model_copy(update={"preset": work.preset.model_copy(update=SETTINGS.get(way, AT_RANDOM))})
-    trainer, start = by_finetune(FINETUNE[way])(work, frames) if way in FINETUNE else as_a_branch(work, frames)
+    if way in FINETUNE:
+        trainer, start = by_finetune(FINETUNE[way])(work, frames)
+    else:
+        trainer, start = as_a_branch(work, frames, copied=way == COPIED)
     heard: list[Message] = []
     turns = turns_of(work)
     session = Session(trainer, work.preset, frames, LossWatch(1), heard.append, lambda: False, turns=turns)
@@ -130,9 +142,11 @@ def contribution(title: str) -> Contribution:
 Start = Callable[[Session, str, dict[str, BranchFrames]], float]
 
 
-def as_a_branch(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start]:
+def as_a_branch(work: Work, frames: dict[str, BranchFrames], *, copied: bool = False) -> tuple[Any, Start]:
     grown = grow(work, parent_of(work), frames)
-    before = grown.parent_held_out | grown.zero_shot
+    before = grown.parent_held_out | (grown.zero_shot if copied else grown.start)
+    if copied:
+        copy_case(grown.checkpoint, next(branch.name for branch in work.branches if branch.is_new), frames)
     recipe = render(work, {name: one.train for name, one in frames.items()}, grown.case_dimension)
     trainer = build(recipe, work.seed, init=grown.checkpoint)
     if work.preset.keeps_moments:
@@ -141,6 +155,26 @@ def as_a_branch(work: Work, frames: dict[str, BranchFrames]) -> tuple[Any, Start
             raise SystemExit("the parent's checkpoint has no moments that fit")
         adopt(trainer, moments)
     return trainer, lambda _session, name, _frames: round(before[name].error.force_rmse_mev_per_angstrom, 1)
+
+
+def copy_case(grown: Path, new: str, frames: dict[str, BranchFrames]) -> None:
+    """Rows of the shared net and energies as the nearest branch has them, aligned anew."""
+    checkpoint = load_checkpoint(grown)
+    state = checkpoint["model"]
+    matrix = state[f"model.{new}.atomic_model.fitting_net.filter_layers.networks.0.layers.0.matrix"]
+    rows = matrix[-case_dimension(checkpoint) :]
+    case, its = (int(state[f"model.{one}.atomic_model.fitting_net.case_embd"].argmax()) for one in (new, NEAREST))
+    rows[case] = rows[its]
+    bias = "model.{}.atomic_model.out_bias"
+    state[bias.format(new)].copy_(state[bias.format(NEAREST)])
+    torch.save(checkpoint, grown)
+    shift = energy_shift(Predictor(grown, new), frames[new].train_sample, {})
+    shift_energies(checkpoint, new, {one: float(shift[SYMBOLS.index(one)]) for one in elements_of(frames[new])})
+    torch.save(checkpoint, grown)
+
+
+def elements_of(frames: BranchFrames) -> set[str]:
+    return {symbol for frame in frames.train_sample for symbol in frame.symbols}
 
 
 def parent_of(work: Work) -> Path:

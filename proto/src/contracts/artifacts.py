@@ -405,7 +405,9 @@ class ModelManifest(Frozen):
     recipe: BlobRef = Field(description="the rendered deepmd input")
     branches: tuple[BranchManifest, ...]
     new_branches: tuple[str, ...]
-    zero_shot: tuple[BranchError, ...] = Field(description="new branches before the first step, held-out frames")
+    zero_shot: tuple[BranchError, ...] = Field(
+        description="new branches' held-out frames by the parent's nearest branch, energies aligned on training frames"
+    )
     parent_held_out: tuple[BranchError, ...] = Field(description="old branches, by the parent, same frames")
     verification: RuleResult = Field(description="the artifact in a fresh process against the trainer's numbers")
     checks: tuple[RuleResult, ...] = Field(
@@ -414,7 +416,11 @@ class ModelManifest(Frozen):
     steps: int
     wall_seconds: float
     versions: dict[str, str]
-    # None in manifests written before they were there:
+    # None, or empty, in manifests written before they were there:
+    start: tuple[BranchError, ...] = Field(
+        default=(),
+        description="new branches as training began, same frames: with a neutral case, energies aligned once more",
+    )
     moments_kept: bool | None = Field(
         default=None,
         description="the first step was taken with the optimizer's moments of the parent, not with none; none too "

@@ -109,9 +109,10 @@ def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:
     expect(page.get_by_role("img", name="Force: predicted against DFT")).to_be_visible()
     expect(page.locator("[data-step=queue]")).to_have_attribute("data-state", "active")
 
-    dataset.training().progress(0, 1971)
+    dataset.training().progress(0, 1790)
     expect(train).to_have_attribute("data-state", "active")
-    expect(page.locator("#now-value")).to_have_text("1,971")
+    expect(page.locator("#now-value")).to_have_text("1,790")
+    expect(page.locator("#zero-value")).to_have_text("1,971")
     dataset.progress(450, 612)
     expect(page.locator("#now-value")).to_have_text("612")
     expect(train).to_contain_text("50 % · step 450 of 900")

@@ -15,16 +15,17 @@ from dpa.batches import Batch, UnknownElement, batches
 from dpa.checkpoint import NotACheckpoint, branches, load
 from dpa.predictor import Predictor, UnknownBranch
 from dpa.release import freeze, write_release
-from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches
-from frames.store import write
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches, shift_energies
 from trainer.engine.session import build
 from trainer.preset import load_preset
 from trainer.recipe import render
 from trainer.work import Work, WorkBranch
 from trainer_fleet import PRESETS
+from untrained_model import untrained
 
 import torch  # isort: skip
 
+CASE = "model.{}.atomic_model.fitting_net.case_embd"
 CASE_LAYERS = ("networks.0.layers.0.matrix", "case_film.case_layer1.matrix")
 FRAMES = [*crystals("Si", "C", 2, 1), *crystals("Ge", "Ge", 2, 2)]
 
@@ -35,39 +36,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained(tmp_path_factory.mktemp("model"), "smoke")
 
 
-def untrained(folder: Path, preset: str) -> Path:
-    parts = []
-    for name, element in (("silicon", "Si"), ("germanium", "Ge")):
-        write(folder / f"{name}.lmdb", crystals(element, element, 4, 3))
-        path = folder / f"{name}.lmdb"
-        parts.append(
-            WorkBranch(
-                name=name, train=path, held_out=path, has_virial=True, elements=(element,), is_new=True, weight=0.5
-            )
-        )
-    work = Work(
-        preset=load_preset(PRESETS, preset),
-        total_steps=10,
-        seed=1,
-        parent=None,
-        resume_from=None,
-        branches=tuple(parts),
-    )
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        trainer = build(render(work, {part.name: part.train for part in parts}), 1)
-    finally:
-        os.chdir(before)
-    trainer.save_model(folder / "model.pt", step=0)
-    return folder / "model.pt"
-
-
 def grown(model: Path, folder: Path, *new: NewBranch) -> Path:
     checkpoint = load(model)
     add_branches(checkpoint, new, head_room=3)
     torch.save(checkpoint, folder / "grown.pt")
     return folder / "grown.pt"
+
+
+def case_row(state: dict[str, Any], branch: str) -> torch.Tensor:
+    """What the branch's case vector picks from the layer that it enters."""
+    vector = state[CASE.format(branch)]
+    layers = [key for key in state if key.startswith(f"model.{branch}.") and key.endswith(CASE_LAYERS)]
+    matrix = state[next((key for key in layers if "case_film" in key), layers[0])]
+    row: torch.Tensor = matrix[-vector.numel() :][int(vector.argmax())]
+    return row.clone()
 
 
 def test_frames_of_any_size_come_back_in_their_order(model: Path) -> None:
@@ -129,35 +111,100 @@ def test_unknown_branches_elements_and_files_are_named(model: Path, tmp_path: Pa
         branches(tmp_path / "x.pt")
 
 
-def test_a_new_branch_predicts_as_its_nearest_up_to_the_shift_and_the_old_ones_as_before(
-    model: Path, tmp_path: Path
+@pytest.fixture(scope="module", params=["smoke", "laptop-dpa4"], ids=["dpa3", "dpa4"])
+def apart(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its branches differ, as those of a trained model do: FiLM's projectors begin as zeros."""
+    folder = tmp_path_factory.mktemp(request.param)
+    checkpoint = load(untrained(folder, request.param))
+    for key, tensor in checkpoint["model"].items():
+        if key.startswith("model.silicon.") and ".case_film.projectors." in key and ".networks." in key:
+            tensor += torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1), dtype=tensor.dtype)
+    torch.save(checkpoint, folder / "apart.pt")
+    return folder / "apart.pt"
+
+
+def test_a_new_branch_begins_with_no_case_and_its_nearest_ones_bias_and_the_old_ones_predict_as_before(
+    apart: Path, tmp_path: Path
 ) -> None:
-    after = grown(model, tmp_path, NewBranch("carbide", "silicon", {"Si": 1.5, "C": -2.0}, ("C", "Si")))
+    after = grown(apart, tmp_path, NewBranch("carbide", "silicon", ("C", "Si")))
     assert branches(after) == ["silicon", "germanium", "carbide"]
-    carbide = FRAMES[:2]
-    nearest, new = Predictor(model, "silicon").predict(carbide), Predictor(after, "carbide").predict(carbide)
-    np.testing.assert_allclose(new.energy, nearest.energy + 4 * 1.5 - 4 * 2.0, atol=1e-4)
-    np.testing.assert_allclose(np.concatenate(new.forces), np.concatenate(nearest.forces), atol=1e-6)
+    # The nearest branch as the net sees it when nobody says which branch it is.
+    nobody = load(apart)
+    nobody["model"][CASE.format("silicon")].zero_()
+    torch.save(nobody, tmp_path / "nobody.pt")
+    plain, new = (
+        Predictor(tmp_path / "nobody.pt", "silicon").predict(FRAMES),
+        Predictor(after, "carbide").predict(FRAMES),
+    )
+    np.testing.assert_allclose(new.energy, plain.energy, atol=1e-4)
+    np.testing.assert_allclose(np.concatenate(new.forces), np.concatenate(plain.forces), atol=1e-6)
     for name in ("silicon", "germanium"):
-        old, kept = Predictor(model, name).predict(FRAMES), Predictor(after, name).predict(FRAMES)
+        old, kept = Predictor(apart, name).predict(FRAMES), Predictor(after, name).predict(FRAMES)
         np.testing.assert_array_equal(old.energy, kept.energy)
         np.testing.assert_array_equal(np.concatenate(old.forces), np.concatenate(kept.forces))
         np.testing.assert_array_equal(np.stack(old.virial), np.stack(kept.virial))
+        assert np.abs(kept.energy - new.energy).max() > 1e-2
+
+
+def test_energies_of_one_branch_are_shifted_by_element_and_nothing_else(model: Path, tmp_path: Path) -> None:
+    checkpoint = load(grown(model, tmp_path, NewBranch("carbide", "silicon", ("C", "Si"))))
+    before = {
+        name: Predictor(tmp_path / "grown.pt", name).predict(FRAMES[:2]) for name in branches(tmp_path / "grown.pt")
+    }
+    shift_energies(checkpoint, "carbide", {"Si": 1.5, "C": -2.0})
+    torch.save(checkpoint, tmp_path / "after.pt")
+    for name, was in before.items():
+        now = Predictor(tmp_path / "after.pt", name).predict(FRAMES[:2])
+        shift = 4 * 1.5 - 4 * 2.0 if name == "carbide" else 0
+        np.testing.assert_allclose(now.energy, was.energy + shift, atol=1e-4)
+        np.testing.assert_array_equal(np.concatenate(now.forces), np.concatenate(was.forces))
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop-dpa4"], ids=["dpa3", "dpa4"])
+def test_a_neutral_case_learns_beside_the_others(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With FiLM all of it begins as zeros here: the projectors of an untrained model and the case of the new branch."""
+    after = grown(untrained(tmp_path, preset), tmp_path, NewBranch("again", "silicon", ("Si",)))
+    monkeypatch.chdir(tmp_path)
+    parts = tuple(
+        WorkBranch(
+            name=name,
+            train=tmp_path / data,
+            held_out=tmp_path / data,
+            has_virial=True,
+            elements=(),
+            is_new=name == "again",
+            weight=1 / 3,
+        )
+        for name, data in (("silicon", "silicon.lmdb"), ("germanium", "germanium.lmdb"), ("again", "silicon.lmdb"))
+    )
+    work = Work(
+        preset=load_preset(PRESETS, preset), total_steps=9, seed=1, parent=after, resume_from=None, branches=parts
+    )
+    trainer = build(render(work, {part.name: part.train for part in parts}, case_dimension(load(after))), 1, init=after)
+    state = trainer.wrapper.state_dict()
+    assert not case_row(state, "again").any()
+    trainer.run()
+    learned, beside = case_row(state, "again"), case_row(state, "silicon")
+    assert learned.any()
+    # In the same few steps the others' rows, which did not begin as zeros, are not many times farther from theirs.
+    assert learned.abs().max() > 1e-2 * (beside - case_row(load(after)["model"], "silicon")).abs().max()
 
 
 def test_each_branch_has_its_own_case_vector_and_a_full_embedding_is_widened(model: Path, tmp_path: Path) -> None:
     names = [f"new-{number}" for number in range(4)]
-    after = grown(model, tmp_path, *(NewBranch(name, "germanium", {}, ("Ge",)) for name in names))
+    after = grown(model, tmp_path, *(NewBranch(name, "germanium", ("Ge",)) for name in names))
     checkpoint = load(after)
     assert case_dimension(load(model)) == 4
     assert case_dimension(checkpoint) > 4
-    vectors = [
-        checkpoint["model"][f"model.{name}.atomic_model.fitting_net.case_embd"].numpy() for name in branches(after)
-    ]
+    vectors = [checkpoint["model"][CASE.format(name)].numpy() for name in branches(after)]
     np.testing.assert_array_equal(np.sum(vectors, axis=0)[:6], np.ones(6))
-    nearest = Predictor(model, "germanium").predict(FRAMES)
-    for name in ("germanium", "new-0", "new-3"):
-        np.testing.assert_allclose(Predictor(after, name).predict(FRAMES).energy, nearest.energy, atol=1e-4)
+    for name in names:  # two in rows that deepmd drew, two in rows that are new
+        assert not case_row(checkpoint["model"], name).any()
+    first = Predictor(after, "new-0").predict(FRAMES)
+    np.testing.assert_allclose(Predictor(after, "new-3").predict(FRAMES).energy, first.energy, atol=1e-4)
+    kept, was = Predictor(after, "germanium").predict(FRAMES), Predictor(model, "germanium").predict(FRAMES)
+    np.testing.assert_allclose(kept.energy, was.energy, atol=1e-4)
+    assert np.abs(kept.energy - first.energy).max() > 1e-2
 
 
 @pytest.mark.parametrize("preset", ["smoke", "laptop-dpa4"], ids=["dpa3", "dpa4"])
@@ -166,9 +213,8 @@ def test_a_full_embedding_is_widened_and_every_old_branch_predicts_as_before(pre
     room = case_dimension(load(parent))
     full = tmp_path / "full.pt"
     checkpoint = load(parent)
-    add_branches(
-        checkpoint, [NewBranch(f"old-{number}", "silicon", {"Si": 0.5}, ("Si",)) for number in range(room - 2)]
-    )
+    add_branches(checkpoint, [NewBranch(f"old-{number}", "silicon", ("Si",)) for number in range(room - 2)])
+    shift_energies(checkpoint, f"old-{room - 3}", {"Si": 0.5})
     # Branches differ by what their own rows have learned: rows of zeros would hide a mix-up.
     for key, tensor in checkpoint["model"].items():
         if key.startswith("model.silicon.") and key.endswith(CASE_LAYERS):
@@ -176,7 +222,7 @@ def test_a_full_embedding_is_widened_and_every_old_branch_predicts_as_before(pre
     torch.save(checkpoint, full)
     assert case_dimension(checkpoint) == room == len(branches(full))
 
-    after = grown(full, tmp_path, NewBranch("carbide", "germanium", {"C": 1.0}, ("C", "Si")))
+    after = grown(full, tmp_path, NewBranch("carbide", "germanium", ("C", "Si")))
     assert case_dimension(load(after)) == room + 4
     energies = []
     for name in ("silicon", "germanium", f"old-{room - 3}"):
@@ -190,15 +236,15 @@ def test_a_full_embedding_is_widened_and_every_old_branch_predicts_as_before(pre
 
 def test_a_branch_that_cannot_be_added_is_refused(model: Path) -> None:
     for new, words in (
-        (NewBranch("silicon", "germanium", {}, ()), "has a branch 'silicon' already"),
-        (NewBranch("carbide", "water", {}, ()), "no branch 'water'"),
+        (NewBranch("silicon", "germanium", ()), "has a branch 'silicon' already"),
+        (NewBranch("carbide", "water", ()), "no branch 'water'"),
     ):
         with pytest.raises(CannotGrow, match=words):
             add_branches(load(model), [new])
 
 
 def test_the_other_branches_predict_exactly_as_before_when_one_is_removed(model: Path, tmp_path: Path) -> None:
-    before = grown(model, tmp_path, NewBranch("carbide", "silicon", {"Si": 1.5, "C": -2.0}, ("C", "Si")))
+    before = grown(model, tmp_path, NewBranch("carbide", "silicon", ("C", "Si")))
     checkpoint = load(before)
     remove_branches(checkpoint, ["silicon"])  # the first one: deepmd shares its weights with all others
     after = tmp_path / "after.pt"
@@ -215,15 +261,16 @@ def test_the_other_branches_predict_exactly_as_before_when_one_is_removed(model:
 
 def test_a_removed_branchs_case_is_cleared_and_given_to_the_next_new_branch(model: Path) -> None:
     checkpoint = load(model)
-    state, key = checkpoint["model"], "model.{}.atomic_model.fitting_net.case_embd"
-    case = int(state[key.format("silicon")].argmax())
+    state = checkpoint["model"]
+    case = int(state[CASE.format("silicon")].argmax())
+    assert case_row(state, "silicon").any()
     remove_branches(checkpoint, ["silicon"])
     matrix = state["model.germanium.atomic_model.fitting_net.filter_layers.networks.0.layers.0.matrix"]
     row = matrix.shape[0] - case_dimension(checkpoint) + case
     assert not matrix[row].any()
-    add_branches(checkpoint, [NewBranch("carbide", "germanium", {}, ("C", "Si"))])
-    assert int(state[key.format("carbide")].argmax()) == case
-    assert matrix[row].any()
+    add_branches(checkpoint, [NewBranch("carbide", "germanium", ("C", "Si"))])
+    assert int(state[CASE.format("carbide")].argmax()) == case
+    assert not matrix[row].any()
 
 
 def test_a_branch_that_cannot_be_removed_is_refused(model: Path) -> None:

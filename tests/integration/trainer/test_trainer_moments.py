@@ -119,7 +119,7 @@ def test_each_weight_has_the_moments_that_the_parent_left_it_and_new_cases_have_
     was = load(parent)
     saved = {place: dict(state) for place, state in was["optimizer"]["state"].items()}
     grown = load(parent)
-    add_branches(grown, [NewBranch(f"new-{number}", "silicon", {}, ("Si",)) for number in range(added)])
+    add_branches(grown, [NewBranch(f"new-{number}", "silicon", ("Si",)) for number in range(added)])
     trainer = trainer_of(grown, tmp_path, parent.parents[2])
     moments = carried(load(tmp_path / "grown.pt"), trainer)
     assert moments is not None

@@ -91,7 +91,7 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
 
     assert first.verification.passed, first.verification.sentence
     assert [branch.name for branch in first.branches] == ["silicon", "germanium"]
-    assert first.zero_shot == first.parent_held_out == ()
+    assert first.zero_shot == first.start == first.parent_held_out == ()
     assert first.moments_kept is None
     assert first.seed == spec.seed
     assert first.hardware is not None
@@ -107,7 +107,7 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     assert grown.moments_kept is False
     assert (first.took_turns, grown.took_turns) == (False, True)
     assert grown.new_branches == ("carbide",)
-    assert [error.branch for error in grown.zero_shot] == ["carbide"]
+    assert [error.branch for error in grown.zero_shot] == [error.branch for error in grown.start] == ["carbide"]
     # The parent's errors on the old branches are those that the parent was submitted with.
     for before, after in zip(first.branches, grown.parent_held_out, strict=True):
         assert after.branch == before.name
@@ -116,7 +116,11 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
         assert after.energy_rmse_mev_per_atom == pytest.approx(before.held_out.energy_rmse_mev_per_atom, rel=1e-3)
     # Aligned on its training frames: 2000 eV lie between the elements' energies.
     assert grown.zero_shot[0].energy_rmse_mev_per_atom < 500
-    assert next(report.step for report in fleet.reports if report.fence == 2) == 0
+    assert grown.start[0].energy_rmse_mev_per_atom < 500
+    assert grown.start[0].dataset == grown.branches[-1].dataset
+    began = next(report for report in fleet.reports if report.fence == 2)
+    assert began.step == 0
+    assert began.branches[-1].force_rmse_mev_per_angstrom == pytest.approx(grown.start[0].force_rmse_mev_per_angstrom)
     assert [branch.left_out_held_out for branch in grown.branches] == [()] * 3
     assert all(branch.content_sha256 for branch in grown.branches)
     for branch in grown.branches:

@@ -91,6 +91,7 @@ def finished(folder: Path, work: Work) -> Outcome:
         recipe=Path("input.json"),
         branches=tuple(measured(error) for error in errors(work)),
         zero_shot=tuple(zero_shot[one.name] for one in work.branches if one.is_new) if grown else (),
+        start=tuple(zero_shot[one.name] for one in work.branches if one.is_new) if grown else (),
         parent_held_out=tuple(start[one.name] for one in work.branches if not one.is_new) if grown else (),
         steps=work.total_steps,
         wall_seconds=1.0,

@@ -176,14 +176,16 @@ def dataset(*force_rmse: float) -> DatasetView:
     )
 
 
-def test_the_curve_is_drawn_inside_its_frame() -> None:
-    drawn = drawing(dataset(1971, 900, 404))
+@pytest.mark.parametrize("start", [1500, 1971, 2600])
+def test_the_curve_is_drawn_inside_its_frame(start: float) -> None:
+    drawn = drawing(dataset(start, 900, 404))
     assert drawn is not None
     points = [tuple(map(float, point.split(","))) for point in drawn.points.split()]
     assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
-    # It starts on the zero-shot line and falls: y grows downwards.
-    assert points[0][1] == drawn.zero_shot_y
+    # It starts where the new branch did, below the zero-shot line, on it or above it, and falls: y grows downwards.
+    assert drawn.zero_shot_y is not None
+    assert (points[0][1] > drawn.zero_shot_y, points[0][1] < drawn.zero_shot_y) == (start < 1971, start > 1971)
     assert [y for _, y in points] == sorted(y for _, y in points)
     assert {label for _, label in drawn.y_ticks} >= {"500", "1,000"}
 

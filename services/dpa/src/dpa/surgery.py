@@ -1,8 +1,9 @@
 """Give new datasets their own branches in a checkpoint with shared fitting net and case embedding, or take them away.
 
 deepmd-kit 3.2.0's `--finetune` does not: a RANDOM branch gets an all-zero case vector, and `finetune_head`
-copies the parent's one-hot, so that both branches are the same network. Here a new branch starts as a copy
-of its nearest branch, predicts the same up to the energy shift, and is free to diverge.
+copies the parent's one-hot, so that both branches are the same network. Here a new branch has a case of its own that
+begins neutral: its rows of the shared net are zero, so that it predicts what all branches have in common, and they are
+its own to learn. Of its nearest branch it takes the energy bias.
 """
 
 import copy
@@ -34,17 +35,17 @@ class CannotGrow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NewBranch:
-    """`energy_shift_ev` per element symbol is added to the energy bias that `nearest` has."""
+    """It begins with the energy bias that `nearest` has."""
 
     name: str
     nearest: str
-    energy_shift_ev: Mapping[str, float]
     elements: tuple[str, ...]
 
 
 def add_branches(checkpoint: Checkpoint, new: Iterable[NewBranch], head_room: int = 8) -> None:
     """Add branches in place, after the old ones; what the old ones predict does not change.
 
+    A new one predicts energies that are not its own yet: see `shift_energies`.
     When the case embedding is full it is widened by what is needed and `head_room` more. The optimizer's
     state stays that of the weights before: a restart (`--restart`) would refuse it where they are wider now.
     Raises CannotGrow.
@@ -54,6 +55,14 @@ def add_branches(checkpoint: Checkpoint, new: Iterable[NewBranch], head_room: in
         _add(checkpoint, branch, len(wanted) + head_room)
     # `--init-model` asks for the key and uses nothing of it.
     checkpoint.setdefault("optimizer", {"state": {}, "param_groups": []})
+
+
+def shift_energies(checkpoint: Checkpoint, branch: str, shift_ev: Mapping[str, float]) -> None:
+    """Add to the energy bias of the branch, in place: eV per atom of each element symbol."""
+    type_map = parameters(checkpoint)["model_dict"][branch]["type_map"]
+    bias = checkpoint["model"][f"model.{branch}.atomic_model.out_bias"]
+    for symbol, shift in shift_ev.items():
+        bias[0, type_map.index(symbol), 0] += shift
 
 
 def remove_branches(checkpoint: Checkpoint, names: Iterable[str]) -> None:
@@ -88,9 +97,7 @@ def _remove(checkpoint: Checkpoint, name: str) -> None:
     if case_dimension(checkpoint):
         vector = state[_case_key(name)]
         for keys in _case_matrices(state, declared).values():
-            matrix = state[keys[0]]
-            # The other branches multiply this row by zero.
-            matrix[matrix.shape[0] - vector.numel() + int(vector.argmax())] = 0
+            _clear(state[keys[0]], vector)
     for prefix in (f"model.{name}.", f"loss.{name}."):
         for key in [key for key in state if key.startswith(prefix)]:
             del state[key]
@@ -110,7 +117,6 @@ def _add(checkpoint: Checkpoint, new: NewBranch, room: int) -> None:
     if len(used) == case_dimension(checkpoint):
         _widen(checkpoint, room)
     _clone(state, declared, new)
-    _shift_bias(state, declared[new.name]["type_map"], new)
     _own_case(state, declared, new, min(set(range(case_dimension(checkpoint))) - used))
 
 
@@ -129,21 +135,18 @@ def _clone(state: dict[str, Any], declared: dict[str, Any], new: NewBranch) -> N
             state[f"{prefix}.{new.name}.{key.removeprefix(old)}"] = tensor
 
 
-def _shift_bias(state: dict[str, Any], type_map: list[str], new: NewBranch) -> None:
-    bias = state[f"model.{new.name}.atomic_model.out_bias"]
-    for symbol, shift in new.energy_shift_ev.items():
-        bias[0, type_map.index(symbol), 0] += shift
-
-
 def _own_case(state: dict[str, Any], declared: dict[str, Any], new: NewBranch, case: int) -> None:
-    parent_case = int(state[_case_key(new.nearest)].argmax())
+    """What stands in the rows of a case that no branch has used is what deepmd drew at random."""
     vector = torch.zeros_like(state[_case_key(new.nearest)])
     vector[case] = 1
     state[_case_key(new.name)] = vector
     for keys in _case_matrices(state, declared).values():
-        matrix = state[keys[0]]
-        first = matrix.shape[0] - vector.numel()
-        matrix[first + case] = matrix[first + parent_case]
+        _clear(state[keys[0]], vector)
+
+
+def _clear(matrix: torch.Tensor, vector: torch.Tensor) -> None:
+    """The row that a case vector picks. The other branches multiply it by zero."""
+    matrix[matrix.shape[0] - vector.numel() + int(vector.argmax())] = 0
 
 
 def _widen(checkpoint: Checkpoint, extra: int) -> None:

@@ -46,6 +46,7 @@ async def store_candidate(
         branches=branch_manifests(lease, outcome, manifests),
         new_branches=tuple(branch.name for branch in lease.branches if branch.is_new),
         zero_shot=tuple(of_dataset(lease, error) for error in outcome.zero_shot),
+        start=tuple(of_dataset(lease, error) for error in outcome.start),
         parent_held_out=tuple(of_dataset(lease, error) for error in outcome.parent_held_out),
         verification=RuleResult(
             rule=LOADS_RULE, passed=verified.passed, sentence=verified.sentence, numbers=verified.numbers

@@ -36,7 +36,9 @@ class WorkBranch(_Message):
     has_virial: bool
     elements: tuple[str, ...]
     is_new: bool
-    nearest: str | None = Field(default=None, description="branch to start from; none: the engine finds it")
+    nearest: str | None = Field(
+        default=None, description="branch that predicts it zero-shot, and whose energy bias it takes; none: to be found"
+    )
     energy_shift_ev: dict[str, float] = Field(
         default_factory=dict, description="to add to that branch's prediction, eV per atom"
     )
@@ -189,6 +191,7 @@ class Outcome(_Message):
     recipe: Path
     branches: tuple[BranchOutcome, ...]
     zero_shot: tuple[BranchError, ...]
+    start: tuple[BranchError, ...] = Field(default=(), description="new branches as training began")
     parent_held_out: tuple[BranchError, ...]
     moments_kept: bool | None = Field(
         default=None, description="training began with the optimizer's moments of the parent; none: without a parent"

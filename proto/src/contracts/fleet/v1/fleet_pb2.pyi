@@ -336,7 +336,9 @@ class RoundBranch(_message.Message):
     dataset_version: _builtins.int
     is_new: _builtins.bool
     nearest_branch: _builtins.str
-    """For a new branch: the branch to start from, and the energy shift per element (eV) that aligns it."""
+    """For a new branch: the one that predicts it zero-shot, whose energy bias it takes, and the shift per element (eV) that
+    aligns that one's energies.
+    """
     weight: _builtins.float
     """Sampling probability, 0..1; the branches of a round sum to 1."""
     @_builtins.property

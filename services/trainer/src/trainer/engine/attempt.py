@@ -138,7 +138,7 @@ class Attempt:
             )
 
     def _report_start(self, grown: Grown) -> None:
-        before = grown.parent_held_out | grown.zero_shot
+        before = grown.parent_held_out | grown.start
         self._emit(
             Progress(
                 step=0,
@@ -168,6 +168,7 @@ class Attempt:
             recipe=Path(RECIPE_FILE),
             branches=outcomes,
             zero_shot=tuple(one.error for one in grown.zero_shot.values()) if grown else (),
+            start=tuple(one.error for one in grown.start.values()) if grown else (),
             parent_held_out=tuple(one.error for one in grown.parent_held_out.values()) if grown else (),
             moments_kept=self._moments_kept if grown else None,
             took_turns=takes_turns(self._work),

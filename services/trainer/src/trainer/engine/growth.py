@@ -1,15 +1,16 @@
 """From the parent's checkpoint to one with the new branches, and what both know before the first step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from dpa.batches import Prediction
 from dpa.checkpoint import Checkpoint, branches, load
 from dpa.predictor import Predictor
-from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches
+from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches, shift_energies
 from frames.align import align_energies
 from frames.errors import force_rmse
 from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
@@ -25,18 +26,23 @@ DEEPMD = "deepmd-kit"
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """The checkpoint to start from and the errors before the first step, on all held-out frames."""
+    """The checkpoint to start from and the errors before the first step, on all held-out frames.
+
+    A new branch's start is not its nearest branch's prediction, and zero-shot is: what the metric told the contributor.
+    """
 
     checkpoint: Path
     case_dimension: int
     zero_shot: dict[str, Accuracy]
-    """Of the new branches."""
+    """Of the new branches: the parent's nearest one predicts, energies aligned on training frames."""
+    start: dict[str, Accuracy]
+    """Of the new branches as training begins."""
     parent_held_out: dict[str, Accuracy]
     """Of the old ones."""
 
 
 def grow(work: Work, parent: Path, frames: dict[str, BranchFrames]) -> Grown:
-    """Add the new branches, each a copy of its nearest with its energies aligned on its training frames.
+    """Add the new branches, each with a neutral case and its energies aligned on its training frames.
 
     Branches whose datasets were withdrawn are removed first.
     Raises AttemptFailed ('parent-unusable').
@@ -49,19 +55,20 @@ def grow(work: Work, parent: Path, frames: dict[str, BranchFrames]) -> Grown:
         if [name for name in have if name not in left_out] != old or len(left_out) != len(work.left_out_branches):
             without = f" and leaves out {', '.join(work.left_out_branches)}" if work.left_out_branches else ""
             raise CannotGrow(f"the parent has branches {', '.join(have)}; the round expects {', '.join(old)}{without}")
-        wanted = [_aligned(branch, parent, old, frames[branch.name]) for branch in new]
+        nearest = {branch.name: _nearest(branch, parent, old, frames[branch.name]) for branch in new}
         checkpoint = load(parent)
         remove_branches(checkpoint, left_out)
-        add_branches(checkpoint, wanted, work.preset.case_head_room)
+        add_branches(checkpoint, [one.branch for one in nearest.values()], work.preset.case_head_room)
     except ValueError as error:
         raise AttemptFailed("parent-unusable", f"the parent model cannot grow: {error}", retryable=False) from error
     grown = Path(GROWN_FILE)
-    torch.save(checkpoint, grown)
+    _align(checkpoint, grown, nearest, frames)
     before = {name: _accuracy(grown, frames[name]) for name in frames}
     return Grown(
         checkpoint=grown,
         case_dimension=case_dimension(checkpoint),
-        zero_shot={branch.name: before[branch.name] for branch in new},
+        zero_shot={name: one.zero_shot for name, one in nearest.items()},
+        start={name: before[name] for name in nearest},
         parent_held_out={name: before[name] for name in old},
     )
 
@@ -95,18 +102,49 @@ def _accuracy(model: Path, frames: BranchFrames) -> Accuracy:
     return measure(frames.name, prediction, frames.held_out)
 
 
-def _aligned(branch: WorkBranch, parent: Path, old: Sequence[str], frames: BranchFrames) -> NewBranch:
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    """A branch to add; `shift_ev` [118] goes to what its nearest one predicts, eV per atom of each element."""
+
+    branch: NewBranch
+    shift_ev: FloatArray
+    zero_shot: Accuracy
+
+
+def _nearest(branch: WorkBranch, parent: Path, old: Sequence[str], frames: BranchFrames) -> _Nearest:
     sample = frames.train_sample
-    nearest = branch.nearest
-    if nearest is None or nearest not in old:
-        nearest = nearest_branch(parent, old, sample)
-    shift = energy_shift(Predictor(parent, nearest), sample, branch.energy_shift_ev)
-    return NewBranch(
-        name=branch.name,
-        nearest=nearest,
-        energy_shift_ev={symbol: float(shift[SYMBOLS.index(symbol)]) for symbol in branch.elements},
-        elements=branch.elements,
-    )
+    name = branch.nearest
+    if name is None or name not in old:
+        name = nearest_branch(parent, old, sample)
+    predictor = Predictor(parent, name)
+    shift = energy_shift(predictor, sample, branch.energy_shift_ev)
+    zero_shot = measure(branch.name, shifted(predictor, frames.held_out, shift), frames.held_out)
+    return _Nearest(NewBranch(branch.name, name, branch.elements), shift, zero_shot)
+
+
+def _align(
+    checkpoint: Checkpoint, grown: Path, nearest: Mapping[str, _Nearest], frames: dict[str, BranchFrames]
+) -> None:
+    """Write the checkpoint with the energies of the new branches aligned by what they themselves predict.
+
+    What the compositions leave open stays as it was aligned with the nearest branch, up to one common shift.
+    """
+    for one in nearest.values():
+        _shift(checkpoint, one.branch, one.shift_ev)
+    torch.save(checkpoint, grown)
+    for name, one in nearest.items():
+        _shift(checkpoint, one.branch, energy_shift(Predictor(grown, name), frames[name].train_sample, {}))
+    torch.save(checkpoint, grown)
+
+
+def _shift(checkpoint: Checkpoint, branch: NewBranch, shift: FloatArray) -> None:
+    shift_energies(checkpoint, branch.name, {one: float(shift[SYMBOLS.index(one)]) for one in branch.elements})
+
+
+def shifted(predictor: Predictor, frames: Sequence[Frame], shift: FloatArray) -> Prediction:
+    """Its prediction of the frames with `shift`, eV per atom of each element [118], added to the energies."""
+    predicted = predictor.predict(frames)
+    return replace(predicted, energy=predicted.energy + element_counts(frames) @ shift)
 
 
 def energy_shift(predictor: Predictor, sample: Sequence[Frame], start_ev: Mapping[str, float]) -> FloatArray:

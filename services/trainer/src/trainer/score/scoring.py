@@ -1,20 +1,19 @@
 """How good a published model is on standard frames: by its own branch, or by its nearest one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from contracts.base import BranchError
 from dpa.batches import Prediction
 from dpa.checkpoint import branches
 from dpa.predictor import Predictor
-from frames.frame import Frame, element_counts
+from frames.frame import Frame
 from frames.store import NotADataset, iterate
 
 from trainer.child import AttemptFailed
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import hashed, spaced
-from trainer.engine.growth import energy_shift, nearest_branch
+from trainer.engine.growth import energy_shift, nearest_branch, shifted
 from trainer.work import SCORING_FILE, Scored, ScoringWork, StandardWork
 
 ALIGNMENT_FRAMES = 200
@@ -55,6 +54,4 @@ def _zero_shot(release: Path, branch: StandardWork, frames: Sequence[Frame]) -> 
     train = [frame for place, frame in enumerate(iterate(branch.train)) if place not in left_out]
     sample = spaced(train, ALIGNMENT_FRAMES)
     predictor = Predictor(release, nearest_branch(release, branches(release), sample))
-    shift = energy_shift(predictor, sample, {})
-    predicted = predictor.predict(frames)
-    return replace(predicted, energy=predicted.energy + element_counts(frames) @ shift)
+    return shifted(predictor, frames, energy_shift(predictor, sample, {}))
