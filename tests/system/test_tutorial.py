@@ -209,7 +209,7 @@ def bo_uploads_with_a_pause_and_a_closed_page(site: Site) -> None:
     there = region.locator("option", has_text="There").get_attribute("value")
     region.select_option(value=there)
 
-    slow_down(page, archive.stat().st_size // 60)
+    slow_down(page, archive.stat().st_size // 8)
     with page.expect_file_chooser() as chooser:
         page.get_by_text("Local Upload").click()
     chooser.value.set_files(archive)

@@ -67,7 +67,7 @@ def test_join_upload_pause_resume_publish_and_watch(page: Page, platform: Any, t
     expect(page.get_by_role("heading", name="Upload Data")).to_be_visible()
 
     fill_in(page, "Silicon vacancies")
-    slow_down(page, 1 << 20)
+    slow_down(page, 4 << 20)
     file = archive(tmp_path, megabytes=24)
     page.locator("#file").set_input_files(file)
     expect(page.locator("#upload-state")).to_contain_text("/s")
@@ -124,6 +124,7 @@ def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:
     expect(page.locator("[data-step=done]")).to_have_attribute("data-state", "done")
     expect(page.get_by_text("Force RMSE: 1,971 meV/Å zero-shot, 404 meV/Å on held-out frames now.")).to_be_visible()
     expect(page.locator("#announcer")).to_have_text("Published with DPA 1.2.")
+    expect(page.get_by_role("button", name="Energy")).to_be_focused()  # the keyboard stays where it was
     assert page.evaluate("() => window.neverReloaded")
     page.get_by_role("banner").get_by_role("link", name="Models").click()
     page.get_by_role("link", name="DPA 1.2", exact=True).click()
