@@ -2,6 +2,9 @@
 
 const OPEN = ".step:is([data-held], :has(.step-more:is(:hover, :focus-visible), .tip:hover))";
 
+// Where the page stood after the last exchange: a shorter one scrolls by itself, and nobody has moved.
+let settled = -1;
+
 /** WCAG 1.4.13: Escape hides a tooltip without moving focus or pointer. */
 export function hushTooltips(): void {
   document.querySelectorAll<HTMLElement>(OPEN).forEach((step) => {
@@ -15,11 +18,15 @@ export function hushTooltips(): void {
 export function keepTooltips(before: HTMLElement): (next: HTMLElement) => void {
   const keys = (selector: string) => [...before.querySelectorAll<HTMLElement>(selector)].map((step) => step.dataset.step);
   const hushed = keys(".step[data-hush]");
-  const open = keys(OPEN).filter((key) => !hushed.includes(key));
-  return (next) => next.querySelectorAll<HTMLElement>(".step").forEach((step) => {
-    if (hushed.includes(step.dataset.step)) step.dataset.hush = "";
-    if (open.includes(step.dataset.step)) step.dataset.held = "";
-  });
+  const held = keys("[data-held]"); // beside it another mark may have come under the pointer, which did not move
+  const open = (held.length ? held : keys(OPEN)).filter((key) => !hushed.includes(key));
+  return (next) => {
+    next.querySelectorAll<HTMLElement>(".step").forEach((step) => {
+      if (hushed.includes(step.dataset.step)) step.dataset.hush = "";
+      if (open.includes(step.dataset.step)) step.dataset.held = "";
+    });
+    settled = scrollY;
+  };
 }
 
 /** Pointer or focus moved: from here on they alone say what is open. */
@@ -28,4 +35,5 @@ function moveOn(): void {
   document.querySelectorAll<HTMLElement>(".step[data-hush]:not(:hover, :focus-within)").forEach((step) => delete step.dataset.hush);
 }
 
-for (const moved of ["pointermove", "pointerdown", "wheel", "focusin"]) document.addEventListener(moved, moveOn, { passive: true });
+for (const moved of ["pointermove", "pointerdown", "focusin"]) document.addEventListener(moved, moveOn, { passive: true });
+document.addEventListener("scroll", () => scrollY !== settled && moveOn(), { passive: true });
