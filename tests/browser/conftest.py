@@ -97,50 +97,52 @@ async def _provision(nats_url: str) -> None:
         await provision_nats(jetstream)
 
 
-@pytest.fixture(scope="session")
-def browser_nats(server_folder: Path) -> Iterator[str]:
-    """A nats-server of these tests' own: the other tests empty the streams of theirs."""
-    server = NatsServer(server_folder / "browser-nats", _nats_password, port=free_port(), monitor_port=free_port())
+@contextmanager
+def _nats(folder: Path) -> Iterator[str]:
+    """The address of a nats-server for one site: of gateways that share a server, each hears what the others do not."""
+    server = NatsServer(folder, _nats_password, port=free_port(), monitor_port=free_port())
     server.prepare()
-    with running(server.command(), server.answers, server_folder / "browser-nats.log"):
+    with running(server.command(), server.answers, folder.with_suffix(".log")):
         asyncio.run(_provision(server.url))
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def platform(
-    postgres_server: Postgres, browser_nats: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: Postgres, server_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    settings = _settings(postgres_server, browser_nats, tmp_path_factory.mktemp("gateway"))
-    with _served(settings) as url:
-        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings))
+    with _nats(server_folder / "browser-nats") as nats_url:
+        settings = _settings(postgres_server, nats_url, tmp_path_factory.mktemp("gateway"))
+        with _served(settings) as url:
+            yield Platform(url, nats_url, Blobs(settings["blobs_url"]), _environment(settings))
 
 
 @pytest.fixture(scope="module")
 def two_regions(
-    postgres_server: Postgres, browser_nats: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: Postgres, server_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Platform, Path]]:
     """A site of two regions, each with a gateway: the site itself is west. Yields it, and the folder of the east."""
-    east, folder = free_port(), tmp_path_factory.mktemp("regions")
-    settings = _settings(postgres_server, browser_nats, folder)
-    regions = [
-        {
-            "id": "west",
-            "title": "West",
-            "store_url": settings["blobs_url"],
-            "upload_url": f"http://{settings['address']}",
-        },
-        {
-            "id": "east",
-            "title": "East",
-            "store_url": (folder / "east").as_uri(),
-            "upload_url": f"http://127.0.0.1:{east}",
-        },
-    ]
-    settings["regions"] = json.dumps(regions)
-    own = {"region": "east", "address": f"127.0.0.1:{east}", "uploads_folder": str(folder / "incoming-east")}
-    with _served(settings) as url, _served(settings | own):
-        yield Platform(url, browser_nats, Blobs(settings["blobs_url"]), _environment(settings)), folder / "east"
+    with _nats(server_folder / "regions-nats") as nats_url:
+        east, folder = free_port(), tmp_path_factory.mktemp("regions")
+        settings = _settings(postgres_server, nats_url, folder)
+        regions = [
+            {
+                "id": "west",
+                "title": "West",
+                "store_url": settings["blobs_url"],
+                "upload_url": f"http://{settings['address']}",
+            },
+            {
+                "id": "east",
+                "title": "East",
+                "store_url": (folder / "east").as_uri(),
+                "upload_url": f"http://127.0.0.1:{east}",
+            },
+        ]
+        settings["regions"] = json.dumps(regions)
+        own = {"region": "east", "address": f"127.0.0.1:{east}", "uploads_folder": str(folder / "incoming-east")}
+        with _served(settings) as url, _served(settings | own):
+            yield Platform(url, nats_url, Blobs(settings["blobs_url"]), _environment(settings)), folder / "east"
 
 
 def _settings(postgres: Postgres, nats_url: str, folder: Path) -> dict[str, str]:

@@ -56,6 +56,7 @@ def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
     before = download.get_attribute("href")
     assert before is not None
     assert before.startswith("/"), "only its owner may have it, and the other region does not know them"
+    expect(page.get_by_text("is being searched")).to_be_visible()
     dataset_id = UUID(page.url.partition("/datasets/")[2].partition("?")[0])
     platform.say(DatasetLookedInto(dataset=DatasetRef(dataset_id=dataset_id, version=1)))
     expect(page.get_by_text("is being searched")).to_have_count(0)
@@ -63,11 +64,11 @@ def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
     near = download.get_attribute("href")
     assert near is not None
     assert not near.startswith("/")
-    assert httpx.get(near).content == b"eastern archive"
+    assert httpx.get(near, timeout=60).content == b"eastern archive"
     # The region loses it: its mirror gives it out.
     stored.unlink()
     mirror = page.get_by_role("link", name="mirror").get_attribute("href")
-    assert httpx.get(f"{platform.url}{mirror}").content == b"eastern archive"
+    assert httpx.get(f"{platform.url}{mirror}", timeout=60).content == b"eastern archive"
 
 
 class AnswerLost(httpx.HTTPTransport):

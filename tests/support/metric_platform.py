@@ -239,13 +239,17 @@ async def until(condition: Callable[[], bool], seconds: float = 240) -> None:
 
 @asynccontextmanager
 async def platform_of(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch, folder: Path, in_process: bool = True
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    in_process: bool = True,
+    retry_delays: str = "[0.3]",
 ) -> AsyncIterator[Platform]:
     """Everything around the metric; the service itself runs in this process, or the test starts its own."""
     for name in ("metric", "gateway", "ingest"):
         for key, value in environment(name).items():
             monkeypatch.setenv(key, value)
-    monkeypatch.setenv("POTLUCK_METRIC_RETRY_DELAYS_SECONDS", "[0.3]")
+    monkeypatch.setenv("POTLUCK_METRIC_RETRY_DELAYS_SECONDS", retry_delays)
     monkeypatch.setenv("POTLUCK_METRIC_MAX_ATTEMPTS", "3")
     # Its other calls answer UNIMPLEMENTED, as the generated base class does.
     registry = Registry()  # type: ignore[abstract]

@@ -96,7 +96,7 @@ async def own_consumer(client: Client, name: str) -> JetStreamContext.PullSubscr
     )
 
 
-async def fetched(subscription: JetStreamContext.PullSubscription, count: int, seconds: float = 10) -> list[Msg]:
+async def fetched(subscription: JetStreamContext.PullSubscription, count: int, seconds: float = 60) -> list[Msg]:
     """So many messages, acknowledged."""
     found: list[Msg] = []
     while len(found) < count:

@@ -229,19 +229,36 @@ def bo_uploads_with_a_pause_and_a_closed_page(site: Site) -> None:
     site.entries["carbide"] = publish(page)
 
 
+def shows_its_tip(page: Page, key: str) -> None:
+    """Under the mouse, which comes from elsewhere: one tip may lie over the next mark.
+
+    Where an update moved the mark away before the mouse had come, it is pointed at again.
+    """
+    give_up = time.monotonic() + 60
+    while True:
+        page.mouse.move(0, 0)
+        page.locator(f"#more-{key}").hover()
+        try:
+            return expect(page.locator(f"#tip-{key}")).to_be_visible(timeout=2000)
+        except AssertionError:
+            if time.monotonic() > give_up:
+                raise
+
+
 def bo_watches_it_being_checked_and_trained(site: Site) -> None:
     """§3: the line of stages and its marks, the place in the queue, pictures, and accuracy while it trains."""
     page = site.pages["Bo"]
     page.evaluate(WATCH)
     expect(page.get_by_role("heading", name="Progress")).to_be_visible()
     for key in ("submit", "check", "queue", "train", "done"):
-        page.locator(f"#more-{key}").hover()
-        expect(page.locator(f"#tip-{key}")).to_be_visible()
+        shows_its_tip(page, key)
     reaches_its_end(page, "DPA 1.1")
 
     seen = page.evaluate("() => seen")
     order = ["submit", "check", "queue", "train", "done"]
-    assert seen["stages"] == order[order.index(seen["stages"][0]) :]
+    # A busy page may be told of two stages at once, and then shows the later one.
+    assert seen["stages"] == [stage for stage in order if stage in seen["stages"]], seen["stages"]
+    assert {"train", "done"} <= set(seen["stages"]), seen["stages"]
     assert any("training" in words or "round" in words for words in seen["positions"]), seen["positions"]
     assert len({number for number in seen["numbers"] if number != "–"}) > 1, seen["numbers"]
     expect(page.get_by_text("Passed: sound and new").first).to_be_visible()

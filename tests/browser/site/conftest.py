@@ -315,7 +315,7 @@ class Contribution:
 
     def learns(self, step: int) -> Self:
         """Wait until the gateway has heard how far the training is."""
-        for _ in range(100):
+        for _ in range(600):
             training = self.client.get(f"/api/v1{self.path}").json()["training"]
             if training and training["step"] == step:
                 return self

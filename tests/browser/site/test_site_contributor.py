@@ -125,6 +125,7 @@ def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:
     expect(page.locator("[data-step=done]")).to_have_attribute("data-state", "done")
     expect(page.get_by_text("Force RMSE: 1,971 meV/Å zero-shot, 404 meV/Å on held-out frames now.")).to_be_visible()
     expect(page.locator("#announcer")).to_have_text("Published with DPA 1.2.")
+    expect(page.get_by_role("button", name="Energy")).to_be_focused()  # the keyboard stays where it was
     assert page.evaluate("() => window.neverReloaded")
     page.get_by_role("banner").get_by_role("link", name="Models").click()
     page.get_by_role("link", name="DPA 1.2", exact=True).click()
@@ -185,12 +186,14 @@ def test_tokens_are_shown_once_and_revoked(page: Page, platform: Any, sign_in: S
     page.get_by_role("button", name="Create token").click()
     token = page.locator("#new-token").inner_text()
     me = {"authorization": f"Bearer {token}"}
-    assert httpx.get(f"{platform.url}/api/v1/me", headers=me).json()["email"] == client.headers["x-test-email"]
+    assert (
+        httpx.get(f"{platform.url}/api/v1/me", headers=me, timeout=60).json()["email"] == client.headers["x-test-email"]
+    )
     page.goto("/account")
     expect(page.locator("#new-token")).to_have_count(0)
     page.get_by_role("button", name="Revoke laptop").click()
     expect(page.get_by_role("row", name="laptop")).to_have_count(0)
-    assert httpx.get(f"{platform.url}/api/v1/me", headers=me).status_code == 401
+    assert httpx.get(f"{platform.url}/api/v1/me", headers=me, timeout=60).status_code == 401
 
 
 def test_formats_are_found_by_any_of_their_names(page: Page, platform: Any, sign_in: SignIn) -> None:

@@ -108,7 +108,7 @@ def test_a_private_dataset_becomes_public(page: Page, contribution: Contribute, 
     page.wait_for_url(re.compile(f"{dataset.path}$"))
     expect(page.get_by_role("region", name="Activity")).to_contain_text("Made public")
     expect(page.get_by_text("Silicon for everybody.")).to_be_visible()
-    shown = httpx.get(f"{page.url.replace('/datasets/', '/api/v1/datasets/')}").json()
+    shown = httpx.get(f"{page.url.replace('/datasets/', '/api/v1/datasets/')}", timeout=60).json()
     assert (shown["private"], shown["licence"], shown["authors"]) == (False, "CC0-1.0", ["Mei Lin", "李华"])
 
 
@@ -147,7 +147,7 @@ def test_withdrawing_says_what_happens_first(page: Page, contribution: Contribut
     expect(page.get_by_text("Its contributor took this dataset back.")).to_be_visible()
     expect(page.get_by_role("link", name="Download")).to_have_count(0)
     expect(page.locator("[data-step=done]")).to_have_attribute("data-state", "stopped")
-    assert httpx.get(f"{page.url.replace('/datasets/', '/api/v1/datasets/')}/archive").status_code == 410
+    assert httpx.get(f"{page.url.replace('/datasets/', '/api/v1/datasets/')}/archive", timeout=60).status_code == 410
 
 
 @pytest.mark.usefixtures("refusals_expected")
@@ -167,35 +167,32 @@ def test_structures_are_drawn_when_they_are_seen(page: Page, contribution: Contr
     stage.scroll_into_view_if_needed()
     expect(stage.locator("canvas")).to_be_visible()
     expect(page.locator("#structures [data-about]")).to_have_text("Frame 1 · C4 Si4 · 8 atoms")
-    first = pixels(page)
-    assert first["drawn"] > 200  # of 100 × 100 samples
+    # What is drawn comes with the next frame of the screen, whenever that is.
+    first = drawn(page, "now => now.drawn > 200")  # of 100 × 100 samples
     page.get_by_label("Frame", exact=True).fill("4")
     expect(page.locator("#structures [data-about]")).to_have_text("Frame 65 · C4 Si4 · 8 atoms")
-    page.wait_for_function("(before) => document.querySelector('.stage').dataset.drawn !== before", arg=first["times"])
-    assert pixels(page)["sum"] != first["sum"]
+    fourth = drawn(page, f"now => now.sum !== {first['sum']}")
     stage.focus()
-    before = pixels(page)
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("(before) => document.querySelector('.stage').dataset.drawn !== before", arg=before["times"])
-    assert pixels(page)["sum"] != before["sum"]
+    drawn(page, f"now => now.sum !== {fourth['sum']}")
     table = page.get_by_role("group", name="Elements").get_by_role("table")
     expect(table.get_by_role("row", name="Si 256")).to_contain_text("50 %")
 
 
-def pixels(page: Page) -> dict[str, Any]:
-    """How many samples of the drawing are not empty, and a sum over all of them."""
-    found: dict[str, Any] = page.evaluate(
+def drawn(page: Page, condition: str) -> dict[str, Any]:
+    """How many samples of the drawing are not empty, and a sum over all of them; waits until that is as asked."""
+    found = page.wait_for_function(
         """() => {
-        const stage = document.querySelector("#structures .stage"), canvas = stage.querySelector("canvas");
+        const canvas = document.querySelector("#structures .stage canvas");
         const copy = Object.assign(document.createElement("canvas"), { width: 100, height: 100 }).getContext("2d");
         copy.drawImage(canvas, 0, 0, 100, 100);
         const data = copy.getImageData(0, 0, 100, 100).data;
         let drawn = 0, sum = 0;
         for (let i = 0; i < data.length; i += 4) { drawn += data[i + 3] > 0; sum += (i % 97) * data[i] + data[i + 3]; }
-        return { drawn, sum, times: stage.dataset.drawn };
-    }"""
+        return CONDITION({ drawn, sum }) && { drawn, sum };
+    }""".replace("CONDITION", f"({condition})")
     )
-    return found
+    return dict(found.json_value())
 
 
 @pytest.mark.usefixtures("refusals_expected")
@@ -326,7 +323,7 @@ def test_what_the_form_without_script_cannot_take(platform: Any) -> None:
     huge = connection.getresponse()
     assert huge.status == 413
     assert "potluck command line" in huge.read().decode()
-    stranger = httpx.post(f"{platform.url}/upload", data=FORM, files={"archive": ("data.zip", b"archive")})
+    stranger = httpx.post(f"{platform.url}/upload", data=FORM, files={"archive": ("data.zip", b"archive")}, timeout=60)
     assert stranger.status_code == 401
 
 

@@ -142,3 +142,57 @@ def test_unnamed_references_are_not_shown(page: Page, contribution: Callable[...
     page.goto(dataset.path)
     expect(page.get_by_role("heading", name="What was read")).to_be_visible()
     expect(page.get_by_role("heading", name="Frames that other datasets have, too")).to_have_count(0)
+
+
+def test_a_tooltip_stays_while_the_page_moves_on(page: Page, contribution: Callable[..., Any]) -> None:
+    """Each update replaces what is shown and may move it: the mouse lies still, or the keyboard stays."""
+    dataset = contribution("Read in peace")
+    page.goto(dataset.path)
+    live, mark, tip = page.locator("#live"), page.locator("#more-done"), page.locator("#tip-done")
+    expect(page.locator("#dataset")).to_have_attribute("data-connection", "open")
+    mark.hover()
+    expect(tip).to_be_visible()
+    before = mark.bounding_box()
+    # Whether it was ever seen hidden, looked at whenever something is drawn.
+    page.evaluate(
+        """() => {
+        window.hidden = 0;
+        const look = () => {
+          hidden += getComputedStyle(document.getElementById("tip-done")).visibility === "hidden";
+          requestAnimationFrame(look);
+        };
+        look();
+    }"""
+    )
+    dataset.validated()
+    expect(live).to_have_attribute("data-state", "validated")
+    assert before != mark.bounding_box(), "the mark did not move: this asks for nothing"
+    dataset.checking().passed()
+    expect(live).to_have_attribute("data-state", "passed")
+    expect(tip).to_be_visible()
+    assert page.evaluate("() => hidden") == 0
+    page.mouse.move(5, 5)
+    expect(tip).to_be_hidden()
+
+    mark.focus()
+    expect(tip).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    dataset.training()
+    expect(live).to_have_attribute("data-state", "training")
+    expect(mark).to_be_focused()
+    page.wait_for_function("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(tip).to_be_hidden()
+    page.locator("#more-train").focus()
+    expect(page.locator("#tip-train")).to_be_visible()
+    page.evaluate("() => { window.hidden = 0; }")
+    mark.focus()
+    expect(tip).to_be_visible()
+    away = page.evaluate("() => { scrollTo(0, 200); window.hidden = 0; return scrollY; }")
+    dataset.published("6.1")
+    expect(live).to_have_attribute("data-state", "published")
+    expect(mark).to_be_focused()
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("DPA 6.1")
+    assert page.evaluate("() => hidden") == 0
+    assert page.evaluate("() => scrollY") == away > 0

@@ -130,7 +130,7 @@ def test_a_delivery_is_looked_into_and_sent_again(page: Page, platform: Any, sig
     first = eventually(page, tried, lambda now: now is not None)
     page.reload()
     expect(row).to_contain_text("leads to an address that is not on the public internet")
-    expect(row).to_contain_text("1 attempt")
+    expect(row).to_contain_text(re.compile(r"[1-9] attempts?"))  # a second one comes by itself after 5 s
     row.get_by_role("button", name="Send again").click()
     expect(page).to_have_url(re.compile(rf"/account/webhooks/{hook['id']}$"))
     eventually(page, tried, lambda now: now is not None and now != first)

@@ -33,7 +33,7 @@ def approve(url: str, line: str) -> None:
     """What somebody does who reads the code in their terminal, and is signed in with their browser."""
     if not (found := re.search(r"approve the code (\S{9})", line)):
         return
-    with httpx.Client(base_url=url, headers={"accept": "text/html"}) as browser:
+    with httpx.Client(base_url=url, headers={"accept": "text/html"}, timeout=60) as browser:
         browser.post("/api/v1/sessions", json={"email": EMAIL, "password": PASSWORD}).raise_for_status()
         data = {"code": found[1], "decision": "approve", "scopes": ["read", "contribute"], "expires_days": "90"}
         assert browser.post("/device", data=data).status_code == 303

@@ -224,7 +224,7 @@ def test_ctrl_c_leaves_an_upload_that_goes_on(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["size"] == 48 << 20
     headers = {"Authorization": f"Bearer {environment['POTLUCK_TOKEN']}", "Tus-Resumable": "1.0.0"}
-    assert httpx.head(held, headers=headers).headers["Upload-Offset"] == str(48 << 20)
+    assert httpx.head(held, headers=headers, timeout=60).headers["Upload-Offset"] == str(48 << 20)
     assert not any(notes.glob("*.json"))
 
 
@@ -265,7 +265,7 @@ def test_download_and_verify_from_the_command(client: Client, command: Command, 
 @contextmanager
 def browser(server: str) -> Iterator[httpx.Client]:
     """Signed in with a cookie."""
-    with httpx.Client(base_url=server, headers={"accept": "text/html"}) as session:
+    with httpx.Client(base_url=server, headers={"accept": "text/html"}, timeout=60) as session:
         assert session.post("/api/v1/sessions", json={"email": EMAIL, "password": PASSWORD}).status_code == 201
         yield session
 

@@ -219,8 +219,8 @@ def test_a_model_is_downloaded_in_two_parts(gateway_process: Any, client: Client
 
 
 def eventually(look: Callable[[], Any]) -> Any:
-    """The first answer that is not empty, within a few seconds."""
-    for _ in range(100):
+    """The first answer that is not empty, within a minute."""
+    for _ in range(600):
         found = look()
         if found:
             return found

@@ -52,7 +52,7 @@ def publish_reference_model(gateway_process: Any, folder: Path) -> None:
         ),
     )  # fmt: skip
     with Client(gateway_process.url) as client:
-        for _ in range(100):
+        for _ in range(600):
             if client.models():
                 return
             threading.Event().wait(0.1)

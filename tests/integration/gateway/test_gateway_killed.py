@@ -143,7 +143,7 @@ def test_memory_stays_flat_while_a_large_upload_arrives(served_process: ServedPr
     )
     assert made.json()["sha256"] == digest.hexdigest()
     address = f"{served_process.url}/api/v1/datasets/{made.json()['id']}/archive"
-    with httpx.stream("GET", address, headers=headers) as archive:
+    with httpx.stream("GET", address, headers=headers, timeout=60) as archive:
         received = 0
         for chunk in archive.iter_raw():
             received += len(chunk)
@@ -155,8 +155,12 @@ def test_memory_stays_flat_while_a_large_upload_arrives(served_process: ServedPr
 def test_sigterm_ends_open_streams_and_the_process(served_process: ServedProcess) -> None:
     headers = token(served_process)
     location = begin(served_process, headers, 4)
-    httpx.patch(served_process.url + location, headers=headers | PIECE | {"Upload-Offset": "0"}, content=b"data")
-    made = httpx.post(f"{served_process.url}/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]), headers=headers)
+    httpx.patch(
+        served_process.url + location, headers=headers | PIECE | {"Upload-Offset": "0"}, content=b"data", timeout=60
+    )
+    made = httpx.post(
+        f"{served_process.url}/api/v1/datasets", json=entry(location.rsplit("/", 1)[1]), headers=headers, timeout=60
+    )
     with httpx.stream("GET", f"{served_process.url}/api/v1/datasets/{made.json()['id']}/events", timeout=30) as stream:
         lines = stream.iter_lines()
         assert next(lines).startswith("retry")

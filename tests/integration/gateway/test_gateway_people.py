@@ -167,7 +167,7 @@ class Post:
 @pytest.fixture
 def post(unused_port: int) -> Iterator[Post]:
     handler = Post()
-    controller = Controller(handler, hostname="127.0.0.1", port=unused_port)
+    controller = Controller(handler, hostname="127.0.0.1", port=unused_port, ready_timeout=60)
     controller.start()
     yield handler
     controller.stop()

@@ -281,7 +281,7 @@ async def test_an_archive_that_is_gone_is_no_outcome(environment: dict[str, str]
         await outcomes.upload(SILICON, "detect")
         (heard,) = await outcomes.hears(1)
         assert heard.dataset != lost.dataset
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not outcomes.dead:
                 await asyncio.sleep(0.1)
         assert str(lost.dataset.dataset_id) in outcomes.dead[0].body.decode()

@@ -7,12 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pytest
 from contracts.artifacts import BranchManifest, ModelManifest
 from contracts.base import BranchError, DatasetRef, LevelOfTheory
 from contracts.events import DatasetMetricNotPassed, DatasetMetricPassed, DatasetMetricStarted
 from contracts.registry.v1 import registry_pb2
 from frames.frame import Frame
-from metric_platform import Platform, publish_model, until
+from metric_platform import Environment, Platform, platform_of, publish_model, until
 
 
 async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
@@ -80,24 +81,31 @@ async def test_from_the_first_dataset_to_known_new_and_wrong_ones(
 
 
 async def test_one_verdict_however_often_it_is_delivered_and_retried(
-    platform: Platform, molecules: Callable[..., list[Frame]]
+    service_env: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    molecules: Callable[..., list[Frame]],
 ) -> None:
-    event, manifest = await platform.validated(molecules(14, 10, seed=30), store_manifest=False)
-    event_id = uuid4()
-    await platform.publish(event, event_id)
-    # The first try begins the run and then finds no manifest; what it said is not said again.
-    await until(lambda: len(platform.about(event.dataset)) == 1)
-    await platform.blobs.put_bytes(event.manifest.key, manifest)
-    verdict = await platform.outcome(event.dataset)
-    for _ in range(3):
+    # Before the last try there is time for the manifest to be stored.
+    async with platform_of(service_env, monkeypatch, tmp_path, retry_delays="[0.3, 30]") as platform:
+        event, manifest = await platform.validated(molecules(14, 10, seed=30), store_manifest=False)
+        event_id = uuid4()
         await platform.publish(event, event_id)
-    other = await platform.judged(molecules(14, 10, seed=31))
-    await asyncio.sleep(0.5)
-    assert platform.about(event.dataset)[1] == verdict
-    assert len(platform.about(event.dataset)) == 2
-    assert other.run_id != verdict.run_id
-    counted = await platform.rows("select outcome, open_tries, count(*)::int as runs from metric.runs group by 1, 2")
-    assert counted == [{"outcome": "passed", "open_tries": 0, "runs": 2}]
+        # The first try begins the run and then finds no manifest; what it said is not said again.
+        await until(lambda: len(platform.about(event.dataset)) == 1)
+        await platform.blobs.put_bytes(event.manifest.key, manifest)
+        verdict = await platform.outcome(event.dataset)
+        for _ in range(3):
+            await platform.publish(event, event_id)
+        other = await platform.judged(molecules(14, 10, seed=31))
+        await asyncio.sleep(0.5)
+        assert platform.about(event.dataset)[1] == verdict
+        assert len(platform.about(event.dataset)) == 2
+        assert other.run_id != verdict.run_id
+        counted = await platform.rows(
+            "select outcome, open_tries, count(*)::int as runs from metric.runs group by 1, 2"
+        )
+        assert counted == [{"outcome": "passed", "open_tries": 0, "runs": 2}]
 
 
 async def test_a_model_that_does_not_load_gives_a_dead_letter_and_no_verdict(

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def test_a_subscriber_is_let_in_and_cut_off_by_one_command_each(machine: Machine
     url = re.findall(r"^server (\S+)", again, re.MULTILINE)[0]
     assert url == told["server"]
 
-    async def cut() -> float:
+    async def cut() -> None:
         gone = asyncio.Event()
 
         async def lost() -> None:
@@ -134,19 +133,17 @@ def test_a_subscriber_is_let_in_and_cut_off_by_one_command_each(machine: Machine
 
         client = await nats_py.connect(
             url, user="alice", password=told["password"], inbox_prefix="_INBOX_alice", disconnected_cb=lost,
-            allow_reconnect=False,
+            allow_reconnect=False, connect_timeout=30,
         )  # fmt: skip
         state = await client.jetstream(domain="potluck").consumer_info("PUBLISHED", "alice")
         assert state.name == "alice"
-        begun = time.monotonic()
         revoked = await asyncio.to_thread(subscribers, machine, "revoke", "alice")
         assert revoked.returncode == 0, revoked.stderr
         async with asyncio.timeout(5):
             await gone.wait()
         await client.close()
-        return time.monotonic() - begun
 
-    assert asyncio.run(cut()) < 5
+    asyncio.run(cut())
     os.kill(machine.units()["outside"]["pid"], signal.SIGSTOP)  # it does not answer: the register says it all the same
     try:
         stuck = subscribers(machine, "add", "bob")

@@ -66,8 +66,8 @@ class Program:
                 self.lines.append(line.decode())
                 self._came.notify_all()
 
-    async def says(self, *words: str, seconds: float = 60) -> None:
-        """Wait until every word was printed."""
+    async def says(self, *words: str, seconds: float = 180) -> None:
+        """Wait until every word was printed; after a restart of the server a program may wait half a minute for it."""
         async with asyncio.timeout(seconds), self._came:
             await self._came.wait_for(lambda: all(any(word in line for line in self.lines) for word in words))
 
@@ -171,7 +171,7 @@ async def test_an_nkey_lets_in_until_it_is_revoked_and_another_does_not(
 
 async def let_in(outside: Outside) -> list[str]:
     """Who is connected, as the server's monitor says: names and NKeys."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.get(f"http://127.0.0.1:{outside.server.monitor_port}/connz?auth=1")
     return [one["authorized_user"] for one in answer.json()["connections"] if "authorized_user" in one]
 

@@ -51,7 +51,7 @@ async def registry_process(environment: Environment) -> AsyncIterator[asyncio.su
 
 async def lease_when_up(stub: FleetServiceStub) -> fleet.Lease:
     request = fleet.LeaseRequest(worker=fleet.Worker(worker_id="one"))
-    answer: fleet.LeaseResponse = await stub.Lease(request, wait_for_ready=True, timeout=30)  # type: ignore[misc]
+    answer: fleet.LeaseResponse = await stub.Lease(request, wait_for_ready=True, timeout=120)  # type: ignore[misc]
     assert answer.HasField("lease")
     return answer.lease
 
@@ -68,7 +68,7 @@ async def test_a_lease_outlives_the_registry(environment: Environment, tmp_path:
             assert await first.wait() == -signal.SIGKILL
         beat = fleet.HeartbeatRequest(round_id=lease.round_id, fence=lease.fence)
         with pytest.raises(grpc.aio.AioRpcError) as away:
-            await stub.Heartbeat(beat, timeout=5)
+            await stub.Heartbeat(beat, timeout=30)
         assert away.value.code() is grpc.StatusCode.UNAVAILABLE
         async with registry_process(environment) as second:
             answer = await stub.Heartbeat(beat, wait_for_ready=True, timeout=30)

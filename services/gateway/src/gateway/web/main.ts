@@ -1,5 +1,6 @@
 // What every page needs: the theme switch, copy buttons, times in the reader's zone, tooltips that Escape hides.
 import { announce } from "./dom";
+import { hushTooltips } from "./tips";
 
 const root = document.documentElement;
 
@@ -11,8 +12,9 @@ function switchThemeInPlace(): void {
     root.dataset.theme = theme;
     root.dispatchEvent(new CustomEvent("themechange"));
     form.querySelectorAll<HTMLButtonElement>("button").forEach((button) => button.checkVisibility() && button.focus());
-    // The server puts the cookie's theme into the next page: no flash, no inline script.
-    void fetch(form.action, { method: "POST", body: new URLSearchParams({ theme, next: "/" }), redirect: "manual" });
+    // The server puts the cookie's theme into the next page: no flash, no inline script. Kept alive, it is told even by
+    // who leaves the page at once.
+    void fetch(form.action, { keepalive: true, method: "POST", body: new URLSearchParams({ theme, next: "/" }), redirect: "manual" });
   }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => root.dispatchEvent(new CustomEvent("themechange")));
 }
@@ -32,16 +34,6 @@ export function localiseTimes(scope: ParentNode): void {
     const when = new Date(time.dateTime);
     time.textContent = (time.dataset.time === "day" ? day : moment).format(when);
     time.title = when.toISOString();
-  });
-}
-
-/** WCAG 1.4.13: Escape hides a tooltip without moving focus or pointer. */
-function hushTooltips(): void {
-  document.querySelectorAll<HTMLElement>(".step:is(:hover, :focus-within)").forEach((step) => {
-    step.dataset.hush = "";
-    const speak = () => delete step.dataset.hush;
-    step.addEventListener("pointerleave", speak, { once: true });
-    step.addEventListener("focusout", speak, { once: true });
   });
 }
 

@@ -1,4 +1,5 @@
 // The server's own rendering of this page, asked for again: one rendering in one language, no markup made of strings.
+import { keepTooltips } from "./tips";
 
 /** A document from XMLHttpRequest runs nothing and needs no innerHTML. */
 function fetchPage(): Promise<Document> {
@@ -37,16 +38,25 @@ export function refresher(take: (fresh: Document) => void): () => void {
   return () => void refresh();
 }
 
-/** Exchanges #live; open details stay open and focus stays where it was. */
+/** Elements that a reader takes for that one: of its id or, where it has none, of its address and words. */
+function alike(scope: ParentNode, one: Element): HTMLElement[] {
+  const name = (each: Element) => each.id || [each.getAttribute("href"), each.getAttribute("aria-label"), each.textContent].join(" ");
+  return [...scope.querySelectorAll<HTMLElement>(one.tagName)].filter((each) => name(each) === name(one));
+}
+
+/** Exchanges #live; open details and tooltips stay open, focus stays where it was, and nothing scrolls. */
 export function exchangeLive(fresh: Document): HTMLElement | undefined {
   const next = fresh.getElementById("live");
   const before = document.getElementById("live");
   if (!next || !before) return undefined;
-  const focused = before.contains(document.activeElement) ? document.activeElement?.id : undefined;
+  const focused = before.contains(document.activeElement) ? (document.activeElement as HTMLElement) : undefined;
+  const place = focused ? alike(before, focused).indexOf(focused) : 0;
   const opened = new Set([...before.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
+  const keepOpen = keepTooltips(before);
   before.replaceWith(document.adoptNode(next));
   document.title = fresh.title;
   next.querySelectorAll("details").forEach((details) => (details.open = opened.has(details.querySelector("summary")?.textContent ?? "")));
-  if (focused) document.getElementById(focused)?.focus();
+  if (focused) alike(next, focused)[place]?.focus({ preventScroll: true });
+  keepOpen(next);
   return next;
 }
