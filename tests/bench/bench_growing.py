@@ -69,7 +69,8 @@ def test_growing_a_branch_against_finetune(tmp_path: Path) -> None:
 
 def curves(parent: Path, dataset: str, seed: int) -> dict[str, Curves]:
     """By way."""
-    command = [sys.executable, str(SUPPORT / "ways_to_grow.py"), str(parent), dataset, str(seed), str(STEPS), *WAYS]
+    script = str(SUPPORT / "ways_to_grow.py")
+    command = [sys.executable, script, str(parent), dataset, str(seed), str(STEPS), "laptop", *WAYS]
     env = {**os.environ, **environment(), "PYTHONPATH": str(SUPPORT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))

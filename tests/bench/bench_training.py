@@ -1,8 +1,9 @@
 """What the platform adds to deepmd's own training: to every step, by looking at held-out frames, and to the start.
 
-The same rendered input, seeds and data on both sides, the demo's silicon and water: the laptop preset, and the small one
-where a GPU is. So that other work on the machine meets both alike, they run by turns: steps half a second each, starts one
-after the other. Told are ratios of pairs, of wall time and of processor time, which other work disturbs least.
+The same rendered input, seeds and data on both sides: the laptop preset on the demo's silicon and water, and the small
+one where a GPU is. So that other work on the machine meets both alike, they run by turns: steps half a second each,
+starts one after the other. Told are ratios of pairs, of wall time and of processor time, which other work disturbs
+least.
 """
 
 import asyncio
@@ -157,7 +158,7 @@ def alone(folder: Path, preset: str, steps: int) -> tuple[dict[str, float], str]
     work_in(folder, steps, preset)
     with used_of_gpu() as use, trained(folder, "whole") as process:
         found: dict[str, float] = json.loads(process.communicate()[0].splitlines()[-1])
-    return found, use(found["wall"])
+        return found, use(found["wall"])
 
 
 @contextmanager
@@ -181,7 +182,10 @@ def used_of_gpu() -> Iterator[Callable[[float], str]]:
                 f"{statistics.mean(watts):.0f} W"
             )
 
-        yield told
+        try:
+            yield told
+        finally:
+            sampling.terminate()
 
 
 def trained(folder: Path, how: str) -> subprocess.Popen[str]:

@@ -1,5 +1,5 @@
 """A model of silicon and water grows by a dataset, by each of the ways that are named, one after another:
-`python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <way> ...`.
+`python tests/support/ways_to_grow.py <parent's training checkpoint> <dataset> <seed> <steps> <preset> <way> ...`.
 
     round    as a round of today: a branch of its own, with a neutral case and a fitted bias, the optimizer's moments of
              the parent, and branches that take turns
@@ -73,11 +73,11 @@ FINETUNE = {"copy": NEAREST, "random": None}
 POLICY = GrowthPolicy.load(PRESETS.parent / "policy" / "growth.json")
 
 
-def main(parent: Path, dataset: str, seed: int, steps: int, ways: list[str]) -> None:
+def main(parent: Path, dataset: str, seed: int, steps: int, preset: str, ways: list[str]) -> None:
     for way in ways:
         with tempfile.TemporaryDirectory() as name:
             os.chdir(name)
-            work = work_in(Path(name), parent, dataset, seed, steps)
+            work = work_in(Path(name), parent, dataset, seed, steps, preset)
             print(json.dumps([way, curves(way, work)]), flush=True)
             os.chdir("/")
 
@@ -102,7 +102,7 @@ def curves(way: str, work: Work) -> dict[str, list[list[float]]]:
     return found
 
 
-def work_in(folder: Path, parent: Path, dataset: str, seed: int, steps: int) -> Work:
+def work_in(folder: Path, parent: Path, dataset: str, seed: int, steps: int, preset: str) -> Work:
     """Two old branches and a new one, drawn as the platform's policy says."""
     parts = {name: (reference_model.training_frames(name), reference_model.held_out_frames(name)) for name in OLD}
     parts[dataset] = contribution(dataset).parts  # type: ignore[assignment]
@@ -124,9 +124,9 @@ def work_in(folder: Path, parent: Path, dataset: str, seed: int, steps: int) -> 
                 weight=weight,
             )
         )
-    preset = load_preset(PRESETS, "laptop").model_copy(update={"evaluate_every": LOOK_EVERY, "evaluate_budget": 100.0})
+    looking = {"evaluate_every": LOOK_EVERY, "evaluate_budget": 100.0}
     return Work(
-        preset=preset,
+        preset=load_preset(PRESETS, preset).model_copy(update=looking),
         total_steps=steps,
         seed=seed,
         parent=parent,
@@ -211,4 +211,4 @@ def measured(session: Session, name: str, frames: dict[str, BranchFrames]) -> fl
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])
+    main(Path(sys.argv[1]).absolute(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6:])

@@ -12,7 +12,7 @@ os.environ.update(environment())
 
 from crystals import crystals  # torch reads the environment at import
 from dpa.checkpoint import branches, load
-from dpa.predictor import Predictor
+from dpa.predictor import Predictor, device
 from frames.align import align_energies
 from frames.errors import force_rmse
 from frames.frame import FloatArray, Frame, element_counts
@@ -108,7 +108,11 @@ def test_zero_shot_is_the_nearest_branchs_and_the_start_is_the_new_ones_own(fold
     for name, one in made.parent_held_out.items():
         old = Predictor(parent, name).predict(frames[name].held_out)
         told = [frame.forces for frame in frames[name].held_out]
-        assert one.error.force_rmse_mev_per_angstrom == 1e3 * force_rmse(old.forces, told)
+        # A GPU does not add up in the same order twice.
+        same = 0 if device() == "cpu" else 1e-5
+        assert one.error.force_rmse_mev_per_angstrom == pytest.approx(
+            1e3 * force_rmse(old.forces, told), rel=same, abs=0
+        )
 
 
 def test_each_of_several_new_branches_has_its_training_energies_aligned_by_its_own_prediction(

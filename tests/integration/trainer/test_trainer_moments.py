@@ -134,7 +134,7 @@ def test_each_weight_has_the_moments_that_the_parent_left_it_and_new_cases_have_
             continue
         assert int(now[place]["step"]) == FIRST_STEPS
         for name in ("exp_avg", "exp_avg_sq"):
-            before, after = saved[place][name], now[place][name]
+            before, after = saved[place][name], now[place][name].cpu()
             assert after.shape == weights.shape
             rest = after.clone()
             part = tuple(slice(side) for side in before.shape)
