@@ -107,7 +107,7 @@ def work_in(folder: Path, parent: Path, dataset: str, seed: int, steps: int, pre
     parts = {name: (reference_model.training_frames(name), reference_model.held_out_frames(name)) for name in OLD}
     parts[dataset] = contribution(dataset).parts  # type: ignore[assignment]
     members = {name: member(name, len(train)) for name, (train, _) in parts.items()}
-    old, new = sampling_weights([members[name] for name in OLD], [members[dataset]], POLICY)
+    old, new = sampling_weights([members[name] for name in OLD], [members[dataset]], steps, POLICY)
     branches = []
     for (name, (train, held_out)), weight in zip(parts.items(), (*old, *new), strict=True):
         write(folder / f"{name}.train.lmdb", train)

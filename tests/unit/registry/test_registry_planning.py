@@ -38,7 +38,7 @@ def test_when_a_round_is_due(waiting: int, quiet: float, waited: float, first: b
 
 
 def weights(
-    old: list[int], new: list[int], policy: GrowthPolicy = POLICY, **set_by_operator: float
+    old: list[int], new: list[int], policy: GrowthPolicy = POLICY, steps: int = 100, **set_by_operator: float
 ) -> tuple[list[float], list[float]]:
     """Of datasets with so many training frames; the operator set the weight of old 'o0', 'o1', … or new 'n0', …"""
     groups = [
@@ -48,7 +48,7 @@ def weights(
         ]
         for kind, frames in (("o", old), ("n", new))
     ]
-    return sampling_weights(groups[0], groups[1], policy)
+    return sampling_weights(groups[0], groups[1], steps, policy)
 
 
 def test_weights_by_hand() -> None:
@@ -72,7 +72,7 @@ def test_an_operators_weight_stands_in_place_of_the_root_of_the_frames() -> None
 
 
 def test_exponent_and_share_are_the_policys() -> None:
-    old, new = weights([100, 300], [1], policy(weight_exponent=1, new_datasets_share=0.2))
+    old, new = weights([100, 300], [1], policy(weight_exponent=1, new_datasets_share=0.2), steps=10)
     assert old == pytest.approx([0.2, 0.6])
     assert new == pytest.approx([0.2])
 
@@ -85,6 +85,20 @@ def test_a_small_dataset_beside_a_large_base_leaves_the_draws_to_replay() -> Non
     assert weights([36, 57], [9])[1] == pytest.approx([1.5 * 3 / (6 + sqrt(57) + 3)])
 
 
+def test_no_more_steps_on_new_frames_than_they_need_unless_their_weights_alone_say_so() -> None:
+    # 15 steps a frame: 135 of 1,000, though the policy's least share is 200
+    old, new = weights([10_000] * 20, [9], steps=1_000)
+    assert new == pytest.approx([0.135])
+    assert sum(old) == pytest.approx(0.865)
+    # of several together: 15 times (9 + 16) of 3,000
+    assert weights([10_000] * 20, [9, 16], steps=3_000)[1] == pytest.approx([0.125 * 3 / 7, 0.125 * 4 / 7])
+    # √9 of √9 + 3 √9 is a quarter, however long the round is
+    assert weights([9, 9, 9], [9], steps=100_000)[1] == pytest.approx([0.25])
+    # an operator's weight is one of them: 30 of 30 + 3 · 3, and half is the most that new ones get
+    assert weights([9, 9, 9], [9], steps=100_000, n0=30)[1] == pytest.approx([0.5])
+    assert weights([10_000] * 20, [9], policy(new_datasets_most_steps_per_frame=2), steps=1_000)[1] == [0.018]
+
+
 def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
     generous = policy(growth_round_steps=90, steps_per_further_dataset=30, growth_round_max_steps=140)
     assert [total_steps(2, new, generous) for new in (1, 2, 3)] == [90, 120, 140]
@@ -94,12 +108,16 @@ def test_the_step_budget_grows_with_the_batch_up_to_the_limit() -> None:
     assert [total_steps(old, 1, replayed) for old in (1, 2, 20)] == [95, 100, 140]
 
 
-@given(FRAMES, FRAMES.filter(bool))
-def test_weights_sum_to_one_and_new_branches_take_what_the_policy_says(old: list[int], new: list[int]) -> None:
-    old_weights, new_weights = weights(old, new)
+@given(FRAMES, FRAMES.filter(bool), st.integers(1, 1_000_000))
+def test_weights_sum_to_one_and_new_branches_take_what_the_policy_says(
+    old: list[int], new: list[int], steps: int
+) -> None:
+    old_weights, new_weights = weights(old, new, steps=steps)
     assert sum(old_weights) + sum(new_weights) == pytest.approx(1)
     natural = sum(map(sqrt, new)) / sum(map(sqrt, (*old, *new)))
-    assert sum(new_weights) == pytest.approx(min(0.5, max(0.2, 1.5 * natural)) if old else 1)
+    assert sum(new_weights) == pytest.approx(
+        min(0.5, max(0.2, 1.5 * natural), max(15 * sum(new) / steps, natural)) if old else 1
+    )
     assert all(weight > 0 for weight in (*old_weights, *new_weights))
     for frames, shares in ((old, old_weights), (new, new_weights)):
         ordered = [weight for _, weight in sorted(zip(frames, shares, strict=True))]

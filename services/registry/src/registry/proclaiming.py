@@ -12,8 +12,8 @@ from registry.stores.proofs import ProofStore
 _OF_ROUNDS = (
     "first_round_min_datasets", "gather_seconds", "gather_max_seconds", "max_datasets_per_round", "first_round_steps",
     "growth_round_steps", "steps_per_further_dataset", "steps_per_old_branch", "growth_round_max_steps",
-    "weight_exponent", "new_datasets_share", "new_datasets_least_share", "new_datasets_boost", "max_attempts",
-    "confidence", "bootstrap_draws",
+    "weight_exponent", "new_datasets_share", "new_datasets_least_share", "new_datasets_boost",
+    "new_datasets_most_steps_per_frame", "max_attempts", "confidence", "bootstrap_draws",
 )  # fmt: skip
 
 

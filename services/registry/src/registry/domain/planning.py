@@ -64,7 +64,8 @@ def plan_round(
     batch = list(waiting)[: most or batch_size(first, policy)]
     old = without_superseded(old, batch) or old
     names = branch_names(batch, taken, private_tag)
-    old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, policy)
+    steps = total_steps(len(old), len(batch), policy)
+    old_weights, new_weights = sampling_weights([branch.member for branch in old], batch, steps, policy)
     left_out = test_frames or {}
     kept = [
         Branch(branch.name, branch.member, False, weight, left_out.get(branch.member.ref, ()))
@@ -79,7 +80,7 @@ def plan_round(
         round_id=round_id,
         parent_version=parent_version,
         preset=policy.preset,
-        total_steps=total_steps(len(old), len(batch), policy),
+        total_steps=steps,
         seed=seed_of(policy.seed, parent_version),
         traceparent=batch[0].traceparent,
         branches=(*kept, *added),
@@ -102,12 +103,14 @@ def total_steps(old: int, new: int, policy: GrowthPolicy) -> int:
 
 
 def sampling_weights(
-    old: Sequence[Member], new: Sequence[Member], policy: GrowthPolicy
+    old: Sequence[Member], new: Sequence[Member], steps: int, policy: GrowthPolicy
 ) -> tuple[list[float], list[float]]:
-    """Probability of each branch: by its weight within a group; the new ones together take the policy's share.
+    """Probability of each branch in a round of so many steps: by its weight within a group; the new ones together take
+    the policy's share.
 
     It grows with what they bring: a dozen frames beside a large base need no half of all draws, and what they took
-    from the old ones would be forgotten.
+    from the old ones would be forgotten. Nor do they need more than so many steps for each frame: the rest of a long
+    round would only pull the model towards what it has learned by then.
 
     A dataset's weight is its training frames to the policy's power (√frames), unless an operator has set it.
     Without old branches the new ones take all.
@@ -115,7 +118,8 @@ def sampling_weights(
     of_old, of_new = _weights(old, policy), _weights(new, policy)
     natural = math.fsum(of_new) / math.fsum((*of_old, *of_new))
     wanted = max(policy.new_datasets_boost * natural, policy.new_datasets_least_share)
-    share = min(wanted, policy.new_datasets_share) if old else 1.0
+    enough = policy.new_datasets_most_steps_per_frame * sum(member.train_frames for member in new) / steps
+    share = min(wanted, policy.new_datasets_share, max(enough, natural)) if old else 1.0
     return _shared(of_old, 1 - share), _shared(of_new, share)
 
 

@@ -62,6 +62,12 @@ class GrowthPolicy(BaseModel):
     new_datasets_boost: float = Field(
         default=1.5, ge=1, description="in between: so many times the part that their weights alone would give them"
     )
+    new_datasets_most_steps_per_frame: float = Field(
+        default=15,
+        gt=0,
+        description="no more steps on new datasets than this for each of their training frames, unless their weights "
+        "alone give more",
+    )
     seed: int = Field(description="of random numbers: the same data on the same parent gives the same candidate")
     lease_ttl_seconds: float = Field(gt=0, description="a worker that is silent for longer loses its round")
     max_attempts: int = Field(
