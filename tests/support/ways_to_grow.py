@@ -36,8 +36,7 @@ from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
 from dpa.checkpoint import load as load_checkpoint
 from dpa.predictor import Predictor
-from dpa.surgery import case_dimension, shift_energies
-from frames.frame import SYMBOLS
+from dpa.surgery import case_dimension
 from frames.store import write
 from growing import PRESETS, Contribution
 from registry.domain.planning import sampling_weights
@@ -45,7 +44,7 @@ from registry.domain.policy import GrowthPolicy
 from registry_examples import member
 from trainer.engine.accuracy import measure
 from trainer.engine.frames import BranchFrames, load
-from trainer.engine.growth import energy_shift, grow
+from trainer.engine.growth import energy_shift, grow, shift_elements
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import Session, build
 from trainer.engine.turns import turns_of
@@ -146,7 +145,7 @@ def as_a_branch(work: Work, frames: dict[str, BranchFrames], *, copied: bool = F
     grown = grow(work, parent_of(work), frames)
     before = grown.parent_held_out | (grown.zero_shot if copied else grown.start)
     if copied:
-        copy_case(grown.checkpoint, next(branch.name for branch in work.branches if branch.is_new), frames)
+        copy_case(grown.checkpoint, next(branch for branch in work.branches if branch.is_new), frames)
     recipe = render(work, {name: one.train for name, one in frames.items()}, grown.case_dimension)
     trainer = build(recipe, work.seed, init=grown.checkpoint)
     if work.preset.keeps_moments:
@@ -157,9 +156,9 @@ def as_a_branch(work: Work, frames: dict[str, BranchFrames], *, copied: bool = F
     return trainer, lambda _session, name, _frames: round(before[name].error.force_rmse_mev_per_angstrom, 1)
 
 
-def copy_case(grown: Path, new: str, frames: dict[str, BranchFrames]) -> None:
+def copy_case(grown: Path, branch: WorkBranch, frames: dict[str, BranchFrames]) -> None:
     """Rows of the shared net and energies as the nearest branch has them, aligned anew."""
-    checkpoint = load_checkpoint(grown)
+    checkpoint, new = load_checkpoint(grown), branch.name
     state = checkpoint["model"]
     matrix = state[f"model.{new}.atomic_model.fitting_net.filter_layers.networks.0.layers.0.matrix"]
     rows = matrix[-case_dimension(checkpoint) :]
@@ -169,12 +168,8 @@ def copy_case(grown: Path, new: str, frames: dict[str, BranchFrames]) -> None:
     state[bias.format(new)].copy_(state[bias.format(NEAREST)])
     torch.save(checkpoint, grown)
     shift = energy_shift(Predictor(grown, new), frames[new].train_sample, {})
-    shift_energies(checkpoint, new, {one: float(shift[SYMBOLS.index(one)]) for one in elements_of(frames[new])})
+    shift_elements(checkpoint, new, branch.elements, shift)
     torch.save(checkpoint, grown)
-
-
-def elements_of(frames: BranchFrames) -> set[str]:
-    return {symbol for frame in frames.train_sample for symbol in frame.symbols}
 
 
 def parent_of(work: Work) -> Path:

@@ -129,16 +129,18 @@ def _align(
 
     What the compositions leave open stays as it was aligned with the nearest branch, up to one common shift.
     """
-    for one in nearest.values():
-        _shift(checkpoint, one.branch, one.shift_ev)
+    for name, one in nearest.items():
+        shift_elements(checkpoint, name, one.branch.elements, one.shift_ev)
     torch.save(checkpoint, grown)
     for name, one in nearest.items():
-        _shift(checkpoint, one.branch, energy_shift(Predictor(grown, name), frames[name].train_sample, {}))
+        shift = energy_shift(Predictor(grown, name), frames[name].train_sample, {})
+        shift_elements(checkpoint, name, one.branch.elements, shift)
     torch.save(checkpoint, grown)
 
 
-def _shift(checkpoint: Checkpoint, branch: NewBranch, shift: FloatArray) -> None:
-    shift_energies(checkpoint, branch.name, {one: float(shift[SYMBOLS.index(one)]) for one in branch.elements})
+def shift_elements(checkpoint: Checkpoint, branch: str, elements: Sequence[str], shift: FloatArray) -> None:
+    """Add those elements' part of `shift` [118], eV per atom, to the energy bias of the branch, in place."""
+    shift_energies(checkpoint, branch, {one: float(shift[SYMBOLS.index(one)]) for one in elements})
 
 
 def shifted(predictor: Predictor, frames: Sequence[Frame], shift: FloatArray) -> Prediction:
