@@ -68,7 +68,7 @@ def test_the_archive_goes_to_the_chosen_region_and_comes_from_there(
     # The region loses it: its mirror gives it out.
     stored.unlink()
     mirror = page.get_by_role("link", name="mirror").get_attribute("href")
-    assert httpx.get(f"{platform.url}{mirror}", timeout=60).content == b"eastern archive"
+    assert platform.ask("GET", mirror).content == b"eastern archive"
 
 
 class AnswerLost(httpx.HTTPTransport):

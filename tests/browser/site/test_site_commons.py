@@ -33,7 +33,7 @@ def versions(platform: Any, contribution: Callable[..., Any]) -> Any:
     platform.say(standard_released(1, "9.0"))
 
     def known() -> bool:
-        return bool(httpx.get(f"{platform.url}/api/v1/models/latest", timeout=60).json().get("version") == "9.1")
+        return bool(platform.ask("GET", "/api/v1/models/latest").json().get("version") == "9.1")
 
     wait_for(known)
     return dataset

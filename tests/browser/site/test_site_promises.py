@@ -35,7 +35,7 @@ def test_a_private_dataset_is_its_owners_alone(
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/models/9.9", 404), ("/datasets/not-an-id", 404)])
 @pytest.mark.parametrize(("language", "home"), [("en", "Home"), ("zh", "首页")])
 def test_errors_are_pages_in_words(platform: Any, path: str, status: int, language: str, home: str) -> None:
-    answer = httpx.get(f"{platform.url}{path}?lang={language}", headers={"accept": "text/html"}, timeout=60)
+    answer = platform.ask("GET", f"{path}?lang={language}", headers={"accept": "text/html"})
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert home in answer.text
@@ -47,22 +47,19 @@ def test_complaints_are_in_the_readers_language(platform: Any) -> None:
     """Of forms, with the values that are in them, and of the API that the pages' scripts ask."""
     chinese = {"accept-language": "zh-CN"}
     person = {"email": "nobody", "name": "x" * 101, "password": "short"}
-    form = httpx.post(f"{platform.url}/sign-up", data=person, headers=chinese | {"accept": "text/html"}, timeout=60)
+    form = platform.ask("POST", "/sign-up", data=person, headers=chinese | {"accept": "text/html"})
     assert form.status_code == 422
     for words in ("姓名为 1 至 100 个字符。", "这不是邮箱地址。", "密码为 8 至 1000 个字符。"):
         assert words in form.text
-    told = httpx.post(f"{platform.url}/api/v1/accounts", json=person, headers=chinese, timeout=60)
+    told = platform.ask("POST", "/api/v1/accounts", json=person, headers=chinese)
     assert told.headers["content-language"] == "zh"
     assert told.json()["errors"][1]["detail"] == "姓名为 1 至 100 个字符。"
-    assert (
-        httpx.post(f"{platform.url}/api/v1/accounts", json=person, timeout=60).json()["detail"]
-        == "This is not an e-mail address."
-    )
+    assert platform.ask("POST", "/api/v1/accounts", json=person).json()["detail"] == "This is not an e-mail address."
 
 
 def test_a_field_that_is_too_large_is_answered_in_words(platform: Any) -> None:
     field = {"email": (None, "x" * 3_000_000)}
-    answer = httpx.post(f"{platform.url}/sign-up?lang=zh", files=field, headers={"accept": "text/html"}, timeout=60)
+    answer = platform.ask("POST", "/sign-up?lang=zh", files=field, headers={"accept": "text/html"})
     assert answer.status_code == 400
     assert "其中一个字段过大" in answer.text
     assert "Part exceeded" not in answer.text
@@ -70,29 +67,26 @@ def test_a_field_that_is_too_large_is_answered_in_words(platform: Any) -> None:
 
 def test_what_is_refused_or_not_there_is_a_page_in_the_readers_language(platform: Any) -> None:
     reader = {"accept": "text/html"}
-    theme = f"{platform.url}/theme?lang=zh"
-    refused = httpx.post(theme, data={"theme": "dark"}, headers=reader | {"sec-fetch-site": "cross-site"}, timeout=60)
+    theme = "/theme?lang=zh"
+    refused = platform.ask("POST", theme, data={"theme": "dark"}, headers=reader | {"sec-fetch-site": "cross-site"})
     assert (refused.status_code, refused.headers["content-type"]) == (403, "text/html; charset=utf-8")
     assert "该请求来自其他网站的页面" in refused.text
-    program = httpx.post(theme, data={"theme": "dark"}, headers={"sec-fetch-site": "cross-site"}, timeout=60)
+    program = platform.ask("POST", theme, data={"theme": "dark"}, headers={"sec-fetch-site": "cross-site"})
     assert program.headers["content-type"] == "application/problem+json"
-    nowhere = httpx.get(f"{platform.url}/nothing/here", headers=reader, timeout=60)
+    nowhere = platform.ask("GET", "/nothing/here", headers=reader)
     assert nowhere.status_code == 404
     assert "part of it may be missing or mistyped" in nowhere.text
     # An address of somebody else's private dataset looks the same as one of nothing: whoever has it signs in.
     dataset = f"/datasets/{uuid4()}"
-    assert f'href="/sign-in?next={dataset}"' in httpx.get(platform.url + dataset, headers=reader, timeout=60).text
+    assert f'href="/sign-in?next={dataset}"' in platform.ask("GET", dataset, headers=reader).text
 
 
 def test_unseen_characters_of_a_name_are_named(platform: Any) -> None:
     person = {"email": f"{uuid4().hex}@example.org", "password": "a sentence as a password"}
-    refused = httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei\u202eLin"}, timeout=60)
+    refused = platform.ask("POST", "/api/v1/accounts", json=person | {"name": "Mei\u202eLin"})
     assert refused.status_code == 422
     assert "U+202E (right-to-left override)" in refused.json()["detail"]
-    assert (
-        httpx.post(f"{platform.url}/api/v1/accounts", json=person | {"name": "Mei 👩\u200d🔬"}, timeout=60).status_code
-        == 201
-    )
+    assert platform.ask("POST", "/api/v1/accounts", json=person | {"name": "Mei 👩\u200d🔬"}).status_code == 201
 
 
 def test_pages_can_be_read_without_scripts(browser: Browser, platform: Any, contribution: Callable[..., Any]) -> None:
@@ -156,6 +150,6 @@ def test_theme_and_language_are_remembered(page: Page, platform: Any) -> None:
 
 def test_nobody_is_sent_to_another_site(platform: Any) -> None:
     for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\n/evil"):
-        answer = httpx.post(f"{platform.url}/theme", data={"theme": "dark", "next": target}, timeout=60)
+        answer = platform.ask("POST", "/theme", data={"theme": "dark", "next": target})
         assert answer.status_code == 303
         assert answer.headers["location"] == "/"

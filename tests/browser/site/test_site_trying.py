@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from accessible import violations
 from contracts import keys
@@ -24,7 +23,7 @@ def version(platform: Any, contribution: Callable[..., Any]) -> str:
     events = version_events(platform.wait, platform.blobs, dataset.ref, "8.1", None, 0.3, dataset.credit.title)
     platform.say(*events)
     for _ in range(600):
-        if httpx.get(f"{platform.url}/api/v1/models/8.1", timeout=60).status_code == 200:
+        if platform.ask("GET", "/api/v1/models/8.1").status_code == 200:
             return "8.1"
         time.sleep(0.1)
     raise AssertionError("the version is not there")
