@@ -34,7 +34,7 @@ async def main() -> None:
     while True:
         try:
             messages = await consumer.fetch(100, timeout=30)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # of nats-py or of asyncio: fetch raises either
             continue  # nothing happened for half a minute
         except (nats.errors.Error, nats.js.errors.Error) as error:
             print(f"the server is away: {error!r}", file=sys.stderr)
