@@ -36,15 +36,16 @@ from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
 from dpa.checkpoint import load as load_checkpoint
 from dpa.predictor import Predictor
-from dpa.surgery import case_dimension
+from dpa.surgery import case_dimension, shift_energies
 from frames.store import write
 from growing import PRESETS, Contribution
 from registry.domain.planning import sampling_weights
 from registry.domain.policy import GrowthPolicy
 from registry_examples import member
 from trainer.engine.accuracy import measure
+from trainer.engine.energies import by_symbol, energy_shift
 from trainer.engine.frames import BranchFrames, load
-from trainer.engine.growth import energy_shift, grow, shift_elements
+from trainer.engine.growth import grow
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import Session, build
 from trainer.engine.turns import turns_of
@@ -167,8 +168,9 @@ def copy_case(grown: Path, branch: WorkBranch, frames: dict[str, BranchFrames]) 
     bias = "model.{}.atomic_model.out_bias"
     state[bias.format(new)].copy_(state[bias.format(NEAREST)])
     torch.save(checkpoint, grown)
-    shift = energy_shift(Predictor(grown, new), frames[new].train_sample, {})
-    shift_elements(checkpoint, new, branch.elements, shift)
+    sample = frames[new].train_sample
+    shift = energy_shift(Predictor(grown, new).predict(sample), sample, {})
+    shift_energies(checkpoint, new, by_symbol(shift, branch.elements))
     torch.save(checkpoint, grown)
 
 

@@ -175,3 +175,21 @@ def test_the_curve_begins_with_the_start_and_frames_are_compared_with_zero_shot(
         told.force_rmse_mev_per_angstrom, rel=1e-4
     )
     assert outcome.start[0].force_rmse_mev_per_angstrom != told.force_rmse_mev_per_angstrom
+
+
+def test_at_the_end_every_branch_has_its_training_energies_aligned_in_all_that_is_kept(
+    folder: Path, parent: Path
+) -> None:
+    work = a_round(folder, parent, carbide=CARBIDE, mixed=MIXED)
+    (folder / WORK_FILE).write_text(work.model_dump_json())
+    Attempt(folder, lambda _message: None, lambda: False).run()
+    outcome = Outcome.model_validate_json((folder / OUTCOME_FILE).read_text())
+    frames = load_frames(work.branches, work.preset.alignment_frames, (), cutoff=0)
+    for told in outcome.branches:
+        train, held_out = frames[told.name].train_sample, frames[told.name].held_out
+        counts = element_counts(train)
+        for model in (outcome.checkpoint, outcome.release):
+            left = align_energies(counts, missing(model, told.name, train))
+            np.testing.assert_allclose(counts @ left.shift, 0, atol=1e-3)
+            rest = missing(model, told.name, held_out) / [frame.natoms for frame in held_out]
+            assert told.held_out.energy_rmse_mev_per_atom == pytest.approx(1e3 * np.sqrt(np.mean(rest**2)), rel=1e-3)

@@ -1,6 +1,6 @@
 """Predictions of a model that is being trained in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,3 +30,10 @@ def predict(model: Any, type_map: Sequence[str], frames: Sequence[Frame]) -> Pre
         return gathered.prediction()
     finally:
         model.train(was_training)
+
+
+def shift_energies(model: Any, shift_ev: Mapping[str, float]) -> None:
+    """Add to the energy bias of one branch, in place: eV per atom of each element symbol."""
+    type_map, bias = model.get_type_map(), model.atomic_model.out_bias
+    for symbol, shift in shift_ev.items():
+        bias[0, type_map.index(symbol), 0] += shift

@@ -1,22 +1,20 @@
 """From the parent's checkpoint to one with the new branches, and what both know before the first step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
-from dpa.batches import Prediction
 from dpa.checkpoint import Checkpoint, branches, load
 from dpa.predictor import Predictor
 from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches, shift_energies
-from frames.align import align_energies
 from frames.errors import force_rmse
-from frames.frame import SYMBOLS, FloatArray, Frame, element_counts
+from frames.frame import FloatArray, Frame
 
 from trainer.child import AttemptFailed
 from trainer.engine.accuracy import Accuracy, measure
+from trainer.engine.energies import by_symbol, energy_shift, shifted
 from trainer.engine.frames import BranchFrames
 from trainer.work import Work, WorkBranch
 
@@ -117,8 +115,9 @@ def _nearest(branch: WorkBranch, parent: Path, old: Sequence[str], frames: Branc
     if name is None or name not in old:
         name = nearest_branch(parent, old, sample)
     predictor = Predictor(parent, name)
-    shift = energy_shift(predictor, sample, branch.energy_shift_ev)
-    zero_shot = measure(branch.name, shifted(predictor, frames.held_out, shift), frames.held_out)
+    shift = energy_shift(predictor.predict(sample), sample, branch.energy_shift_ev)
+    aligned = shifted(predictor.predict(frames.held_out), frames.held_out, shift)
+    zero_shot = measure(branch.name, aligned, frames.held_out)
     return _Nearest(NewBranch(branch.name, name, branch.elements), shift, zero_shot)
 
 
@@ -130,35 +129,13 @@ def _align(
     What the compositions leave open stays as it was aligned with the nearest branch, up to one common shift.
     """
     for name, one in nearest.items():
-        shift_elements(checkpoint, name, one.branch.elements, one.shift_ev)
+        shift_energies(checkpoint, name, by_symbol(one.shift_ev, one.branch.elements))
     torch.save(checkpoint, grown)
     for name, one in nearest.items():
-        shift = energy_shift(Predictor(grown, name), frames[name].train_sample, {})
-        shift_elements(checkpoint, name, one.branch.elements, shift)
+        sample = frames[name].train_sample
+        shift = energy_shift(Predictor(grown, name).predict(sample), sample, {})
+        shift_energies(checkpoint, name, by_symbol(shift, one.branch.elements))
     torch.save(checkpoint, grown)
-
-
-def shift_elements(checkpoint: Checkpoint, branch: str, elements: Sequence[str], shift: FloatArray) -> None:
-    """Add those elements' part of `shift` [118], eV per atom, to the energy bias of the branch, in place."""
-    shift_energies(checkpoint, branch, {one: float(shift[SYMBOLS.index(one)]) for one in elements})
-
-
-def shifted(predictor: Predictor, frames: Sequence[Frame], shift: FloatArray) -> Prediction:
-    """Its prediction of the frames with `shift`, eV per atom of each element [118], added to the energies."""
-    predicted = predictor.predict(frames)
-    return replace(predicted, energy=predicted.energy + element_counts(frames) @ shift)
-
-
-def energy_shift(predictor: Predictor, sample: Sequence[Frame], start_ev: Mapping[str, float]) -> FloatArray:
-    """To add to the prediction: float64 [118], eV per atom of each element.
-
-    Where the compositions leave it open, it stays near `start_ev`, or near one common shift.
-    """
-    missing = np.array([frame.energy for frame in sample]) - predictor.predict(sample).energy
-    counts = element_counts(sample)
-    common = float(np.mean(missing / counts.sum(axis=1)))
-    start = np.array([start_ev.get(symbol, common) for symbol in SYMBOLS])
-    return start + align_energies(counts, missing - counts @ start).shift
 
 
 def nearest_branch(parent: Path, old: Sequence[str], sample: Sequence[Frame]) -> str:

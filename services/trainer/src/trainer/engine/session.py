@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from contracts.base import BranchError
 from deepmd.pt.entrypoints.main import get_trainer
@@ -13,11 +14,12 @@ from deepmd.pt.utils.multi_task import preprocess_shared_params
 from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
 from dpa.batches import Prediction
-from dpa.live import predict
+from dpa.live import predict, shift_energies
 from frames.frame import Frame
 
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import measure
+from trainer.engine.energies import by_symbol, energy_shift
 from trainer.engine.frames import BranchFrames, spaced
 from trainer.engine.pace import Pace
 from trainer.engine.ranks import Alone, Ranks, without_gpus
@@ -30,6 +32,8 @@ CHECKPOINT_FOLDER = Path("checkpoints")
 # A sign of life between two looks at held-out frames: how far, how fast.
 PULSE_SECONDS = 2.0
 KEPT_CHECKPOINTS = 3
+# At the end, of each branch: twice as many as there are elements whose energies are fitted.
+ALIGNED_FRAMES = 240
 
 
 class Stop(Exception):
@@ -114,7 +118,7 @@ class Session:
         self._module.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def run(self) -> Path:
-        """Train; returns the final checkpoint. Raises Stop, AttemptFailed ('not-finite')."""
+        """Train, then align energies; returns the final checkpoint. Raises Stop, AttemptFailed ('not-finite')."""
         try:
             self._trainer.run()
         except RuntimeError:
@@ -123,6 +127,8 @@ class Session:
             raise
         self._ranks.leave()
         if self._ranks.rank == 0:
+            self._watch.check(wait=True)
+            self._align()
             self._report()
         return self._save()
 
@@ -130,6 +136,21 @@ class Session:
         """By the weights as they are now."""
         model = self._module.model[branch]
         return predict(model, model.get_type_map(), frames)
+
+    def _align(self) -> None:
+        """Fit the energy of each element once more, in every branch.
+
+        The net that all share has moved on to the last step, and what a branch learns of its energies is a little
+        behind. An element that none of the frames has keeps its energy.
+        """
+        for name, one in self._frames.items():
+            sample = spaced(one.train_sample, ALIGNED_FRAMES)
+            predicted = self.predict(name, sample)
+            if not np.isfinite(predicted.energy).all():
+                found = f"branch {name} predicts energies of training frames that are no numbers"
+                raise self._watch.failure(found, self._watch.suspect())
+            elements = {symbol for frame in sample for symbol in frame.symbols}
+            shift_energies(self._module.model[name], by_symbol(energy_shift(predicted, sample, {}), elements))
 
     def _before_step(self, branch: str) -> Any:
         """deepmd asks for a batch at the beginning of each step: `self._step` steps are complete."""

@@ -12,8 +12,9 @@ from frames.store import NotADataset, iterate
 
 from trainer.child import AttemptFailed
 from trainer.engine.accuracy import measure
+from trainer.engine.energies import energy_shift, shifted
 from trainer.engine.frames import hashed, spaced
-from trainer.engine.growth import energy_shift, nearest_branch, shifted
+from trainer.engine.growth import nearest_branch
 from trainer.work import SCORING_FILE, Scored, ScoringWork, StandardWork
 
 ALIGNMENT_FRAMES = 200
@@ -54,4 +55,5 @@ def _zero_shot(release: Path, branch: StandardWork, frames: Sequence[Frame]) -> 
     train = [frame for place, frame in enumerate(iterate(branch.train)) if place not in left_out]
     sample = spaced(train, ALIGNMENT_FRAMES)
     predictor = Predictor(release, nearest_branch(release, branches(release), sample))
-    return shifted(predictor, frames, energy_shift(predictor, sample, {}))
+    shift = energy_shift(predictor.predict(sample), sample, {})
+    return shifted(predictor.predict(frames), frames, shift)
