@@ -93,6 +93,9 @@ def test_overhead_of_a_step_and_of_looking(tmp_path: Path, preset: str) -> None:
         looking = whole[f"looking_{clock}"]
         print(f"    {100 * looking / (whole[clock] - looking):.2f} % of the {words}")
     print(f"  {looked / whole['wall']:.1f} steps a second, looks included{use}")
+    print(
+        f"  fitting energies at the end takes {whole['aligning_wall']:.2f} s (processor {whole['aligning_cpu']:.2f} s)"
+    )
 
 
 @pytest.mark.parametrize("preset", TRAINABLE)
