@@ -130,6 +130,15 @@ def owners(processes: list[psutil.Process]) -> set[int]:
     return found
 
 
+def names(processes: list[psutil.Process]) -> set[str]:
+    """Of those that still run."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.name())
+    return found
+
+
 def gone(processes: list[psutil.Process]) -> bool:
     return not any(map(alive, processes))
 

@@ -88,6 +88,8 @@ def gateway_process(
     service_env: Callable[[str], dict[str, str]], fresh_streams: NatsServer, tmp_path: Path
 ) -> Iterator[GatewayProcess]:
     gateway = GatewayProcess(service_env, fresh_streams, tmp_path)
-    gateway.start()
-    yield gateway
-    gateway.stop()
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.stop()

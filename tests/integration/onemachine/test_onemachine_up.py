@@ -17,7 +17,7 @@ import patience
 import psycopg
 import pytest
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
-from machines import Machine, eventually, family, gone, owners
+from machines import Machine, eventually, family, gone, names, owners
 from onemachine import nats, postgres
 from onemachine.errors import AlreadyRunning, CannotStart, DiskFull, PortInUse
 
@@ -164,7 +164,7 @@ def test_beyond_this_machine_events_need_a_certificate(machine: Machine) -> None
 def test_nothing_outlives_a_killed_supervisor(machine: Machine) -> None:
     supervisor = machine.up()
     processes = family(supervisor.pid)
-    assert {"postgres", "nats-server"} <= {one.name() for one in processes}
+    assert {"postgres", "nats-server"} <= names(processes)
     supervisor.kill()
     supervisor.wait()
     eventually(lambda: gone(processes), "every process has ended")
