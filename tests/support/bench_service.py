@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import patience
 import psutil
 from ports import free_port
-
-READY_SECONDS = 120.0
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def service_process(name: str, environment: Mapping[str, str], log: Path) -> Ite
             [sys.executable, "-m", name], env={"PATH": os.defpath, **own}, stdout=output, stderr=output
         )
     try:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + patience.SECONDS
         while not _ready(port):
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} did not start; its log ends:\n{log.read_text()[-3000:]}")

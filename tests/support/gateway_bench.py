@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import patience
 import pytest
 from contracts.artifacts import FormatCatalog, FormatInfo
 from contracts.envelope import Attributes, Event, to_headers
@@ -162,7 +163,7 @@ class Outside:
         return attributes.id
 
 
-async def eventually(probe: Callable[[], Any], seconds: float = 60) -> Any:
+async def eventually(probe: Callable[[], Any], seconds: float = patience.SECONDS) -> Any:
     """The first true answer of an async probe."""
     deadline = time.monotonic() + seconds
     while True:
@@ -190,7 +191,7 @@ class ServedProcess:
             self.child = subprocess.Popen(
                 [sys.executable, "-c", SERVE], env=os.environ | self.env, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience.SECONDS
         while True:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/health/ready").status_code == 200:

@@ -1,6 +1,5 @@
 """Datasets that share frames, on a real PostgreSQL: they join as a service would have them join."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,7 +59,6 @@ class Overtaken:
 
     frames: HashArray
     meanwhile: Callable[[], Awaitable[object]]
-    seconds: float = 0.0
     read_before: list[Selection] = field(default_factory=list)
 
     async def read(self, event: DatasetUploaded, tell: Tell, ask: Ask) -> Outcome:
@@ -68,7 +66,6 @@ class Overtaken:
         selection = await select(self.frames, ask)
         if not self.read_before:
             await self.meanwhile()
-        await asyncio.sleep(self.seconds)
         self.read_before.append(selection)
         blob = BlobRef(key="x", sha256="a" * 64, size=1)
         told = DatasetValidated(

@@ -119,9 +119,9 @@ class Battle:
             return await self._aftermath(time.monotonic() - began)
 
     async def _contribute(self) -> None:
-        """A new dataset whenever none waits, until enough leases were given out."""
+        """A new dataset whenever none waits, until there was enough of everything."""
         number = 0
-        while await self._given_out() < self.leases:
+        while not await self._enough():
             if not await self._row("select 1 from datasets where state in ('waiting', 'training') limit 1"):
                 await self._tell(number)
                 number += 1
@@ -146,7 +146,7 @@ class Battle:
     async def _strike(self) -> None:
         """One process after another, most of them those that hold the lease."""
         chance = random.Random(self.seed)
-        while await self._given_out() < self.leases:
+        while not await self._enough():
             if not await self._moment(chance):
                 continue
             # Both are drawn each time, so that who is struck when does not depend on who was away before.
@@ -183,6 +183,10 @@ class Battle:
     async def _holder(self) -> str | None:
         row = await self._row("select worker from rounds where state = 'training'")
         return None if row is None else str(row["worker"])
+
+    async def _enough(self) -> bool:
+        """Leases, and blows at both: on a busy machine leases run out by themselves, before anybody is struck."""
+        return bool(await self._given_out() >= self.leases and self.struck["worker"] and self.struck["registry"])
 
     async def _given_out(self) -> int:
         row = await self._row("select coalesce(sum(fence), 0) as n from rounds")

@@ -11,17 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import patience
 import psutil
 from onemachine.secrets import Secrets
 from ports import free_port
 
-SECONDS = 120.0
-
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + patience.SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"not within {SECONDS:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {patience.SECONDS:.0f} s: {what}"
         time.sleep(0.1)
 
 
@@ -53,7 +52,7 @@ class Machine:
             env=self.environment(environment),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patience.SECONDS,
             check=False,
         )
 
@@ -98,7 +97,7 @@ class Machine:
         for child in self.started:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
-            child.communicate(timeout=120)
+            child.communicate(timeout=patience.SECONDS)
 
 
 # The interpreter and the wheels may lie where that user cannot enter: import first, then become the user,
@@ -128,6 +127,15 @@ def owners(processes: list[psutil.Process]) -> set[int]:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             found.add(process.uids().effective)
+    return found
+
+
+def names(processes: list[psutil.Process]) -> set[str]:
+    """Of those that still run."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.name())
     return found
 
 

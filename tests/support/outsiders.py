@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import patience
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from onemachine.nats import NatsServer
+from onemachine.nats import ADMIN, NatsServer
 from onemachine.outside import STREAM, SUBSCRIBER_DOMAIN, Listener, OutsideServer, Subscriber, inbox
 from onemachine.process import running
-from onemachine.subscribers import Access, Register, in_force, provision
+from onemachine.subscribers import Access, Register, asked, in_force, provision
 from ports import free_port
 
 
@@ -62,6 +63,13 @@ def beside(hub: NatsServer, folder: Path, **listener: Any) -> Outside:
     register = Register(folder)
     server.prepare(register.all())
     return Outside(server, register, folder.parent / f"{folder.name}.log")
+
+
+async def copied(outside: Outside, count: int) -> None:
+    """Until the stream of public events has so many: the server copies them from the hub, beginning when it likes."""
+    async with asyncio.timeout(patience.SECONDS), outside.access.connected(ADMIN) as admin:
+        while (await asked(admin, f"$JS.API.STREAM.INFO.{STREAM}"))["state"]["messages"] < count:
+            await asyncio.sleep(0.05)
 
 
 async def so_many(complaints: list[str], count: int) -> None:

@@ -1,6 +1,7 @@
 """A registry of one round at a time, as trainers see it, and the stored datasets that it offers."""
 
 import asyncio
+import inspect
 import os
 import resource
 import signal
@@ -185,14 +186,14 @@ MOST_WORK = 4
 
 
 async def until(what: str, condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait for a condition for as long as processes that this one started work for it.
+    """Wait for a condition, which may be awaited, for as long as processes that this one started work for it.
 
     On a busy machine work takes longer than `seconds`, but it goes on. Raises TimeoutError with the condition's name
     when none of them did anything worth mentioning for `seconds`, or all together worked for a multiple of it in vain.
     """
     began = marked = _worked()
     end = time.monotonic() + seconds
-    while not condition():
+    while not await _said(condition):
         await asyncio.sleep(0.05)
         if time.monotonic() < end:
             continue
@@ -201,6 +202,11 @@ async def until(what: str, condition: Callable[[], object], seconds: float = 120
             told = f"{now - began:.0f} s of processor time, {now - marked:.1f} of them in the last {seconds:g} s"
             raise TimeoutError(f"waited for: {what}; what was started took {told}")
         marked, end = now, time.monotonic() + seconds
+
+
+async def _said(condition: Callable[[], object]) -> object:
+    said = condition()
+    return await said if inspect.isawaitable(said) else said
 
 
 async def within(seconds: float, what: str, condition: Callable[[], object]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import patience
 import psutil
 import psycopg
 import pytest
@@ -188,7 +189,7 @@ class Story:
     def subscribed(self) -> Iterator[Callable[[], list[str]]]:
         """An outsider runs the example of the guide while the block runs; yields how to read what it has printed."""
         add = self.machine.command("subscribers", "--state", str(self.machine.state), "--", "add", "alice")
-        made = subprocess.run(add, check=True, capture_output=True, text=True, timeout=60).stdout
+        made = subprocess.run(add, check=True, capture_output=True, text=True, timeout=patience.SECONDS).stdout
         told = dict(re.findall(r"^(server|password) +(\S+)", made, re.MULTILINE))
         environment = os.environ | {
             "POTLUCK_EVENTS": told["server"],

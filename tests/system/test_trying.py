@@ -107,7 +107,7 @@ async def test_from_a_file_to_energy_and_forces(
                 now = (await site.http.get(made.headers["location"])).json()
                 return now if now["state"] != "waiting" else None
 
-            return dict(await eventually(there, seconds=120))
+            return dict(await eventually(there))
 
         frame = reference_model.held_out_frames("silicon")[0]
         atoms = Atoms(frame.symbols, positions=frame.coords, cell=frame.cell, pbc=True)

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from slow_network import slow_uploads
 
 PASSWORD = "a sentence as a password"
 
@@ -38,14 +39,6 @@ def fill_in(page: Page, name: str) -> None:
     page.get_by_label("Description").fill("Silicon with a **vacancy**.")
 
 
-def slow_down(page: Page, bytes_per_second: int) -> None:
-    """As a real network: only so can an upload be paused half-way."""
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
-    network.send("Network.emulateNetworkConditions", limits)
-
-
 def test_join_upload_pause_resume_publish_and_watch(page: Page, platform: Any, tmp_path: Path) -> None:
     email = f"{uuid4().hex}@example.org"
     page.goto("/")
@@ -67,15 +60,14 @@ def test_join_upload_pause_resume_publish_and_watch(page: Page, platform: Any, t
     expect(page.get_by_role("heading", name="Upload Data")).to_be_visible()
 
     fill_in(page, "Silicon vacancies")
-    slow_down(page, 4 << 20)
     file = archive(tmp_path, megabytes=24)
-    page.locator("#file").set_input_files(file)
-    expect(page.locator("#upload-state")).to_contain_text("/s")
-    page.get_by_role("button", name="Pause").click()
-    expect(page.locator("#upload-state")).to_contain_text("paused")
+    with slow_uploads(page, 256 << 10):  # a minute and a half: a late click is in time
+        page.locator("#file").set_input_files(file)
+        expect(page.locator("#upload-state")).to_contain_text("/s")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator("#upload-state")).to_contain_text("paused")
     # The page is closed; the same file goes on where it was.
     page.reload()
-    slow_down(page, -1)
     page.locator("#file").set_input_files(file)
     expect(page.locator("#upload-state")).to_contain_text("uploaded and verified", timeout=60_000)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import httpx
+import patience
 import pytest
 from accessible import violations
 from contracts.base import BlobRef
@@ -20,7 +21,7 @@ def operator(platform: Any, sign_in: SignIn) -> httpx.Client:
     """Somebody whom the command line made an operator, signed in on the page."""
     client: httpx.Client = platform.client()
     command = [sys.executable, "-m", "gateway", "operator", "grant", client.headers["x-test-email"]]
-    subprocess.run(command, env=platform.environment, check=True, timeout=60)
+    subprocess.run(command, env=platform.environment, check=True, timeout=patience.SECONDS)
     sign_in(client)
     return client
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import httpx
+import patience
 import pytest
 import quick_passwords
 from contracts.envelope import Attributes, Event, to_headers
@@ -20,8 +21,6 @@ from contracts.topology import EVENT_STREAM
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.provision import administration
 from ports import free_port
-
-READY_SECONDS = 60.0
 
 
 class GatewayProcess:
@@ -41,7 +40,7 @@ class GatewayProcess:
             self._process = subprocess.Popen(
                 [sys.executable, str(quick_passwords.PROGRAM)], env=self.environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + patience.SECONDS
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the gateway did not start:\n{self._log.read_text()[-3000:]}")
@@ -89,6 +88,8 @@ def gateway_process(
     service_env: Callable[[str], dict[str, str]], fresh_streams: NatsServer, tmp_path: Path
 ) -> Iterator[GatewayProcess]:
     gateway = GatewayProcess(service_env, fresh_streams, tmp_path)
-    gateway.start()
-    yield gateway
-    gateway.stop()
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.stop()

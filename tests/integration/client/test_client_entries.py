@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import SECONDS
 from potluck import AsyncClient, Client
 from potluck.errors import LocalFileError, Problem
 
@@ -30,7 +31,7 @@ def client(gateway_process: Any, tmp_path: Path) -> Iterator[Client]:
     with Client(gateway_process.url, state_folder=tmp_path / "state") as anonymous:
         anonymous.sign_up(EMAIL, "demo contributor", PASSWORD)
         token = anonymous.new_token(EMAIL, PASSWORD, "test")
-    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=60) as signed_in:
+    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=SECONDS) as signed_in:
         yield signed_in
 
 
@@ -214,7 +215,7 @@ def test_ctrl_c_leaves_an_upload_that_goes_on(
         time.sleep(0.001)
     gateway.send_signal(signal.SIGSTOP)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=SECONDS)
     gateway.send_signal(signal.SIGCONT)
     assert running.returncode == 130
     assert "the same command again goes on where this one stopped" in said
@@ -283,7 +284,7 @@ def test_login_by_the_browser(
         assert told["code"] in page.get(told["url_with_code"]).text
         data = {"code": told["code"], "decision": decision, "scopes": ["read"], "expires_days": "7"}
         assert page.post("/device", data=data).status_code == 303
-    out, said = running.communicate(timeout=60)
+    out, said = running.communicate(timeout=SECONDS)
     assert running.returncode == code, said
     who = command("whoami")
     if code == 0:

@@ -12,6 +12,7 @@ from typing import Any
 import potluck.parallel
 import potluck.tus
 import pytest
+from patience import SECONDS
 from potluck.client import Client
 
 PASSWORD = "a long enough password"
@@ -44,7 +45,7 @@ def token(gateway_process: Any, tmp_path: Path) -> str:
 def client(gateway_process: Any, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr(potluck.parallel, "PART_BYTES", MIB)
     monkeypatch.setattr(potluck.tus, "CHUNK_BYTES", MIB)
-    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=60) as signed_in:
+    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=SECONDS) as signed_in:
         yield signed_in
 
 

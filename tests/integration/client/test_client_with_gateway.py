@@ -16,6 +16,7 @@ import pytest
 from contracts import keys
 from contracts.base import BlobRef, DatasetRef
 from contracts.events import DatasetRejected, ModelFile, ModelPublished
+from patience import SECONDS
 from potluck.client import Client
 from potluck.errors import NotSignedIn, Problem
 
@@ -29,7 +30,7 @@ def client(gateway_process: Any, tmp_path: Path) -> Iterator[Client]:
     with Client(gateway_process.url, state_folder=tmp_path / "state") as anonymous:
         anonymous.sign_up(EMAIL, "demo contributor", PASSWORD)
         token = anonymous.new_token(EMAIL, PASSWORD, "test")
-    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=60) as signed_in:
+    with Client(gateway_process.url, token, state_folder=tmp_path / "state", patience_seconds=SECONDS) as signed_in:
         yield signed_in
 
 

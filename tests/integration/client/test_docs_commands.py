@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import patience
+
 ROOT = Path(__file__).parents[3]
 ARCHIVE = ROOT / "deploy/demo/si-qe-pbe.tar.xz"
 
@@ -36,7 +38,7 @@ def test_the_guides_commands_run_in_their_order(gateway_process: Any, tmp_path: 
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=patience.SECONDS,
                 check=False,
             )
             assert done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}"

@@ -49,10 +49,12 @@ async def outside(fresh_streams: NatsServer) -> AsyncIterator[Outside]:
 @pytest.fixture
 def served_process(gateway_env: dict[str, str], tmp_path: Path) -> Iterator[ServedProcess]:
     process = ServedProcess(gateway_env, tmp_path / "gateway.log")
-    process.start()
-    yield process
-    if process.child is not None and process.child.poll() is None:
-        process.kill()
+    try:
+        process.start()
+        yield process
+    finally:
+        if process.child is not None and process.child.poll() is None:
+            process.kill()
 
 
 @pytest.fixture

@@ -8,8 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
 
 import httpx
+import patience
 import psutil
 from gateway_bench import PASSWORD, PIECE, SERVE, TUS, ServedProcess, entry
 
@@ -36,14 +40,26 @@ def offset(process: ServedProcess, headers: dict[str, str], location: str) -> in
 
 
 def send_part(
-    process: ServedProcess, headers: dict[str, str], location: str, data: bytes, at: int, part: int, **more: str
+    process: ServedProcess,
+    headers: dict[str, str],
+    location: str,
+    data: bytes,
+    at: int,
+    part: int,
+    arrives: Callable[[], bool] = lambda: True,
+    **more: str,
 ) -> None:
-    """Announce everything from `at`, send `part` bytes of it, and leave the connection open."""
+    """Announce everything from `at`, send `part` bytes of it, and kill with the connection open: soon after what
+    `arrives` says is so."""
     host, port = process.env["POTLUCK_GATEWAY_ADDRESS"].split(":")
     said = headers | PIECE | {"Host": host, "Upload-Offset": str(at), "Content-Length": str(len(data) - at)} | more
     head = f"PATCH {location} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in said.items())
     connection = socket.create_connection((host, int(port)))
     connection.sendall(head.encode() + b"\r\n" + data[at : at + part])
+    deadline = time.monotonic() + patience.SECONDS
+    while not arrives():
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.001)
     time.sleep(random.uniform(0, 0.1))
     process.kill()
     connection.close()
@@ -53,9 +69,11 @@ def test_sigkill_while_bytes_arrive(served_process: ServedProcess) -> None:
     headers = token(served_process)
     data = os.urandom(24 * MIB)
     location = begin(served_process, headers, len(data))
+    file = Path(served_process.env["POTLUCK_GATEWAY_UPLOADS_FOLDER"]) / UUID(location.rsplit("/", 1)[1]).hex
     at, offsets = 0, []
-    for _ in range(3):
-        send_part(served_process, headers, location, data, at, random.randrange(2 * MIB, 6 * MIB))
+    # The first after something was written, the others whenever: what was sent may lie in a socket for a while.
+    for arrives in (lambda: file.stat().st_size > 0, lambda: True, lambda: True):
+        send_part(served_process, headers, location, data, at, random.randrange(4 * MIB, 6 * MIB), arrives)
         served_process.start()
         at = offset(served_process, headers, location)
         offsets.append(at)
@@ -180,7 +198,7 @@ def test_a_port_in_use_is_said_in_words(served_process: ServedProcess) -> None:
         [sys.executable, "-c", SERVE],
         env=os.environ | served_process.env,
         capture_output=True,
-        timeout=60,
+        timeout=patience.SECONDS,
         check=False,
         text=True,
     )

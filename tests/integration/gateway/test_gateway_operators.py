@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import patience
 import psycopg
 import pytest
 from contracts.base import BlobRef
@@ -44,7 +45,7 @@ async def site(gateway_env: dict[str, str], registry: str, monkeypatch: pytest.M
 def grant(env: dict[str, str], email: str, verb: str = "grant") -> subprocess.CompletedProcess[str]:
     """As an administrator does, on the command line."""
     command = [sys.executable, "-m", "gateway", "operator", verb, *([email] if email else [])]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=patience.SECONDS, check=False)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import patience
 import psycopg
 from contracts.base import DatasetRef
 from contracts.envelope import Event
@@ -45,7 +46,7 @@ async def command(env: dict[str, str]) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    said, _ = await asyncio.wait_for(child.communicate(), 120)
+    said, _ = await asyncio.wait_for(child.communicate(), patience.SECONDS)
     assert child.returncode is not None
     return child.returncode, said.decode()
 
@@ -210,7 +211,7 @@ async def test_killed_in_the_middle_it_leaves_the_old_tables(
             sys.executable, "-m", "gateway", "rebuild", env=os.environ | gateway_env
         )
         try:
-            await eventually(lambda: waits_for_writers(dsn), 60)
+            await eventually(lambda: waits_for_writers(dsn))
         finally:
             child.send_signal(signal.SIGKILL)
             await child.wait()

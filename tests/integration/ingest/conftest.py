@@ -33,6 +33,12 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def progress_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a reading takes: what is told of its progress is beside what is tested."""
+    monkeypatch.setattr("ingest.handlers._TELL_SECONDS", 3600)
+
+
+@pytest.fixture
 async def children(caches: Path, hostile: Path) -> AsyncIterator[Children]:
     started = Children(caches, python_path=(hostile,))
     yield started

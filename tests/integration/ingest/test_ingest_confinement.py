@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 from ingest.confinement.children import Children, Ending, Feed, Job
 from ingest.confinement.kernel import CHILD_UID, Limits
@@ -108,7 +109,7 @@ def tries(hostile: Path) -> None:
 async def run(children: Children, work: WorkFolder, task: str, **changes: Any) -> tuple[Ending, Path]:
     output = work.path / f"output-{task}"
     arguments = changes.pop("arguments", {})
-    options: dict[str, Any] = {"limits": LIMITS, "wall_seconds": 30, "outputs": (output,)}
+    options: dict[str, Any] = {"limits": LIMITS, "wall_seconds": patience.SECONDS, "outputs": (output,)}
     job = Job(f"tries:{task}", arguments, **(options | changes))
     return await children.run(job), output
 
@@ -166,7 +167,8 @@ async def test_what_goes_wrong_inside_is_told_apart(
 ) -> None:
     ending, output = await run(children, work, task, **changes)
     assert (ending.rule, words in (ending.why or "")) == (rule, True), ending
-    assert output.stat().st_size <= LIMITS.file_bytes
+    # One that is ended before its imports are done has opened none.
+    assert not output.exists() or output.stat().st_size <= LIMITS.file_bytes
     assert len(ending.stderr) <= 4096
 
 
@@ -208,7 +210,7 @@ asyncio.run(Children(Path({str(work.caches)!r}), python_path=(Path({str(hostile)
 """
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(patience.SECONDS):
             while not (output.exists() and output.read_bytes() == b"began"):
                 await asyncio.sleep(0.05)
         children = _children_of(parent.pid)
@@ -216,7 +218,7 @@ asyncio.run(Children(Path({str(work.caches)!r}), python_path=(Path({str(hostile)
     finally:
         parent.kill()
         await parent.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience.SECONDS
     while _alive(children[0]):
         assert time.monotonic() < deadline, "the child outlived its parent"
         await asyncio.sleep(0.05)
@@ -225,7 +227,7 @@ asyncio.run(Children(Path({str(work.caches)!r}), python_path=(Path({str(hostile)
 async def test_cancelling_ends_the_child(children: Children, work: WorkFolder) -> None:
     running = asyncio.create_task(run(children, work, "hang"))
     output = work.path / "output-hang"
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(patience.SECONDS):
         while not (output.exists() and output.read_bytes() == b"began"):
             await asyncio.sleep(0.05)
     (child,) = _children_of(os.getpid())
@@ -242,7 +244,7 @@ async def test_the_spare_child_is_used_once_and_replaced(work: WorkFolder, hosti
     (spare,) = _children_of(os.getpid())
     await asyncio.sleep(1.5)
     output = work.path / "output"
-    job = Job("tries:fill", {}, LIMITS, 30, outputs=(output,), imports=("slow",))
+    job = Job("tries:fill", {}, LIMITS, patience.SECONDS, outputs=(output,), imports=("slow",))
     assert (await children.run(job)).rule == "too-much-output"
     assert not _alive(spare)
     await children.prepare()

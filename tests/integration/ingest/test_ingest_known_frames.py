@@ -1,5 +1,6 @@
 """Known frames in a real PostgreSQL: what joins is found again, by its index alone, and only by whom it may be."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID, uuid4
 
@@ -13,6 +14,8 @@ from kit.db import Database
 from kit.migrations import migrate
 from known_frames import STORE, Overtaken, delivery, hashes, join, outbox, uploaded
 from psycopg.errors import UniqueViolation
+
+pytestmark = pytest.mark.usefixtures("progress_untold")
 
 
 @pytest.fixture
@@ -97,16 +100,19 @@ async def test_a_dataset_that_was_overtaken_is_read_again_and_split_alike(databa
     assert row["state"] == "validated"
 
 
-async def test_progress_is_told_while_it_takes_long_and_never_after_the_outcome(database: Database) -> None:
-    async def nothing() -> None:
-        return None
+async def test_progress_is_told_while_it_takes_long_and_never_after_the_outcome(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told() -> None:
+        async with asyncio.timeout(60):
+            while not await outbox(database):
+                await asyncio.sleep(0.01)
 
-    for seconds, told in ((0.2, 0), (1.5, 1)):
+    for tells_after_seconds, meanwhile, count in ((3600, _nothing, 0), (0.1, told, 1)):
+        monkeypatch.setattr("ingest.handlers._TELL_SECONDS", tells_after_seconds)
         event = uploaded("x")
-        await Handlers(database, STORE, Overtaken(hashes(5, 11), nothing, seconds)).on_dataset_uploaded(
-            event, delivery(event)
-        )
-        assert await outbox(database) == ["potluck.dataset.reading"] * told + ["potluck.dataset.validated"]
+        await Handlers(database, STORE, Overtaken(hashes(5, 11), meanwhile)).on_dataset_uploaded(event, delivery(event))
+        assert await outbox(database) == ["potluck.dataset.reading"] * count + ["potluck.dataset.validated"]
         async with database.transaction() as connection:
             assert not await STORE.is_being_read(connection, event.dataset)
             await connection.execute("delete from outbox")
@@ -135,7 +141,7 @@ async def test_the_query_goes_by_the_index_however_many_are_asked(database: Data
 async def test_a_dataset_that_was_made_public_is_named_to_others(database: Database) -> None:
     """Also one that is still being read when its contributor makes it public."""
     before, after = uploaded("before", private=True), uploaded("after", private=True)
-    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing, 0))
+    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing))
     await join(database, before, hashes(20, 31))
     for event in (before, after):
         credit = event.credit.model_copy(update={"private": False})
@@ -152,7 +158,7 @@ async def test_a_dataset_that_was_made_public_is_named_to_others(database: Datab
 async def test_withdrawn_frames_are_not_called_known_and_keep_their_split(database: Database) -> None:
     """Also those of a dataset that is still being read when it is withdrawn; models were trained on them."""
     before, after = uploaded("before"), uploaded("after")
-    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing, 0))
+    handlers = Handlers(database, STORE, Overtaken(hashes(1, 1), _nothing))
     kept = await join(database, before, hashes(40, 41))
     for event in (before, after):
         told = DatasetWithdrawn(dataset=event.dataset, reason="a wrong cut-off")

@@ -23,6 +23,8 @@ from kit.db import Database
 from kit.migrations import migrate
 from known_frames import STORE, Overtaken, delivery, hashes, join, outbox, uploaded
 
+pytestmark = pytest.mark.usefixtures("progress_untold")
+
 
 @pytest.fixture
 async def database(service_env: Callable[[str], dict[str, str]]) -> AsyncIterator[Database]:

@@ -9,12 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
+import patience
 import pytest
 from contracts.artifacts import DatasetManifest
 from contracts.events import DatasetMetricNotPassed, DatasetMetricStarted
 from frames.frame import Frame
 from metric.service import MOST_DEATHS
 from metric_platform import Environment, Platform, platform_of, until
+from ports import free_port
 
 
 async def test_a_dead_workers_dataset_is_taken_over(
@@ -25,15 +28,23 @@ async def test_a_dead_workers_dataset_is_taken_over(
 ) -> None:
     async with platform_of(service_env, monkeypatch, tmp_path, in_process=False) as platform:
         folders = [tmp_path / "worker-a", tmp_path / "worker-b"]
+        ports = [free_port(), free_port()]
         workers = [
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "metric"),
-                env=os.environ | {"POTLUCK_METRIC_WORK_FOLDER": str(folder)},
+                env=os.environ
+                | {
+                    "POTLUCK_METRIC_WORK_FOLDER": str(folder),
+                    "POTLUCK_METRIC_HEALTH_ADDRESS": f"127.0.0.1:{port}",
+                },
                 stdout=subprocess.DEVNULL,
             )
-            for folder in folders
+            for folder, port in zip(folders, ports, strict=True)
         ]
         try:
+            # Both listen before there is work: one that starts later might find the dead one's dataset first.
+            for port in ports:
+                await ready(port)
             event, _ = await platform.validated(molecules(14, 3000, seed=70))
             await platform.publish(event, uuid4())
             judging: list[int] = []
@@ -62,6 +73,16 @@ async def test_a_dead_workers_dataset_is_taken_over(
                 with suppress(ProcessLookupError):
                     worker.kill()
                 await worker.wait()
+
+
+async def ready(port: int) -> None:
+    """Until the service with this health address consumes."""
+    async with asyncio.timeout(patience.SECONDS), httpx.AsyncClient() as client:
+        while True:
+            with suppress(httpx.TransportError):
+                if (await client.get(f"http://127.0.0.1:{port}/health/ready")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
 
 
 async def test_first_come_first_served_and_a_poisoned_one_is_set_aside(

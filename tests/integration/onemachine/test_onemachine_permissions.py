@@ -88,7 +88,12 @@ async def test_a_consumer_hands_over_to_its_service(fresh_streams: NatsServer) -
 async def test_a_wrong_password_is_refused(fresh_streams: NatsServer) -> None:
     with pytest.raises(nats.errors.Error, match="Authorization Violation"):
         await nats.connect(
-            fresh_streams.url, user="ingest", password=password("metric"), allow_reconnect=False, error_cb=_ignore
+            fresh_streams.url,
+            user="ingest",
+            password=password("metric"),
+            allow_reconnect=False,
+            connect_timeout=30,
+            error_cb=_ignore,
         )
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import grpc
 import nats as nats_py
+import patience
 import psycopg
 import pytest
 from contracts.registry.v1 import registry_pb2, registry_pb2_grpc
-from machines import Machine, eventually, family, gone, owners
+from machines import Machine, eventually, family, gone, names, owners
 from onemachine import nats, postgres
 from onemachine.errors import AlreadyRunning, CannotStart, DiskFull, PortInUse
 
@@ -108,7 +109,7 @@ def subscribers(machine: Machine, *words: str) -> subprocess.CompletedProcess[st
         env=machine.environment({}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience.SECONDS,
         check=False,
     )
 
@@ -163,7 +164,7 @@ def test_beyond_this_machine_events_need_a_certificate(machine: Machine) -> None
 def test_nothing_outlives_a_killed_supervisor(machine: Machine) -> None:
     supervisor = machine.up()
     processes = family(supervisor.pid)
-    assert {"postgres", "nats-server"} <= {one.name() for one in processes}
+    assert {"postgres", "nats-server"} <= names(processes)
     supervisor.kill()
     supervisor.wait()
     eventually(lambda: gone(processes), "every process has ended")
@@ -237,7 +238,7 @@ def test_the_command_about_people_finds_database_and_address(machine: Machine) -
 
     def people(*command: str) -> subprocess.CompletedProcess[str]:
         arguments = machine.command("people", "--state", str(machine.state), "--", *command)
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=patience.SECONDS, check=False)
 
     assert people("reset-link", "mei@example.org").returncode == 3
     machine.up()
@@ -252,7 +253,7 @@ def test_the_operators_command_finds_registry_and_token(machine: Machine) -> Non
 
     def operate(*command: str) -> subprocess.CompletedProcess[str]:
         arguments = machine.command("operate", "--state", str(machine.state), "--", *command)
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=patience.SECONDS, check=False)
 
     assert operate("rounds").returncode == 3
     machine.up()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import patience
 import pytest
 from contracts.envelope import Attributes, structured, to_headers
 from contracts.events import EVENTS, ModelAliased
@@ -21,7 +22,7 @@ from onemachine.__main__ import main
 from onemachine.nats import ADMIN, NatsServer
 from onemachine.provision import administration
 from onemachine.settings import OneMachineSettings
-from outsiders import beside, password
+from outsiders import beside, copied, password
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "subscribers.md").read_text()
@@ -90,13 +91,14 @@ async def test_hearing_by_nats(language: str, fresh_streams: NatsServer, tmp_pat
     with outside.running():
         await outside.provision()
         alice = await asyncio.to_thread(outside.add, "alice")
+        await copied(outside, 1)  # the page's JavaScript waits for 5 s, and then there is nothing
         environment = os.environ | {
             "POTLUCK_EVENTS": outside.server.listener.url,
             "POTLUCK_USER": "alice",
             "POTLUCK_PASSWORD": str(alice.password),
         }
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=-1, stderr=-2, cwd=ROOT)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(patience.SECONDS):
             said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
     assert said.decode().startswith("potluck.model.aliased.v1 {")

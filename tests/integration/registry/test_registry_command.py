@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass
 
+import patience
 import pytest
 from ports import free_port
 from registry_bench import TOKEN, Bench, better
@@ -30,7 +31,7 @@ async def operate(*arguments: str, **settings: str) -> Answer:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), patience.SECONDS)
     assert process.returncode is not None
     return Answer(process.returncode, out.decode(), err.decode())
 

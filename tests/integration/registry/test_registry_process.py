@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import patience
 import pytest
 from contracts.fleet.v1 import fleet_pb2 as fleet
 from contracts.fleet.v1.fleet_pb2_grpc import FleetServiceStub
@@ -51,7 +52,7 @@ async def registry_process(environment: Environment) -> AsyncIterator[asyncio.su
 
 async def lease_when_up(stub: FleetServiceStub) -> fleet.Lease:
     request = fleet.LeaseRequest(worker=fleet.Worker(worker_id="one"))
-    answer: fleet.LeaseResponse = await stub.Lease(request, wait_for_ready=True, timeout=120)  # type: ignore[misc]
+    answer: fleet.LeaseResponse = await stub.Lease(request, wait_for_ready=True, timeout=patience.SECONDS)  # type: ignore[misc]
     assert answer.HasField("lease")
     return answer.lease
 
@@ -71,7 +72,7 @@ async def test_a_lease_outlives_the_registry(environment: Environment, tmp_path:
             await stub.Heartbeat(beat, timeout=30)
         assert away.value.code() is grpc.StatusCode.UNAVAILABLE
         async with registry_process(environment) as second:
-            answer = await stub.Heartbeat(beat, wait_for_ready=True, timeout=30)
+            answer = await stub.Heartbeat(beat, wait_for_ready=True, timeout=patience.SECONDS)
             assert answer.ttl.seconds == 30
             second.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(second.wait(), 20) == 0
+            assert await asyncio.wait_for(second.wait(), patience.SECONDS) == 0

@@ -1,6 +1,5 @@
 """Real training: what the standard dataset holds is not trained on, and idle workers score every version on it."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -71,12 +70,14 @@ async def grow(bench: Bench, version: str) -> ModelManifest:
     await bench.quiet()
     await bench.leakage.look()
     assert await bench.plan() is not None
-    for _ in range(1200):
-        ended = await bench.rows("select state, reason from rounds order by sequence desc limit 1")
-        if ended[0]["state"] not in ("waiting", "training"):
-            break
-        await asyncio.sleep(0.2)
-    assert ended[0]["state"] == "published", ended
+    newest = "select state, reason from rounds order by sequence desc limit 1"
+
+    async def ended() -> bool:
+        return (await bench.rows(newest))[0]["state"] not in ("waiting", "training")
+
+    await until("the round's end", ended)
+    (told,) = await bench.rows(newest)
+    assert told["state"] == "published", told
     events = [event for event in await bench.events() if isinstance(event, ModelPublished)]
     assert events[-1].version == version
     rows = await bench.rows("select manifest from models where version = %s", version)
@@ -84,12 +85,12 @@ async def grow(bench: Bench, version: str) -> ModelManifest:
 
 
 async def rescored(bench: Bench, version: str, standard: int) -> StandardScore:
-    for _ in range(600):
-        for event in await bench.events():
-            if isinstance(event, ModelRescored) and (event.version, event.standard.standard) == (version, standard):
-                return event.standard
-        await asyncio.sleep(0.2)
-    raise TimeoutError(await bench.rows("select * from scorings"))
+    async def told() -> list[StandardScore]:
+        events = [event for event in await bench.events() if isinstance(event, ModelRescored)]
+        return [one.standard for one in events if (one.version, one.standard.standard) == (version, standard)]
+
+    await until(f"the score of {version} on standard dataset {standard}", told)
+    return (await told())[0]
 
 
 def branch_of(score: StandardScore, name: str) -> tuple[float, float]:
@@ -108,7 +109,7 @@ async def forgotten(bench: Bench, version: str) -> None:
         await bench.store.queue_scoring(conn, version, newest.standard.number)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 async def test_models_grow_without_test_frames_and_an_idle_worker_says_of_one_what_its_round_said(
     bench: Bench, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from contracts.fleet.v1 import fleet_pb2 as pb
 from crystals import crystals
 from dpa.checkpoint import branches, load
 from kit.blobs import Blobs
+from ports import free_port
 from registry.domain.publication import check_frames
 from trainer_fleet import (
     PRESETS,
@@ -273,8 +274,9 @@ async def test_a_stale_fence_ends_the_attempt_and_the_worker_leases_again(
 async def test_training_goes_on_while_the_registry_is_away(tmp_path: Path, blobs: Blobs, fleet: FakeFleet) -> None:
     fleet.ttl = 60
     fleet.offer(await first_round(blobs, tmp_path, steps=40))
+    port = free_port()  # while nobody serves there, no passing connection takes it
     async with AsyncExitStack() as stack:
-        async with serving(fleet) as port:
+        async with serving(fleet, port):
             process = await stack.enter_async_context(worker(tmp_path, port))
             await until("progress", lambda: fleet.reports)
         await until("the end of training", lambda: "waiting-for-infrastructure" in process.log_file.read_text())

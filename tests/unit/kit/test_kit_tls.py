@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import grpc
+import patience
 import pytest
 from certificates import Authority
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -30,7 +31,7 @@ async def answered(port: int, tls: ClientTls | None) -> bool:
     async with channel(f"127.0.0.1:{port}", tls=tls) as connection:
         stub = health_pb2_grpc.HealthStub(connection)
         try:
-            await stub.Check(health_pb2.HealthCheckRequest(), timeout=3)
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=patience.SECONDS)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import patience
 import pytest
 from certificates import Authority
 
@@ -24,7 +25,12 @@ def started(service: str, variables: dict[str, str]) -> tuple[int, str]:
     own = {f"POTLUCK_{service.upper()}_{name}": value for name, value in variables.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POTLUCK_")}
     done = subprocess.run(
-        [sys.executable, "-m", service], env={**kept, **own}, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", service],
+        env={**kept, **own},
+        capture_output=True,
+        text=True,
+        timeout=patience.SECONDS,
+        check=False,
     )
     return done.returncode, done.stderr
 

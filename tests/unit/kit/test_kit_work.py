@@ -1,9 +1,12 @@
 """Work folders: one a process, and a killed process's folder is removed by the next."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from kit.work import work_folder
 
 HOLD = """
@@ -39,4 +42,24 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not
     with work_folder(tmp_path) as mine:
         assert {path.name for path in tmp_path.iterdir()} == {mine.name, used.name}
     living.communicate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_not_locked_yet_when_another_process_starts_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, seen = fcntl.flock, list[str]()
+
+    def overtaken(file: Any, how: int) -> None:
+        if not seen:
+            seen.extend(path.name for path in tmp_path.iterdir())
+            with work_folder(tmp_path):
+                pass
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with work_folder(tmp_path) as mine:
+        assert len(seen) == 1
+        assert [path.name for path in tmp_path.iterdir()] == [mine.name]
+        (mine / "half").touch()
     assert list(tmp_path.iterdir()) == []

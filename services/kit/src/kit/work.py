@@ -1,11 +1,13 @@
 """Folders for work in progress: of one process alone, gone when it ends, however it ends."""
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 _LOCK = ".lock"
 _PREFIX = "process-"
@@ -19,13 +21,24 @@ def work_folder(base: Path) -> Iterator[Path]:
     """
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_abandoned(base)
-    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    with (path / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    path, lock = _locked(base)
+    with lock:
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _locked(base: Path) -> tuple[Path, IO[str]]:
+    """A new folder, and the open file whose lock says that it is in use."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        lock = (path / _LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock.fileno()).st_nlink:
+            return path, lock
+        # Before it was locked a process that starts at the same moment took it for abandoned, and removed it.
+        lock.close()
 
 
 def _remove_abandoned(base: Path) -> None:
@@ -33,13 +46,14 @@ def _remove_abandoned(base: Path) -> None:
         try:
             with (path / _LOCK).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Under its lock: whoever has just made it and waits for the lock finds it gone.
+                shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:
             continue
         except FileNotFoundError:
             # Either just being made or half removed; only an old one is surely the latter.
-            if not _is_old(path):
-                continue
-        shutil.rmtree(path, ignore_errors=True)
+            if _is_old(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_old(path: Path, seconds: float = 60) -> bool:
