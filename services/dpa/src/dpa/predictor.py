@@ -1,5 +1,6 @@
 """Predictions of one branch of a model file."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,8 @@ class Predictor:
         self._max_atoms = _MAX_ATOMS.get(device(), _MAX_ATOMS["cpu"])
         # Knows in how many ways libraries say that a GPU's memory is full; sizes are ours.
         self._memory = AutoBatchSize(silent=True)
+        self._too_many = math.inf
+        """Atoms that did not fit, of the frames that are being predicted: so many are not tried again."""
         self._tap = _Tap(self._potential.deep_eval.get_model())
         self.branch = branch
         self.type_map: list[str] = list(self._potential.get_type_map())
@@ -97,6 +100,7 @@ class Predictor:
         part, at hardly any cost: they are taken from the same pass.
         """
         gathered = Gathered(len(frames))
+        self._too_many = math.inf
         for batch in batches(frames, self.type_map, self._max_atoms):
             for part in self._parts(batch, descriptors):
                 gathered.add(*part)
@@ -104,12 +108,15 @@ class Predictor:
 
     def _parts(self, batch: Batch, descriptors: bool) -> Iterator[Evaluated]:
         """The batch in one piece, or in halves where the GPU's memory does not hold it."""
-        whole = self._whole(batch, descriptors, last=len(batch.positions) == 1)
-        if whole is not None:
-            yield whole
-            return
-        # Only now, with the error and all that its frames held gone, there is something to give back.
-        torch.cuda.empty_cache()
+        last = len(batch.positions) == 1
+        if last or batch.types.size < self._too_many:
+            whole = self._whole(batch, descriptors, last=last)
+            if whole is not None:
+                yield whole
+                return
+            self._too_many = batch.types.size
+            # Only now, with the error and all that its frames held gone, there is something to give back.
+            torch.cuda.empty_cache()
         half = len(batch.positions) // 2
         yield from self._parts(batch.rows(0, half), descriptors)
         yield from self._parts(batch.rows(half, len(batch.positions)), descriptors)
