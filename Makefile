@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm check .check/types .check/rest format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm test-gpu check .check/types .check/rest format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -100,6 +100,12 @@ test-slurm: .stamp/python ## rounds as jobs of a real Slurm of one node; install
 	        echo "Slurm is missing: as root on Debian or Ubuntu this target installs slurm-wlm; elsewhere install slurmctld and slurmd"; exit 1; }; \
 	    apt-get update -q && apt-get install -yq --no-install-recommends slurm-wlm; }
 	python -m pytest tests/integration/trainer -m slurm -q
+
+test-gpu: .stamp/python ## what trains and predicts, on this machine's GPU; each traceback is printed as it comes
+	@python tests/support/this_gpu.py
+	PYTHONPATH=tests/support python -m pytest -p at_once tests/integration/dpa/test_dpa_on_a_gpu.py \
+	    tests/integration/dpa/test_dpa_models.py tests/integration/dpa/test_dpa_remeasure.py tests/integration/trainer \
+	    tests/integration/metric/test_metric_prediction.py
 
 check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
 	ruff format --check .

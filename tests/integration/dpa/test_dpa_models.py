@@ -1,6 +1,10 @@
 """Prediction, surgery and release on a real (untrained) deepmd model."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,11 @@ os.environ.update(environment())
 from crystals import crystals  # torch reads the environment at import
 from dpa.batches import Batch, UnknownElement, batches
 from dpa.checkpoint import NotACheckpoint, branches, load
-from dpa.predictor import Predictor, UnknownBranch
+from dpa.predictor import Predictor, UnknownBranch, device
 from dpa.release import freeze, write_release
 from dpa.surgery import CannotGrow, NewBranch, add_branches, case_dimension, remove_branches, shift_energies
+from frames.store import write
+from of_a_gpu import as_a_gpu_writes, places
 from trainer.engine.session import build
 from trainer.preset import load_preset
 from trainer.recipe import render
@@ -24,6 +30,7 @@ from trainer_fleet import PRESETS
 from untrained_model import untrained
 
 import torch  # isort: skip
+from torch.multiprocessing.reductions import StorageWeakRef  # isort: skip
 
 CASE = "model.{}.atomic_model.fitting_net.case_embd"
 CASE_LAYERS = ("networks.0.layers.0.matrix", "case_film.case_layer1.matrix")
@@ -49,7 +56,12 @@ def case_row(state: dict[str, Any], branch: str) -> torch.Tensor:
     layers = [key for key in state if key.startswith(f"model.{branch}.") and key.endswith(CASE_LAYERS)]
     matrix = state[next((key for key in layers if "case_film" in key), layers[0])]
     row: torch.Tensor = matrix[-vector.numel() :][int(vector.argmax())]
-    return row.clone()
+    return row.clone().cpu()
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """To the last bit on a CPU. A GPU does not add up in the same order twice."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0 if device() == "cpu" else 1e-4)
 
 
 def test_frames_of_any_size_come_back_in_their_order(model: Path) -> None:
@@ -69,20 +81,30 @@ def test_descriptors_come_with_the_prediction_change_nothing_in_it_and_are_the_s
     plain, described = predictor.predict(FRAMES), predictor.predict(FRAMES, descriptors=True)
     assert plain.descriptors is None
     assert described.descriptors is not None
-    np.testing.assert_array_equal(plain.energy, described.energy)
+    assert_same(plain.energy, described.energy)
     assert [one.shape[0] for one in described.descriptors] == [frame.natoms for frame in FRAMES]
     (batch,) = batches(FRAMES[:2], predictor.type_map)
     own_pass = predictor._potential.eval_descriptor(*batch.arrays(), mixed_type=True)
     np.testing.assert_allclose(np.stack(described.descriptors[:2]), own_pass, atol=1e-5)
     other = Predictor(model, "germanium").predict(FRAMES, descriptors=True).descriptors
     assert other is not None
-    np.testing.assert_array_equal(np.concatenate(other), np.concatenate(described.descriptors))
+    assert_same(np.concatenate(other), np.concatenate(described.descriptors))
     frozen = Predictor(freeze(model, "germanium", tmp_path, ".pth"), "germanium").predict(FRAMES, descriptors=True)
     assert frozen.descriptors is not None
     np.testing.assert_allclose(np.concatenate(frozen.descriptors), np.concatenate(other), atol=1e-5)
 
 
-def test_what_a_gpu_cannot_hold_is_predicted_in_halves(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["torch", "cublas"],
+)
+def test_what_a_gpu_cannot_hold_is_predicted_in_halves(
+    error: Exception, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     predictor = Predictor(model, "silicon")
     whole = predictor.predict(FRAMES, descriptors=True)
     evaluate, sizes = predictor._evaluate, []
@@ -90,15 +112,36 @@ def test_what_a_gpu_cannot_hold_is_predicted_in_halves(model: Path, monkeypatch:
     def small_memory(batch: Batch) -> Any:
         sizes.append(len(batch.positions))
         if len(batch.positions) > 1:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+            raise error
         return evaluate(batch)
 
     monkeypatch.setattr(predictor, "_evaluate", small_memory)
     parts = predictor.predict(FRAMES, descriptors=True)
-    assert sizes == [4, 2, 1, 1, 2, 1, 1]
-    np.testing.assert_array_equal(parts.energy, whole.energy)
-    np.testing.assert_array_equal(np.concatenate(parts.forces), np.concatenate(whole.forces))
-    np.testing.assert_array_equal(np.concatenate(parts.descriptors or []), np.concatenate(whole.descriptors or []))
+    assert sizes == [4, 2, 1, 1, 1, 1], "what has not fitted is not tried again"
+    assert_same(parts.energy, whole.energy)
+    assert_same(np.concatenate(parts.forces), np.concatenate(whole.forces))
+    assert_same(np.concatenate(parts.descriptors or []), np.concatenate(whole.descriptors or []))
+
+
+def test_a_batch_that_did_not_fit_is_out_of_memory_before_its_halves_are_tried(model: Path) -> None:
+    """An error that is still being handled holds the frames of the failed pass, and they hold what filled the GPU."""
+    predictor = Predictor(model, "silicon")
+    whole = predictor.predict(FRAMES, descriptors=True)
+    failed: list[StorageWeakRef] = []
+
+    def small_memory(_network: Any, _inputs: Any, output: tuple[torch.Tensor, ...]) -> None:
+        assert all(one.expired() for one in failed), "what did not fit still lies there"
+        if output[0].shape[0] > 1:
+            failed.append(StorageWeakRef(output[0].untyped_storage()))
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    predictor._potential.deep_eval.get_model().get_descriptor().register_forward_hook(small_memory)
+    parts = predictor.predict(FRAMES, descriptors=True)
+    assert len(failed) == 2
+    np.testing.assert_allclose(parts.energy, whole.energy, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate(parts.descriptors or []), np.concatenate(whole.descriptors or []), atol=1e-5
+    )
 
 
 def test_unknown_branches_elements_and_files_are_named(model: Path, tmp_path: Path) -> None:
@@ -140,9 +183,9 @@ def test_a_new_branch_begins_with_no_case_and_its_nearest_ones_bias_and_the_old_
     np.testing.assert_allclose(np.concatenate(new.forces), np.concatenate(plain.forces), atol=1e-6)
     for name in ("silicon", "germanium"):
         old, kept = Predictor(apart, name).predict(FRAMES), Predictor(after, name).predict(FRAMES)
-        np.testing.assert_array_equal(old.energy, kept.energy)
-        np.testing.assert_array_equal(np.concatenate(old.forces), np.concatenate(kept.forces))
-        np.testing.assert_array_equal(np.stack(old.virial), np.stack(kept.virial))
+        assert_same(old.energy, kept.energy)
+        assert_same(np.concatenate(old.forces), np.concatenate(kept.forces))
+        assert_same(np.stack(old.virial), np.stack(kept.virial))
         assert np.abs(kept.energy - new.energy).max() > 1e-2
 
 
@@ -157,7 +200,7 @@ def test_energies_of_one_branch_are_shifted_by_element_and_nothing_else(model: P
         now = Predictor(tmp_path / "after.pt", name).predict(FRAMES[:2])
         shift = 4 * 1.5 - 4 * 2.0 if name == "carbide" else 0
         np.testing.assert_allclose(now.energy, was.energy + shift, atol=1e-4)
-        np.testing.assert_array_equal(np.concatenate(now.forces), np.concatenate(was.forces))
+        assert_same(np.concatenate(now.forces), np.concatenate(was.forces))
 
 
 @pytest.mark.parametrize("preset", ["smoke", "laptop-dpa4"], ids=["dpa3", "dpa4"])
@@ -255,8 +298,8 @@ def test_the_other_branches_predict_exactly_as_before_when_one_is_removed(model:
         Predictor(after, "silicon")
     for name in ("germanium", "carbide"):
         was, now = Predictor(before, name).predict(FRAMES), Predictor(after, name).predict(FRAMES)
-        np.testing.assert_array_equal(was.energy, now.energy)
-        np.testing.assert_array_equal(np.concatenate(was.forces), np.concatenate(now.forces))
+        assert_same(was.energy, now.energy)
+        assert_same(np.concatenate(was.forces), np.concatenate(now.forces))
 
 
 def test_a_removed_branchs_case_is_cleared_and_given_to_the_next_new_branch(model: Path) -> None:
@@ -295,3 +338,40 @@ def test_a_release_needs_no_head_tells_nothing_of_the_data_and_freezes_to_the_sa
     released = Predictor(release, "germanium").predict(FRAMES)
     np.testing.assert_allclose(frozen.energy, released.energy, atol=1e-4)
     np.testing.assert_allclose(np.concatenate(frozen.forces), np.concatenate(released.forces), atol=1e-5)
+
+
+WITHOUT_A_GPU = """
+import json, sys
+from pathlib import Path
+from dpa.predictor import Predictor, device
+from frames.store import read
+predicted = [Predictor(Path(model), "germanium").predict(read(Path(sys.argv[1]))) for model in sys.argv[2:]]
+print(json.dumps({"device": device(), "energy": [list(one.energy) for one in predicted]}))
+"""
+
+
+def test_what_a_gpu_trained_is_read_and_predicted_with_where_there_is_none(model: Path, tmp_path: Path) -> None:
+    checkpoint, release = tmp_path / "checkpoint.pt", tmp_path / "release.pt"
+    shutil.copy(model, checkpoint)
+    as_a_gpu_writes(checkpoint)
+    assert places(checkpoint) == {"cuda:0"}
+    write_release(checkpoint, release)
+    assert places(release) == {"cpu"}  # it opens wherever torch.load is told no place
+    frozen = freeze(release, "germanium", tmp_path, ".pth")
+    if device() == "cpu":
+        as_a_gpu_writes(frozen)
+        with pytest.raises(RuntimeError):
+            torch.jit.load(frozen)
+    write(tmp_path / "frames.lmdb", FRAMES)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_GPU, *map(str, (tmp_path / "frames.lmdb", checkpoint, release, frozen))],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    here = Predictor(model, "germanium").predict(FRAMES)
+    assert told["device"] == "cpu"
+    for energy in told["energy"]:
+        np.testing.assert_allclose(energy, here.energy, atol=1e-4)

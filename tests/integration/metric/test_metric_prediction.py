@@ -10,12 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import failing_gpu
 import numpy as np
 import psutil
 import pytest
+import torch
+from dpa import predictor
 from frames.frame import Frame
 from frames.store import write
 from machines import alive
+from metric.child import Failure, Job, _answer, _Loaded
 from metric.prediction import PredictionFailed, PredictionPool, PredictionProcess
 
 
@@ -50,6 +54,41 @@ async def test_it_predicts_and_is_replaced_when_killed_at_work_or_at_rest(
         os.kill(pid or 0, 0)
 
 
+async def test_a_process_whose_gpu_fails_it_is_replaced(
+    molecules: Callable[..., list[Frame]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every job after that would fail in it, whatever dataset asks."""
+    monkeypatch.setattr("metric.prediction.serve", failing_gpu.serve)
+    frames = molecules(14, 3, seed=61)
+    async with PredictionProcess(threads=1, timeout_seconds=60) as predictions:
+        found = await predictions.predict(tmp_path, "silicon", frames)
+        assert found.energy.shape == (3,)
+        assert len(list(tmp_path.iterdir())) == 2
+        with pytest.raises(PredictionFailed, match=r"branch always: AcceleratorError: CUDA error.*2 times in a row"):
+            await predictions.predict(tmp_path, "always", frames)
+
+
+def test_a_failure_says_whether_the_process_can_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    job = Job(tmp_path / "none.pt", "silicon", [])
+    assert not told(job).lost
+    monkeypatch.setattr(predictor, "DEVICE", torch.device("cuda:0"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert not told(job).lost
+    monkeypatch.setattr(torch.cuda, "synchronize", broken)
+    assert told(job).lost
+
+
+def told(job: Job) -> Failure:
+    """By a process that knows no model of that name."""
+    answer = _answer(_Loaded(), job)
+    assert isinstance(answer, Failure)
+    return answer
+
+
+def broken() -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
 async def test_a_process_that_hangs_is_ended(molecules: Callable[..., list[Frame]], tmp_path: Path) -> None:
     # It takes longer than that to import deepmd.
     async with PredictionProcess(threads=1, timeout_seconds=0.05) as predictions:
@@ -60,6 +99,7 @@ async def test_a_process_that_hangs_is_ended(molecules: Callable[..., list[Frame
 async def test_processes_share_the_work_and_change_nothing_in_the_numbers(
     small_model: Any, molecules: Callable[..., list[Frame]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # on a GPU there is one process
     monkeypatch.setattr("metric.prediction._CHUNK_ATOMS", {"cpu": 40})
     frames = molecules(14, 31, seed=52) + molecules(6, 30, seed=53)
     write(tmp_path / "sample.lmdb", molecules(14, 40, seed=54) + molecules(6, 40, seed=55))

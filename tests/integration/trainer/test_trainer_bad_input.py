@@ -22,6 +22,8 @@ from trainer.preset import Preset, load_preset
 from trainer.work import OUTCOME_FILE, WORK_FILE, Done, Message, Outcome, Progress, Work, WorkBranch
 from trainer_fleet import PRESETS
 
+import torch  # isort: skip
+
 Parts = tuple[Sequence[Frame], Sequence[Frame]]
 
 
@@ -202,6 +204,39 @@ def test_frames_that_no_memory_holds_are_refused_in_words_before_training(
     with pytest.raises(AttemptFailed, match=r"branch huge has frames of 10,000 atoms.* GB.*has 4\.3 GB") as caught:
         run(tmp_path, monkeypatch)
     assert (caught.value.rule, caught.value.retryable) == ("out-of-memory", True)
+
+
+def test_memory_of_a_gpu_that_this_process_only_keeps_is_free_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "DEVICE", torch.device("cuda:0"))
+    for name, told in {
+        "mem_get_info": (1 << 30, 80 << 30),
+        "memory_reserved": 70 << 30,
+        "memory_allocated": 1 << 30,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _device, told=told: told)
+    assert capacity.available_bytes() == 70 << 30
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [({}, r"NVIDIA driver|CUDA|sees no GPU"), ({"DEVICE": "cpu"}, "the variable DEVICE says cpu")],
+    ids=["no driver", "told so"],
+)
+def test_a_preset_for_gpus_is_refused_where_torch_can_use_none(
+    variables: dict[str, str], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(capacity, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "init", no_driver)
+    job(tmp_path, {}, {"silicon": SILICON}, preset=load_preset(PRESETS, "small"))
+    with pytest.raises(AttemptFailed, match=rf"preset small needs a GPU.*trains on the CPU \(.*({why}).*\)") as caught:
+        run(tmp_path, monkeypatch)
+    assert (caught.value.rule, caught.value.retryable) == ("device-failed", True)
+
+
+def no_driver() -> None:
+    raise RuntimeError("Found no NVIDIA driver on your system.")
 
 
 def spread(atoms: int, seed: int) -> Frame:

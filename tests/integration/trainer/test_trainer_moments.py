@@ -12,8 +12,10 @@ os.environ.update(environment())
 
 from crystals import crystals  # torch reads the environment at import
 from dpa.checkpoint import Checkpoint, load
+from dpa.predictor import device
 from dpa.surgery import NewBranch, add_branches, remove_branches
 from frames.store import write
+from of_a_gpu import as_a_gpu_writes
 from trainer.engine.attempt import Attempt
 from trainer.engine.moments import adopt, carried
 from trainer.engine.session import build
@@ -93,11 +95,15 @@ def growth(parent: Path, **changes: Any) -> Work:
     return work.model_copy(update=changes)
 
 
-def trainer_of(checkpoint: Checkpoint, folder: Path, datasets: Path) -> Any:
-    """deepmd's, for the checkpoint's branches; each trains on silicon here."""
+def trainer_of(checkpoint: Checkpoint, folder: Path) -> Any:
+    """deepmd's, for the checkpoint's branches; each trains on a silicon of its own in `folder`.
+
+    A trainer that never runs keeps its LMDB open, and a process opens one only once: a test that fails must not take
+    the others' datasets with it.
+    """
     torch.save(checkpoint, folder / "grown.pt")
     names = list(checkpoint["model"]["_extra_state"]["model_params"]["model_dict"])
-    silicon = branch(datasets, "silicon", ("Si", "Si"), is_new=False)
+    silicon = branch(folder, "silicon", ("Si", "Si"), is_new=False)
     work = Work(
         preset=load_preset(PRESETS, "smoke"),
         total_steps=STEPS,
@@ -120,7 +126,7 @@ def test_each_weight_has_the_moments_that_the_parent_left_it_and_new_cases_have_
     saved = {place: dict(state) for place, state in was["optimizer"]["state"].items()}
     grown = load(parent)
     add_branches(grown, [NewBranch(f"new-{number}", "silicon", ("Si",)) for number in range(added)])
-    trainer = trainer_of(grown, tmp_path, parent.parents[2])
+    trainer = trainer_of(grown, tmp_path)
     moments = carried(load(tmp_path / "grown.pt"), trainer)
     assert moments is not None
     rates = [group["lr"] for group in trainer.optimizer.param_groups]
@@ -163,11 +169,14 @@ def test_an_attempt_that_is_resumed_takes_the_moments_of_its_checkpoint_not_the_
     saved = next(one for one in heard if isinstance(one, Saved))
     checkpoint = tmp_path / "first" / saved.path
     assert max(optimizer_steps(checkpoint)) == FIRST_STEPS + saved.step
+    as_a_gpu_writes(checkpoint)  # workers with and without one take over each other's rounds
     resumed = work.model_copy(update={"resume_from": checkpoint})
     assert isinstance(attempt(tmp_path / "second", resumed)[-1], Done)
     ended = outcome(tmp_path / "second")
     assert ended.moments_kept is True
     assert max(optimizer_steps(tmp_path / "second" / ended.checkpoint)) == FIRST_STEPS + STEPS
+    (group,) = load(tmp_path / "second" / ended.checkpoint)["optimizer"]["param_groups"]
+    assert group["fused"] is (device() != "cpu")
 
 
 def test_branches_take_turns_and_an_attempt_that_is_resumed_goes_on_with_them(
@@ -217,7 +226,7 @@ def test_moments_that_do_not_fit_are_left(parent: Path, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     without = load(parent)
     remove_branches(without, ["germanium"])
-    trainer = trainer_of(without, tmp_path, parent.parents[2])
+    trainer = trainer_of(without, tmp_path)
     assert carried(load(tmp_path / "grown.pt"), trainer) is None
     released = load(parent)
     del released["optimizer"]

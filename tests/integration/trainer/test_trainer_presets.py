@@ -9,7 +9,8 @@ from dpa.environment import environment
 
 os.environ.update(environment())
 
-from crystals import crystals  # torch reads the environment at import
+from contracts.recipe import PresetNeeds  # torch reads the environment at import
+from crystals import crystals
 from dargs.dargs import ArgumentError
 from frames.store import write
 from trainer.engine.attempt import Attempt
@@ -25,7 +26,7 @@ NAMES = ("silicon", "germanium")
 
 
 def work(folder: Path, preset: str, steps: int = STEPS) -> Work:
-    """Two new branches with their frames in the folder."""
+    """Two new branches with their frames in the folder; whatever machine the preset asks for, it is this one."""
     parts = []
     for name, element in zip(NAMES, ("Si", "Ge"), strict=True):
         train, held_out = Path(f"{name}.train.lmdb"), Path(f"{name}.held-out.lmdb")
@@ -37,7 +38,7 @@ def work(folder: Path, preset: str, steps: int = STEPS) -> Work:
             )
         )
     return Work(
-        preset=load_preset(PRESETS, preset),
+        preset=load_preset(PRESETS, preset).model_copy(update={"needs": PresetNeeds()}),
         total_steps=steps,
         seed=1,
         parent=None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 from kit.blobs import Blobs
+from trainer.hardware import this_machine
 from trainer_fleet import FakeFleet, WorkerProcess, candidate, serving, until
 from trainer_jobs import engines, finished_and_handed_back, two_branches, without_end
 
@@ -21,7 +22,11 @@ def rank(process: psutil.Process) -> int:
 
 
 @pytest.mark.timeout(600)
-async def test_two_processes_train_one_model_and_stop_together(tmp_path: Path, fleet: FakeFleet) -> None:
+async def test_two_processes_train_one_model_and_stop_together(
+    tmp_path: Path, fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if len(this_machine().gpus) == 1:  # each wants its own: by gloo, on CPUs
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     blobs = Blobs(f"file://{tmp_path}/blobs")
     round_ = await two_branches(blobs, tmp_path)
     fleet.offer(round_)

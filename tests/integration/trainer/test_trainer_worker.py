@@ -100,7 +100,8 @@ async def test_a_first_model_is_trained_and_then_grows(tmp_path: Path, blobs: Bl
     assert 0 < fleet.usages[0].core_seconds / 3600 < first.cost.core_hours < 0.2
     if first.hardware.device == "cpu":
         assert (first.cost.gpu_hours, first.cost.gpu_energy_kwh) == (0, None)
-    assert fleet.reports[0].step == 10
+    # A slow machine gives signs of life, without branches, before the first look.
+    assert next(report for report in fleet.reports if report.branches).step == 10
     assert sorted({request.checkpoint.step for request in fleet.checkpoints})[-1] == 40
 
     assert grown.verification.passed, grown.verification.sentence

@@ -29,7 +29,30 @@ from trainer.process import Child
             "",
         ),
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "out-of-memory", ""),
+        (RuntimeError("CUDA error: out of memory"), "out-of-memory", "a larger worker"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "out-of-memory",
+            "a larger worker",
+        ),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "device-failed", "another worker"),
+        (RuntimeError("CUDA error: unspecified launch failure"), "device-failed", "another worker"),
+        (RuntimeError("CUDA driver error: unknown error"), "device-failed", "another worker"),
+        (RuntimeError("No CUDA GPUs are available"), "device-failed", "another worker"),
+        (
+            RuntimeError("The NVIDIA driver on your system is too old (found version 11040)."),
+            "device-failed",
+            "another worker",
+        ),
+        (
+            RuntimeError(
+                "NCCL error in: NCCLUtils.cpp:92, unhandled cuda error (run with NCCL_DEBUG=INFO for details)"
+            ),
+            "device-failed",
+            "another worker",
+        ),
+        # No fault of the GPU.
+        (RuntimeError("CUDA error: device-side assert triggered"), "crashed", "out of range"),
         (KeyError("x"), "crashed", "KeyError"),
         (OSError(errno.ENOENT, "No such file"), "crashed", "No such file"),
     ],

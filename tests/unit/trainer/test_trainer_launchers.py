@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from pydantic import SecretStr
+from trainer.app import chosen
 from trainer.child import AttemptFailed, explained
 from trainer.control import STOP, Control
 from trainer.hardware import Gpu, Hardware, listed, this_machine, visible
@@ -16,6 +18,7 @@ from trainer.launchers.dpdispatcher import ClusterSettings, Dpdispatcher
 from trainer.launchers.local import Local
 from trainer.launchers.torchrun import Torchrun, engines
 from trainer.peers import SAID, failure_of_another, first_voice, silent_voice
+from trainer.settings import TrainerSettings
 from trainer.work import Done, Failed, Message, Progress, Saved, Started, Stopped
 
 SHELL = {"batch_type": "Shell", "context_type": "LocalContext", "remote_root": "/scratch"}
@@ -82,6 +85,28 @@ def test_torchrun_on_one_node_and_on_several() -> None:
     assert {"--nnodes=2", "--rdzv-backend=c10d", "--rdzv-endpoint=node-1:29400", "--rdzv-id=r-1"} <= set(command)
     assert several.processes == 8
     assert several.farewell_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "refused"), [(1, 2, True), (2, 2, False), (0, 2, False), (2, None, False)]
+)
+def test_torchrun_does_not_start_more_processes_than_there_are_gpus(
+    gpus: int, processes: int | None, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.app.this_machine", lambda: Hardware((Gpu("H100", 80 << 30),) * gpus, "", 8, 1 << 35))
+    settings = TrainerSettings(
+        registry_address="127.0.0.1:1",
+        fleet_token=SecretStr("token"),
+        presets=Path("presets"),
+        blobs_url="file:///nowhere",
+        launcher="torchrun",
+        torchrun_processes=processes,
+    )
+    if refused:
+        with pytest.raises(ValueError, match=r"torchrun_processes is 2, and this machine shows 1 GPUs.*CUDA_VISIBLE"):
+            chosen(settings)
+    else:
+        assert chosen(settings).processes == 2
 
 
 def test_a_cluster_announces_what_its_jobs_ask_for(tmp_path: Path) -> None:

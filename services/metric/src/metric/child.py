@@ -62,10 +62,11 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The job could not be done; the process lives."""
+    """The job could not be done. `lost`: nor can any other, by this process: its GPU no longer works for it."""
 
     reason: str
     details: str
+    lost: bool = False
 
 
 Answer = Prediction | Learned | Failure
@@ -83,7 +84,12 @@ def serve(jobs: Connection, environment: dict[str, str]) -> None:
     try:
         jobs.send(Ready(loaded.warm().device()))
         while True:
-            jobs.send(_answer(loaded, jobs.recv()))
+            answer = _answer(loaded, jobs.recv())
+            jobs.send(answer)
+            if isinstance(answer, Failure) and answer.lost:
+                return
+            # A trainer may use the same GPU, and this process may not be asked again for hours.
+            loaded.warm().give_memory_back()
     except (EOFError, OSError):
         return
 
@@ -92,7 +98,7 @@ def _answer(loaded: "_Loaded", job: Job | Lesson) -> Answer:
     try:
         return loaded.predict(job) if isinstance(job, Job) else loaded.learn(job)
     except Exception as error:  # whatever went wrong is told, and judged by who asked
-        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failure(f"{type(error).__name__}: {error}", traceback.format_exc(), lost=not loaded.warm().usable())
 
 
 def end_with_parent() -> None:

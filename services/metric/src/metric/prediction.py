@@ -65,8 +65,8 @@ class PredictionProcess:
     async def predict(self, model: Path, branch: str, frames: Sequence[Frame], known: Path | None = None) -> Prediction:
         """Zero-shot energies and forces; with `known` (made by `learn`) how close the frames are to training frames.
 
-        Raises PredictionFailed. A process that dies (out of memory, killed) is replaced and asked once more; what it
-        does to a second one is no accident.
+        Raises PredictionFailed. A process that dies (out of memory, killed) or whose GPU fails it is replaced and asked
+        once more; what it does to a second one is no accident.
         """
         answer = await self._done(Job(model, branch, frames, known))
         if not isinstance(answer, Prediction):
@@ -137,6 +137,9 @@ class PredictionProcess:
         except (EOFError, OSError) as error:
             process.join(5)
             raise _ChildLost(f"the prediction process ended with exit code {process.exitcode}") from error
+        if isinstance(answer, Failure) and answer.lost:
+            log.error("prediction-device-lost", reason=answer.reason, details=answer.details)
+            raise _ChildLost(answer.reason)
         return self._device, answer
 
     def _received(self, jobs: Connection) -> Any:

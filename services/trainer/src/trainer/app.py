@@ -78,10 +78,16 @@ def _work_folder(settings: TrainerSettings) -> Iterator[Path]:
 
 
 def chosen(settings: TrainerSettings) -> Launcher:
-    """The launcher that the settings name. Raises ValueError when its file is wrong."""
+    """The launcher that the settings name. Raises ValueError when its file is wrong, or where a process has no GPU."""
     match settings.launcher:
         case "torchrun":
-            processes = settings.torchrun_processes or max(1, len(this_machine().gpus))
+            gpus = len(this_machine().gpus)
+            processes = settings.torchrun_processes or max(1, gpus)
+            if settings.torchrun_nodes == 1 and 0 < gpus < processes:
+                raise ValueError(
+                    f"torchrun_processes is {processes}, and this machine shows {gpus} GPUs, one for each process: set "
+                    "fewer, or CUDA_VISIBLE_DEVICES to nothing to train on CPUs"
+                )
             return Torchrun(processes, settings.torchrun_nodes, settings.torchrun_prefix, settings.torchrun_endpoint)
         case "dpdispatcher" if settings.dpdispatcher_file is not None:
             file = settings.dpdispatcher_file.absolute()

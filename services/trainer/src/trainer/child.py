@@ -20,13 +20,15 @@ Emit = Callable[[Message], None]
 
 CRASHED = "crashed"
 OUT_OF_MEMORY = "out-of-memory"
+DEVICE_FAILED = "device-failed"
 _DISK_FULL = "disk-full"
 _ERRNOS = {_DISK_FULL: (errno.ENOSPC, errno.EDQUOT), OUT_OF_MEMORY: (errno.ENOMEM,)}
 # What libraries say, in lower case. Many wrap what the system told them, so that its number is lost.
 _CAUSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         OUT_OF_MEMORY,
-        ("memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory"),
+        # The last: cuBLAS, cuDNN and cuSOLVER, when the GPU's memory is full.
+        ("memoryerror", "out of memory", "can't allocate memory", "cannot allocate memory", "_status_alloc_failed"),
         "training needs more memory than this worker has ({text}); a larger worker may manage",
     ),
     (
@@ -36,8 +38,18 @@ _CAUSES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "the disk of this worker is full ({text}); free some space or lower POTLUCK_TRAINER_CACHE_BYTES",
     ),
     (
-        "device-failed",
-        ("cuda error", "cudnn error", "cublas error", "nccl error", "hip error"),
+        # The GPU is sound: on a CPU the same is an IndexError.
+        CRASHED,
+        ("device-side assert",),
+        "an index or a number was out of range on the GPU, by a fault of the program or of the data ({text})",
+    ),
+    (
+        DEVICE_FAILED,
+        (
+            *("cuda error", "cuda driver error", "cuda runtime error", "cuda unknown error", "nvrtc error"),
+            *("cudnn error", "cublas error", "cusolver error", "cusparse error", "cufft error", "nccl error"),
+            *("hip error", "no cuda gpus are available", "nvidia driver on your system", "cudagetdevicecount"),
+        ),
         "the GPU of this worker does not work as it should ({text}); another worker may manage",
     ),
 )

@@ -22,7 +22,7 @@ from frames.store import write
 
 from trainer.child import AttemptFailed, Emit
 from trainer.engine.accuracy import MILLI, Accuracy, baseline_errors, measure
-from trainer.engine.capacity import check, reach
+from trainer.engine.capacity import check, check_gpu, reach
 from trainer.engine.frames import BranchFrames, load, spaced
 from trainer.engine.growth import Grown, check_software, described, grow
 from trainer.engine.moments import adopt, carried
@@ -75,6 +75,7 @@ class Attempt:
             return
         standard = [bytes.fromhex(one) for one in work.standard_frames]
         check_software(work)
+        check_gpu(work.preset)
         cutoff = reach(work.preset.model.shared_dict)
         frames = load(work.branches, work.preset.alignment_frames, standard, cutoff)
         check({name: one.largest for name, one in frames.items()}, work.preset.batch_size)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from deepmd.pt.utils.env import DEVICE
 from frames.frame import Frame
 
-from trainer.child import OUT_OF_MEMORY, AttemptFailed
+from trainer.child import DEVICE_FAILED, OUT_OF_MEMORY, AttemptFailed
+from trainer.preset import Preset
 from trainer.recipe import frames_at_once
 
 # Measured with deepmd-kit 3.2.0 on 216 to 2,197 atoms: what a step takes grows with the pairs that its neighbour
@@ -65,10 +67,37 @@ def check(frames: Mapping[str, Largest], batch_size: str | int) -> None:
             )
 
 
+def check_gpu(preset: Preset) -> None:
+    """A worker announces the GPUs that nvidia-smi lists; where torch can use none, training would crawl on a CPU.
+
+    Raises AttemptFailed ('device-failed').
+    """
+    if (preset.needs.gpus or preset.needs.gpu_memory_gb) and DEVICE.type == "cpu":
+        raise AttemptFailed(
+            DEVICE_FAILED,
+            f"preset {preset.name} needs a GPU, and on this worker torch {torch.__version__} trains on the CPU "
+            f"({why_no_gpu()}): mend that, or leave {preset.name} out of POTLUCK_TRAINER_OFFERED_PRESETS",
+            retryable=True,
+        )
+
+
+def why_no_gpu() -> str:
+    """In words, where deepmd runs on the CPU."""
+    if os.environ.get("DEVICE") == "cpu":
+        return "the variable DEVICE says cpu"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:  # the latter: a torch without CUDA
+        return str(error).splitlines()[0]
+    return "it sees no GPU"
+
+
 def available_bytes() -> int | None:
     """Memory that training may still take: of the GPU, or of this machine and the container; none: not known."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[0])
+    if DEVICE.type == "cuda":
+        # What this process has freed torch keeps for it, and nobody else is told that it is free.
+        kept = torch.cuda.memory_reserved(DEVICE) - torch.cuda.memory_allocated(DEVICE)
+        return int(torch.cuda.mem_get_info(DEVICE)[0] + kept)
     free = [one for one in (_of_machine(), _of_container()) if one is not None]
     return min(free, default=None)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from deepmd.pt.train import training
+from deepmd.pt.utils.env import DEVICE
 
 from trainer.child import AttemptFailed
 
@@ -53,8 +54,8 @@ class Together:
     """torchrun has started this process; gradients are averaged by deepmd's own trainer."""
 
     def __init__(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        if DEVICE.type == "cuda":
+            torch.cuda.set_device(DEVICE)
             dist.init_process_group(backend="cuda:nccl,cpu:gloo")
         else:
             dist.init_process_group(backend="gloo")
@@ -96,7 +97,7 @@ def joined() -> Ranks:
 @contextmanager
 def without_gpus(ranks: Ranks) -> Iterator[None]:
     """While deepmd builds its trainer: 3.2.0 takes for granted that every one of several processes has a GPU."""
-    if ranks.size == 1 or torch.cuda.is_available():
+    if ranks.size == 1 or DEVICE.type == "cuda":
         yield
         return
     set_device, wrap = torch.cuda.set_device, training.DDP

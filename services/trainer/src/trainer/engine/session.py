@@ -10,6 +10,7 @@ import torch
 from contracts.base import BranchError
 from deepmd.pt.entrypoints.main import get_trainer
 from deepmd.pt.utils.dataloader import setup_seed
+from deepmd.pt.utils.env import DEVICE
 from deepmd.pt.utils.multi_task import preprocess_shared_params
 from deepmd.utils.argcheck import normalize
 from deepmd.utils.compat import update_deepmd_input
@@ -61,12 +62,17 @@ def build(
     for position, data in enumerate(config["training"]["data_dict"].values()):
         data["seed"] = seed + position
     with without_gpus(ranks):
-        return get_trainer(
+        trainer = get_trainer(
             config,
             init_model=str(init) if init else None,
             restart_model=str(restart) if restart else None,
             shared_links=links,
         )
+    # A checkpoint's optimizer has the kernels of the machine that wrote it: fused ones on a GPU, others on a CPU.
+    for group in trainer.optimizer.param_groups:
+        if "fused" in group:
+            group["fused"] = DEVICE.type != "cpu"
+    return trainer
 
 
 def checked(recipe: dict[str, Any]) -> tuple[dict[str, Any], Any]:
