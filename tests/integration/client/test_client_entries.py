@@ -206,17 +206,26 @@ def test_ctrl_c_leaves_an_upload_that_goes_on(
     line = ("upload", archive, "--name", "Large", "--agree", "--json")
     gateway = gateway_process._process
     running = subprocess.Popen(
-        [sys.executable, "-m", "potluck", *line], env=environment, text=True, stdout=-1, stderr=-1
+        [sys.executable, "-m", "potluck", *line],
+        env=environment,
+        text=True,
+        stdout=-1,
+        stderr=-1,
+        # What a shell starts in the background ignores SIGINT, tests too, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     notes = tmp_path / "home/state/uploads"
-    deadline = time.monotonic() + 60
-    while not any(notes.glob("*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    gateway.send_signal(signal.SIGSTOP)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=SECONDS)
-    gateway.send_signal(signal.SIGCONT)
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not any(notes.glob("*.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        gateway.send_signal(signal.SIGSTOP)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=SECONDS)
+    finally:
+        gateway.send_signal(signal.SIGCONT)
+        running.kill()
     assert running.returncode == 130
     assert "the same command again goes on where this one stopped" in said
     assert "Traceback" not in said
