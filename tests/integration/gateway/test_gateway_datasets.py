@@ -3,11 +3,14 @@
 import asyncio
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import pytest
 from contracts.base import DatasetRef
 from contracts.events import DatasetUploaded
 from contracts.keys import FORMAT_CATALOG
+from gateway.domain import Person
+from gateway.uploads.uploads import Upload, Uploads
 from gateway_bench import Member, Outside, Site, entry, eventually
 from gateway_examples import passed, place, published, queued, report, started, validated
 from nats.js.api import DeliverPolicy
@@ -123,6 +126,31 @@ async def test_a_repeated_request_makes_one_entry(mei: Member) -> None:
     without = await mei.request("POST", "/api/v1/datasets", json=body)
     assert without.status_code == 409
     assert (await mei.request("GET", "/api/v1/datasets?mine=1")).json()["total"] == 1
+
+
+async def test_a_repeated_request_that_the_first_one_overtakes_answers_alike(
+    mei: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked for what the first one made, and the upload is published when it comes to that."""
+    body, headers = entry(await mei.upload(b"an archive")), {"Idempotency-Key": "0193"}
+    find, looks = Uploads.find, list[UUID]()
+    looked, published = asyncio.Event(), asyncio.Event()
+
+    async def held_up(self: Uploads, person: Person, upload_id: UUID) -> Upload:
+        looks.append(upload_id)
+        if len(looks) == 1:
+            looked.set()
+            await published.wait()
+        return await find(self, person, upload_id)
+
+    monkeypatch.setattr(Uploads, "find", held_up)
+    late = asyncio.create_task(mei.request("POST", "/api/v1/datasets", json=body, headers=headers))
+    await looked.wait()
+    first = await mei.request("POST", "/api/v1/datasets", json=body, headers=headers)
+    published.set()
+    again = await late
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert first.json()["id"] == again.json()["id"]
 
 
 async def test_keys_belong_to_people(site: Site, mei: Member) -> None:

@@ -1,6 +1,6 @@
 """Read tables: facts twice, late and in the wrong order."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -309,7 +309,7 @@ async def test_who_waits_for_training_is_told_when_from_the_rounds_there_were(
     line = (await site.http.get("/api/v1/queue")).json()["train"]
     assert [(one["eta_low_seconds"], one["eta_high_seconds"]) for one in line] == [(900, 1800)]
     # Its own round began ten minutes ago.
-    await outside.say(queued(uuid4(), now), at=outside.clock - timedelta(seconds=600))
+    await outside.say(queued(uuid4(), now), at=datetime.now(UTC) - timedelta(seconds=600))
     own = await until_eta(site, now, 1200)
     assert own["eta_low_seconds"] in (240, 300)
 

@@ -75,6 +75,20 @@ class Publishing:
         request_sha256 = drafts.fingerprint(payload)
         if key is not None and (earlier := await self._published_before(person, key, request_sha256)):
             return earlier
+        try:
+            return await self._published_now(person, payload, key, request_sha256, language)
+        except (Problem, UniqueViolation) as error:
+            # The same request, sent twice at once: the other one may have committed meanwhile, and taken the upload.
+            if key is not None and (earlier := await self._published_before(person, key, request_sha256)):
+                return earlier
+            if isinstance(error, UniqueViolation):
+                raise published_already() from None
+            raise
+
+    async def _published_now(
+        self, person: Person, payload: Mapping[str, Any], key: str | None, request_sha256: str, language: str
+    ) -> DatasetRef:
+        """Raises Problem, and UniqueViolation when it is there."""
         rules = drafts.Rules(self._settings.licences, self._agreements.version, await self._formats.by_name())
         draft = drafts.read_draft(payload, rules)
         upload = await self._own_upload(person, draft.upload_id)
@@ -88,14 +102,7 @@ class Publishing:
         # The bytes move before the entry exists: a crash in between leaves an upload that can still be published.
         archive = await self._adopted(upload, sha256)
         text = self._agreements.in_force(language)
-        try:
-            return await self._commit(person, draft, upload, archive, key, request_sha256, text)
-        except UniqueViolation:
-            # The same request, sent twice at once: the other one has committed.
-            earlier = await self._published_before(person, key, request_sha256) if key else None
-            if earlier is None:
-                raise published_already() from None
-            return earlier
+        return await self._commit(person, draft, upload, archive, key, request_sha256, text)
 
     async def published_with(self, person: Person, key: str) -> UUID | None:
         """The dataset that this person published with that key; for forms that a browser sends twice."""
