@@ -1,6 +1,7 @@
 """Fixtures with real servers: one PostgreSQL and one nats-server a session, fresh contents for every test."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from psycopg import sql
 
 SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})
 TESTS = Path(__file__).parent
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2 << 30
 # How long one example takes says what else the machine does.
 settings.register_profile("potluck", deadline=None)
 settings.load_profile("potluck")
@@ -55,11 +58,25 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_folder: Path) -> Iterator[Postgres]:
-    # Without these only a power failure loses data; the SIGKILLs of tests, which services get, do not.
-    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off", "full_page_writes": "off"})
+def memory_folder(server_folder: Path) -> Iterator[Path]:
+    """As `server_folder`, in memory where there is room: writing to disk what every test makes anew takes minutes."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        yield server_folder
+        return
+    with tempfile.TemporaryDirectory(prefix="potluck-tests-", dir=MEMORY) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(memory_folder: Path) -> Iterator[Postgres]:
+    # Without the first two only a power failure loses data; the SIGKILLs of tests, which services get, do not. The
+    # third: what these passwords protect is not worth thousands of hashes a connection.
+    settings = {"fsync": "off", "full_page_writes": "off", "scram_iterations": "1"}
+    server = Postgres(memory_folder / "postgres", "superuser-of-the-tests", settings)
     server.prepare()
-    with running(server.command(), server.answers, server_folder / "postgres.log"):
+    with running(server.command(), server.answers, memory_folder / "postgres.log"):
         yield server
 
 
@@ -68,12 +85,12 @@ def nats_password(user: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def nats_server(server_folder: Path) -> Iterator[NatsServer]:
+def nats_server(memory_folder: Path) -> Iterator[NatsServer]:
     server = NatsServer(
-        server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
+        memory_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
     )
     server.prepare()
-    with running(server.command(), server.answers, server_folder / "nats.log"):
+    with running(server.command(), server.answers, memory_folder / "nats.log"):
         yield server
 
 
