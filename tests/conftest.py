@@ -5,12 +5,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from distribution import LongestFirst, place
+from httpx._transports import default as transports
 from hypothesis import settings
 from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
@@ -27,6 +29,8 @@ MEMORY_BYTES = 2 << 30
 # How long one example takes says what else the machine does.
 settings.register_profile("potluck", deadline=None)
 settings.load_profile("potluck")
+# httpx reads whom the system trusts anew for every client: 40 ms of a core, also of one that asks `http://` once.
+transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(optionalhook=True)
