@@ -1,17 +1,22 @@
 """Fixtures with real servers: one PostgreSQL and one nats-server a session, fresh contents for every test."""
 
 import asyncio
+import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import psycopg
 import pytest
 from distribution import LongestFirst, place
+from dpa.environment import environment as of_a_predicting_process
 from httpx._transports import default as transports
 from hypothesis import settings
 from kit.migrations import migrate
@@ -177,3 +182,24 @@ def service_env(
         return {f"POTLUCK_{name.upper()}_{key.upper()}": value for key, value in values.items()}
 
     return environment
+
+
+@pytest.fixture(scope="session")
+def warm_server() -> BaseContext:
+    """Prediction processes as branches of one that has imported deepmd: it takes longer than most of what is tested."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["metric.child", "dpa.predictor"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in of_a_predicting_process().items():
+            patch.setenv(name, value)
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture(scope="module")
+def warm_processes(warm_server: BaseContext) -> Iterator[None]:
+    """Predictions that a test's own process asks for come from `warm_server`."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = SimpleNamespace(get_context=lambda _method: warm_server)
+        patch.setattr("metric.prediction.multiprocessing", context)
+        yield
