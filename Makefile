@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs: Python 3.11 with venv, make, a C compiler, the PyPI and npm registries. Not root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm test-gpu check .check/types .check/rest format gen released bench lock clean
+.PHONY: help setup build docs up down status operate people subscribers demo test test-unit test-slow test-slurm test-gpu check .check/style .check/types .check/rest format gen released bench lock clean
 
 V := .venv
 export PATH := $(CURDIR)/$(V)/bin:$(PATH)
@@ -20,8 +20,8 @@ MEMBERS := proto services/kit services/frames services/dpa services/ingest servi
 CODE := $(addsuffix /src,$(MEMBERS)) proto/tools tools/docs
 # The binary package of this machine: the package that chooses among them asks for platforms we do not promise.
 BUF = $(abspath $(firstword $(wildcard node_modules/@bufbuild/buf-linux-*/bin/buf)))
-# Test files run side by side: most of them wait for servers.
-WORKERS ?= 2
+# Test files run side by side: most of them wait for servers, so that two cores have work for three.
+WORKERS ?= 3
 PORT ?= 8000
 TRAINERS ?= 1
 REGIONS ?= West East
@@ -85,7 +85,9 @@ subscribers: ## outsiders who hear public events: make subscribers DO="add <name
 demo: setup ## run the main job from a fresh state: DFT archives in, a better model out (EXIT=1: stop afterwards)
 	python -m onemachine demo $(if $(EXIT),--exit)
 
-test: setup .cache/browser/current/chrome check ## install everything, check, and pass every test
+test: .stamp/python ## install everything, check, and pass every test
+	@$(MAKE) --no-print-directory --output-sync -j2 .check/style .check/types .stamp/bytecode build .check/rest docs \
+	    .cache/browser/current/chrome
 	python -m pytest -n $(WORKERS) --dist loadfile
 
 test-unit: .stamp/python ## the tests that need no server
@@ -107,15 +109,17 @@ test-gpu: .stamp/python ## what trains and predicts, on this machine's GPU; each
 	    tests/integration/dpa/test_dpa_models.py tests/integration/dpa/test_dpa_remeasure.py tests/integration/trainer \
 	    tests/integration/metric/test_metric_prediction.py
 
-check: .stamp/npm ## format, lint, types, import directions, generated files, proto lint and breaking changes
+check: .stamp/python ## format, lint, types, import directions, generated files, proto lint and breaking changes
+	@$(MAKE) --no-print-directory --output-sync -j2 .check/style .check/types .check/rest
+
+.check/style: .stamp/python
 	ruff format --check .
 	ruff check .
-	@$(MAKE) --no-print-directory --output-sync -j2 .check/types .check/rest
 
-.check/types: # a minute of one core where nothing is cached: the other core does the rest
+.check/types: .stamp/python # a minute of one core where nothing is cached: the other core does the rest
 	mypy $(CODE) tests
 
-.check/rest:
+.check/rest: .stamp/npm
 	lint-imports --no-cache
 	node node_modules/typescript/bin/tsc -p .
 	cd proto && $(BUF) lint && $(BUF) breaking --against released.binpb

@@ -1,15 +1,23 @@
 """Fixtures with real servers: one PostgreSQL and one nats-server a session, fresh contents for every test."""
 
 import asyncio
+import multiprocessing
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import psycopg
 import pytest
 from distribution import LongestFirst, place
+from dpa.environment import environment as of_a_predicting_process
+from httpx._transports import default as transports
 from hypothesis import settings
 from kit.migrations import migrate
 from onemachine.nats import ADMIN, NatsServer, services
@@ -21,9 +29,13 @@ from psycopg import sql
 
 SERVER_FIXTURES = frozenset({"server_folder", "postgres_server", "nats_server", "database_name", "service_env"})
 TESTS = Path(__file__).parent
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2 << 30
 # How long one example takes says what else the machine does.
 settings.register_profile("potluck", deadline=None)
 settings.load_profile("potluck")
+# httpx reads whom the system trusts anew for every client: 40 ms of a core, also of one that asks `http://` once.
+transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -55,11 +67,25 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_folder: Path) -> Iterator[Postgres]:
-    # Without these only a power failure loses data; the SIGKILLs of tests, which services get, do not.
-    server = Postgres(server_folder / "postgres", "superuser-of-the-tests", {"fsync": "off", "full_page_writes": "off"})
+def memory_folder(server_folder: Path) -> Iterator[Path]:
+    """As `server_folder`, in memory where there is room: writing to disk what every test makes anew takes minutes."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        yield server_folder
+        return
+    with tempfile.TemporaryDirectory(prefix="potluck-tests-", dir=MEMORY) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(memory_folder: Path) -> Iterator[Postgres]:
+    # Without the first two only a power failure loses data; the SIGKILLs of tests, which services get, do not. The
+    # third: what these passwords protect is not worth thousands of hashes a connection.
+    settings = {"fsync": "off", "full_page_writes": "off", "scram_iterations": "1"}
+    server = Postgres(memory_folder / "postgres", "superuser-of-the-tests", settings)
     server.prepare()
-    with running(server.command(), server.answers, server_folder / "postgres.log"):
+    with running(server.command(), server.answers, memory_folder / "postgres.log"):
         yield server
 
 
@@ -68,12 +94,12 @@ def nats_password(user: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def nats_server(server_folder: Path) -> Iterator[NatsServer]:
+def nats_server(memory_folder: Path) -> Iterator[NatsServer]:
     server = NatsServer(
-        server_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
+        memory_folder / "nats", nats_password, port=free_port(), monitor_port=free_port(), leaf_port=free_port()
     )
     server.prepare()
-    with running(server.command(), server.answers, server_folder / "nats.log"):
+    with running(server.command(), server.answers, memory_folder / "nats.log"):
         yield server
 
 
@@ -156,3 +182,24 @@ def service_env(
         return {f"POTLUCK_{name.upper()}_{key.upper()}": value for key, value in values.items()}
 
     return environment
+
+
+@pytest.fixture(scope="session")
+def warm_server() -> BaseContext:
+    """Prediction processes as branches of one that has imported deepmd: it takes longer than most of what is tested."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["metric.child", "dpa.predictor"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in of_a_predicting_process().items():
+            patch.setenv(name, value)
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture(scope="module")
+def warm_processes(warm_server: BaseContext) -> Iterator[None]:
+    """Predictions that a test's own process asks for come from `warm_server`."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = SimpleNamespace(get_context=lambda _method: warm_server)
+        patch.setattr("metric.prediction.multiprocessing", context)
+        yield

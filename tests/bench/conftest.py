@@ -1,4 +1,4 @@
-"""Servers as an installation has them: the tests' PostgreSQL does not wait for the disk, this one does."""
+"""Servers as an installation has them: those of the tests do not wait for the disk, these do."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 from onemachine.postgres import Postgres
 from onemachine.process import running
+
+
+@pytest.fixture(scope="session")
+def memory_folder(server_folder: Path) -> Path:
+    return server_folder
 
 
 @pytest.fixture(scope="session")

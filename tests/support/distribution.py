@@ -12,9 +12,13 @@ ORDER = tuple(
         *("integration/onemachine", "integration/dpa", "integration/registry", "integration/gateway", "integration"),
     )
 )
-# Each goes to one worker. Two whole installations at once would only slow each other down; the others share what takes
-# a session long to make: a trained model, a parser's caches, a gateway with its browser.
-TOGETHER = tuple(f"tests/{folder}/" for folder in ("system", "integration/metric", "integration/ingest", "browser"))
+# Each group goes to one worker. Whole installations at once slow each other down, but the chaos waits more than it
+# works; the others share what takes a session long to make: a trained model, a parser's caches, a gateway with its
+# browser.
+TOGETHER = (
+    tuple(f"tests/system/test_{name}.py" for name in ("chaos", "leases", "trying")),
+    *((f"tests/{folder}/",) for folder in ("system", "integration/metric", "integration/ingest", "browser")),
+)
 
 
 def place(nodeid: str) -> int:
@@ -25,7 +29,7 @@ def place(nodeid: str) -> int:
 def scope(nodeid: str) -> str:
     """Tests of one scope run on one worker, one after the other."""
     file = nodeid.partition("::")[0]
-    return next((beginning for beginning in TOGETHER if file.startswith(beginning)), file)
+    return next((group[0] for group in TOGETHER if file.startswith(group)), file)
 
 
 class LongestFirst(LoadFileScheduling):  # type: ignore[misc]

@@ -26,6 +26,8 @@ from potluck_check.dryrun import Answer, Wanted, check
 DEMO = Path(__file__).parents[3] / "deploy/demo"
 SIC = DEMO / "sic-qe-pbe.tar.xz"
 STRICT = {"force_fail_ev_per_angstrom": 5.0}
+# The command itself starts its own: test_the_command.
+pytestmark = pytest.mark.usefixtures("warm_processes")
 
 
 def published() -> PublishedManifest:

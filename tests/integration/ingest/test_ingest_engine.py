@@ -19,6 +19,7 @@ from ingest.engine import Engine, Request, read_catalogue
 from ingest.selecting import Elsewhere
 from ingest.settings import IngestSettings
 from ingest.work import WorkFolder
+from outputs import GENERATORS
 
 ROOT = Path(__file__).parents[3]
 SILICON, CARBIDE = ROOT / "deploy/demo/si-more-qe-pbe.tar.xz", ROOT / "deploy/demo/sic-qe-pbe.tar.xz"
@@ -187,6 +188,31 @@ async def test_our_reader_agrees_with_dpdatas(engine: Engine, work: WorkFolder, 
         np.testing.assert_allclose(
             np.sort(frame.forces, axis=0), np.sort(system["forces"][frame.index], axis=0), atol=1e-9
         )
+
+
+@pytest.mark.parametrize("format_", ["amber/md", "ase/traj"])
+async def test_what_a_reader_imports_only_when_it_reads_is_there_within_the_walls(
+    format_: str, engine: Engine, work: WorkFolder, tmp_path: Path
+) -> None:
+    """SciPy for the one, ASE for the other."""
+    rng = np.random.default_rng(5)
+    water = np.array([[4.0, 4.0, 4.0], [4.0, 4.8, 4.6], [4.0, 3.2, 4.6]])
+    numbers, cell = np.array([8, 1, 1]), np.diag([8.0, 8.5, 9.0])
+    forces = rng.normal(0, 0.3, (12, 3, 3))
+    forces -= forces.mean(axis=1, keepdims=True)
+    written = [
+        Frame(numbers, water + rng.normal(0, 0.03, (3, 3)), cell, -10.0 - index, one, source="run", index=index)
+        for index, one in enumerate(forces)
+    ]
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    GENERATORS[format_].write(tree, written)
+    made = Path(shutil.make_archive(str(tmp_path / "made"), "zip", tree))
+    prepared, frames = await prepare(engine, work, made, format_)
+    assert prepared.set_aside == ()
+    assert len(frames) == len(written)
+    for frame in frames:
+        np.testing.assert_allclose(frame.forces, forces[frame.index], atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,13 @@
 """A small model that truly learned two small molecules, trained once a session by deepmd itself."""
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import combinations
-from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +15,6 @@ import pytest
 from dpa.environment import environment
 from frames.frame import Frame
 from frames.store import write
-from metric import prediction
 from metric_platform import Environment, Platform, platform_of
 
 PRESETS = Path(__file__).resolve().parents[3] / "deploy" / "presets"
@@ -85,24 +80,9 @@ def recipe(folder: Path, branches: dict[str, list[Frame]]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-def warm_server() -> BaseContext:
-    """Prediction processes as branches of one that has imported deepmd: it takes longer than most of what is tested."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["metric.child", "dpa.predictor"])
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment().items():
-            patch.setenv(name, value)
-        forkserver.ensure_running()
-    return context
-
-
 @pytest.fixture(scope="module", autouse=True)
-def warm_processes(warm_server: BaseContext) -> Iterator[None]:
+def warm(warm_processes: None) -> None:
     """As the service starts them itself: test_metric_prediction.py, and the stories of the whole platform."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "multiprocessing", SimpleNamespace(get_context=lambda _method: warm_server))
-        yield
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class IngestSettings(ServiceSettings):
     structure_seconds: int = Field(default=20, ge=1, description="processor time of reading one such structure")
     keep_spare_children: bool = Field(
         default=True,
-        description="keep children started, one a parser (80 MiB each) and two light ones: dpdata imports slowly",
+        description="keep children started, one a parser (40 MiB each) and two light ones: what they import takes time",
     )
     set_aside_kept: int = Field(
         default=10_000, ge=100, description="entries of the manifest's lists of what was set aside or removed"

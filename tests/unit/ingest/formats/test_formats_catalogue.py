@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,8 +14,10 @@ import pytest
 from contracts.artifacts import FormatInfo
 from dpdata.format import Format
 from frames.frame import Frame
+from ingest.confined import readers
 from ingest.confined.catalogue import formats
 from ingest.confined.known import FORMATS
+from ingest.confined.lean import SPARED
 from outputs import GENERATORS
 
 CATALOGUE = [FormatInfo.model_validate(one) for one in formats()]
@@ -48,6 +52,15 @@ def test_aliases_are_folded_under_the_name_that_says_most() -> None:
     # The plugin took these names over from dpdata's own reader, which refuses CP2K 2023 and later.
     assert aliases["cp2kdata/md"] == {"cp2k/aimd_output"}
     assert aliases["cp2kdata/e_f"] == {"cp2k/output"}
+
+
+def test_a_parser_starts_without_the_plugin_whose_formats_we_read_ourselves() -> None:
+    """In a process of its own: this one has imported everything."""
+    program = "import sys, ingest.confined.reading; print(*{'ase', 'cp2kdata', 'matplotlib', 'scipy'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+    assert {one.name for one in CATALOGUE if one.name.startswith("cp2kdata/")} == SPARED
+    assert set(readers._OWN) >= SPARED
 
 
 def test_titles_and_examples_are_for_people() -> None:

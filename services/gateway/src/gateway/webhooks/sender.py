@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_address
 from socket import SOCK_STREAM
 from uuid import UUID
@@ -47,6 +48,12 @@ async def resolved(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom this system trusts, read once a process: it takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one try. `status`: none without an answer."""
@@ -69,7 +76,7 @@ class Post:
         self._anywhere = anywhere
         self._resolve = resolve
         self._client = httpx.AsyncClient(
-            verify=tls or ssl.create_default_context(),
+            verify=tls or _trusted(),
             follow_redirects=False,
             trust_env=False,
             timeout=seconds,

@@ -7,12 +7,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import dpdata
-from dpdata.data_type import DataError
-
 from ingest.confined import corrections, deepmd_data, extxyz, trajectories
 from ingest.confined.judging import Raw, Unfit
 from ingest.confined.known import FORMATS
+from ingest.confined.lean import dpdata
 from ingest.confined.parsers import (
     cp,
     cp2k,
@@ -140,7 +138,7 @@ def _of_system(system: Any) -> Iterator[Raw]:
     labels = [data.get(name) for name in ("energies", "forces", "virials")]
     lengths = {len(one) for one in (data["coords"], *labels) if one is not None}
     if len(lengths) > 1:
-        raise DataError(f"numbers of positions and labels differ: {sorted(lengths)}")
+        raise dpdata.data_type.DataError(f"numbers of positions and labels differ: {sorted(lengths)}")
     for index in range(len(data["coords"])):
         # A parser that found no energy may give an array of None.
         energy, forces, virial = (None if one is None or one[index] is None else one[index] for one in labels)

@@ -10,10 +10,10 @@ from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
-from dpdata.formats.vasp.outcar import system_info
 from frames.frame import FloatArray
 
 from ingest.confined.judging import Raw, Unfit
+from ingest.confined.lean import dpdata
 from ingest.confined.parsers import columns
 from ingest.confined.parsers.lattice import volume
 
@@ -43,7 +43,7 @@ def frames(files: Sequence[Path]) -> Iterator[Raw | Unfit]:
         blocks = _blocks(file)
         block = next(blocks)
         header = block.decode("latin-1").splitlines()
-        names, _, types, nelm, _ = system_info(header, type_idx_zero=True)
+        names, _, types, nelm, _ = dpdata.formats.vasp.outcar.system_info(header, type_idx_zero=True)
         symbols = [str(names[kind]) for kind in types]
         yield from _frames(block, blocks, symbols, nelm or 0)
 
