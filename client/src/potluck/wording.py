@@ -134,15 +134,14 @@ def training(dataset: Dataset) -> str:
 
 def errors(dataset: Dataset) -> str:
     """'force RMSE 1,971 → 404 meV/Å'."""
-    return f"force RMSE {zero_shot(dataset)} → {after(dataset)} meV/Å"
+    return f"force RMSE {rmse(dataset)} meV/Å"
 
 
-def zero_shot(dataset: Dataset) -> str:
-    return mev(dataset.metric.force_rmse_zero_shot_mev_per_angstrom if dataset.metric else None)
-
-
-def after(dataset: Dataset) -> str:
-    return mev(dataset.training.force_rmse_after_mev_per_angstrom if dataset.training else None)
+def rmse(dataset: Dataset) -> str:
+    """'1,971 → 404': zero-shot and trained, in meV/Å; a dash for what is not known, or for both."""
+    before = mev(dataset.metric.force_rmse_zero_shot_mev_per_angstrom if dataset.metric else None)
+    after = mev(dataset.training.force_rmse_after_mev_per_angstrom if dataset.training else None)
+    return "–" if before == after == "–" else f"{before} → {after}"
 
 
 def mev(value: float | None) -> str:

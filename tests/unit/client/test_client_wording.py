@@ -139,3 +139,9 @@ def test_what_came_of_a_repetition(one: Rerun, words: str) -> None:
 )
 def test_how_a_script_ends_that_followed(state: str, code: int) -> None:
     assert wording.outcome(dataset(state, "done")) == code
+
+
+def test_errors_that_nobody_knows_are_one_dash() -> None:
+    assert wording.rmse(dataset("rejected", "done")) == "–"
+    known = Metric(coverage=0.1, force_rmse_zero_shot_mev_per_angstrom=1971.0)
+    assert wording.rmse(dataset("passed", "queue", metric=known)) == "1,971 → –"

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from potluck import wording
 from potluck.cli.options import AsJson, Server, connect, dataset_or_version
 from potluck.cli.output import out, print_json
 from potluck.errors import LocalFileError
 from potluck.resources import Catalogue
+
+LISTED = 100
+"""Of everybody's datasets; one's own are listed all."""
 
 
 def datasets(
@@ -31,14 +34,17 @@ def datasets(
             page = client.search(" ".join(words or ()), elements=element or ())
         return print_json(page) if as_json else _found(page)
     with connect(server) as client:
-        found = client.datasets(mine=mine)
+        found = client.datasets(mine=mine, most=None if mine else LISTED + 1)
+    there_are_more = not mine and len(found) > LISTED
+    found = found[:LISTED] if there_are_more else found
     if as_json:
         return print_json(found)
-    table = Table("id", "name", "stage", "verdict", "force RMSE, meV/Å", "model", box=None, pad_edge=False)
+    table = _by_id("name", "stage", "verdict", "force RMSE, meV/Å", "model")
     for one in found:
-        rmse = f"{wording.zero_shot(one)} → {wording.after(one)}"
-        table.add_row(one.id, escape(one.name), one.stage, one.verdict or "–", rmse, one.model or "–")
+        table.add_row(one.id, escape(one.name), one.stage, one.verdict or "–", wording.rmse(one), one.model or "–")
     out.print(table if found else "No datasets yet. `potluck upload` brings the first.")
+    if there_are_more:
+        out.print(f"The newest {LISTED}. Words or --element find the others: potluck datasets SiC")
     return None
 
 
@@ -87,17 +93,23 @@ def models(server: Server = None, as_json: AsJson = False) -> None:
         return print_json(found)
     table = Table("version", "names", "grew from", "datasets", "contributors", "published", box=None, pad_edge=False)
     for one in found:
-        names = ", ".join(escape(row.name) for row in one.datasets)
+        # Names have commas in them.
+        names = "; ".join(escape(row.name) for row in one.datasets)
         contributors = escape(", ".join(one.contributors))
         table.add_row(one.version, ", ".join(one.aliases), one.parent or "–", names, contributors, one.published[:10])
     out.print(table if found else "No model yet: the first one comes with the first datasets.")
     return None
 
 
+def _by_id(*columns: str) -> Table:
+    """Of datasets. Their ids are never cut, however narrow the terminal: every other command asks for one."""
+    return Table(Column("id", no_wrap=True), *columns, box=None, pad_edge=False)
+
+
 def _found(page: Catalogue) -> None:
     if page.corrected is not None:
         out.print(f"Nothing has these words. This is for “{escape(page.corrected)}”:")
-    table = Table("id", "name", "elements", "frames", "licence", "stage", "model", box=None, pad_edge=False)
+    table = _by_id("name", "elements", "frames", "licence", "stage", "model")
     for one in page.datasets:
         elements = ", ".join(one.elements)
         table.add_row(one.id, escape(one.name), elements, f"{one.frames:,}", one.licence, one.stage, one.model or "–")
