@@ -275,6 +275,9 @@ def test_what_an_archive_holds_instead_of_calculations_is_chinese_too() -> None:
     told = "no calculation was recognised in the archive: it holds 3 files, such as notes/README.txt, notes/a.csv"
     assert chinese(told).endswith("3 个文件，例如 notes/README.txt, notes/a.csv")
     assert "files" not in chinese("no vasp/outcar calculation is in the archive: it holds no files at all")
+    told = "no calculation was recognised in the archive: it holds nothing but a, b.zip, which is named like an archive"
+    assert chinese(f"{told} and is none").endswith("只有 a, b.zip，它的名字像压缩包，但并不是")
+    assert chinese("no calculation was recognised in the archive: it holds nothing but a.pdf").endswith("只有 a.pdf")
 
 
 # Only programs meet these: wrong JSON, the tus protocol, a program's own sign-in, operators' settings.
