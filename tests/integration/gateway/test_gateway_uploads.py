@@ -104,6 +104,9 @@ WRONG_CREATIONS: list[tuple[dict[str, str], int, str]] = [
     ({"Upload-Defer-Length": "1"}, 400, "Upload-Defer-Length"),
     ({"Upload-Length": "1", "Upload-Metadata": "filename !!!"}, 400, "Upload-Metadata"),
     ({"Upload-Length": "1", "Upload-Metadata": "filename /w=="}, 400, "Upload-Metadata"),
+    # data.rar, Data.7Z: told before gigabytes of it are sent.
+    ({"Upload-Length": "1", "Upload-Metadata": "filename ZGF0YS5yYXI="}, 422, "Upload-Metadata"),
+    ({"Upload-Length": "1", "Upload-Metadata": "filename RGF0YS43Wg=="}, 422, "Upload-Metadata"),
     ({"Upload-Length": "1", "Tus-Resumable": "0.2.2"}, 412, "Tus-Resumable"),
 ]
 
@@ -386,6 +389,7 @@ async def test_abandoned_uploads_expire(gateway_env: dict[str, str], monkeypatch
         location = await mei.begin(len(DATA))
         await patch(mei, location, 0, DATA[:1000])
         (folder / uuid4().hex).write_bytes(b"a file that no row knows")
+        (folder / f"{uuid4().hex}-{uuid4().hex}.copy").write_bytes(b"of a process that died while it published")
 
         async def gone() -> bool:
             return (await mei.request("HEAD", location, headers=TUS)).status_code == 404 and not list(folder.iterdir())
