@@ -4,6 +4,16 @@ from potluck.errors import Exit
 from potluck.resources import Dataset, Progress, Rerun, Rule, SetAside
 
 STAGES = ("submit", "check", "queue", "train", "done")
+# Contributions that ended before a model: the stage that ended them, its mark, and the last one's.
+_ENDINGS = {
+    "rejected": ("submit", "✗", "–"),
+    "covered": ("check", "✓", "✓"),
+    "not-sound": ("check", "✗", "–"),
+    "failed": ("train", "✗", "–"),
+    "withheld": ("train", "✓", "✗"),
+    "shared": ("submit", "✓", "✓"),
+    "withdrawn": ("submit", "✓", "✗"),
+}
 
 
 def outcome(dataset: Dataset) -> Exit:
@@ -14,15 +24,20 @@ def outcome(dataset: Dataset) -> Exit:
 
 
 def stage_line(dataset: Dataset) -> str:
-    """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash behind what a contribution ended without."""
-    here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
-    skipped = ("queue", "train") if dataset.state in ("rejected", "not-passed", "shared") else ()
-    words = []
-    for index, stage in enumerate(STAGES):
-        done = index < here or (dataset.finished and index == here)
-        mark = " –" if stage in skipped else " ✓" if done else " ●" if index == here else ""
-        words.append(stage.title() + mark)
-    return "  ".join(words)
+    """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash for a stage that never comes, ✗ for one that ended it.
+
+    The marks are those of the site's Progress.
+    """
+    if dataset.finished and (ending := _ENDINGS.get(dataset.state) or _ENDINGS.get(dataset.verdict or "")):
+        last, its_mark, final = ending
+        end = STAGES.index(last)
+        marks = ["✓"] * end + [its_mark] + ["–"] * (len(STAGES) - end - 2) + [final]
+    else:
+        here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
+        marks = [
+            "✓" if index < here or dataset.finished else "●" if index == here else "" for index in range(len(STAGES))
+        ]
+    return "  ".join(f"{stage.title()} {mark}".rstrip() for stage, mark in zip(STAGES, marks, strict=True))
 
 
 def headline(dataset: Dataset) -> str:

@@ -22,20 +22,23 @@ def dataset(state: str, stage: str, **more: object) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("state", "stage", "line"),
+    ("state", "stage", "verdict", "line"),
     [
-        ("uploaded", "submit", "Submit ●  Check  Queue  Train  Done"),
-        ("checking", "check", "Submit ✓  Check ●  Queue  Train  Done"),
-        ("training", "train", "Submit ✓  Check ✓  Queue ✓  Train ●  Done"),
-        ("published", "done", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
-        ("withheld", "done", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
-        ("not-passed", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
-        ("rejected", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
-        ("shared", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
+        ("uploaded", "submit", None, "Submit ●  Check  Queue  Train  Done"),
+        ("checking", "check", None, "Submit ✓  Check ●  Queue  Train  Done"),
+        ("training", "train", "passed", "Submit ✓  Check ✓  Queue ✓  Train ●  Done"),
+        ("published", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
+        ("withheld", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✗"),
+        ("failed", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✗  Done –"),
+        ("not-passed", "done", "covered", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
+        ("not-passed", "done", "not-sound", "Submit ✓  Check ✗  Queue –  Train –  Done –"),
+        ("rejected", "done", "rejected", "Submit ✗  Check –  Queue –  Train –  Done –"),
+        ("shared", "done", None, "Submit ✓  Check –  Queue –  Train –  Done ✓"),
     ],
 )
-def test_stages_that_never_came_are_not_ticked(state: str, stage: str, line: str) -> None:
-    assert wording.stage_line(dataset(state, stage)) == line
+def test_the_line_of_stages_is_that_of_the_site(state: str, stage: str, verdict: str | None, line: str) -> None:
+    """Neither a rejected nor a merely shared dataset was ever checked, and one that is not sound did not pass."""
+    assert wording.stage_line(dataset(state, stage, verdict=verdict)) == line
 
 
 def test_a_row_of_a_table_is_short() -> None:
