@@ -200,7 +200,8 @@ def _what_was_read(dataset: Dataset) -> list[str]:
         lines.append(f"{kept}: another dataset keeps them for testing")
     if dataset.download and dataset.download.removed:
         count = len(dataset.download.removed)
-        lines.append(f"{count} POTCAR {'files are' if count > 1 else 'file is'} left out of the download")
+        left_out = f"{count} {'files are' if count > 1 else 'file is'} left out of the download"
+        lines.append(f"{left_out}: what is a POTCAR, or an archive that was not opened")
     return lines
 
 

@@ -111,7 +111,7 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
         "level of theory: cutoff_ev was declared as 400 eV, the files say 520 eV",
         "1,200 of the frames are in Silicon, too",
         "3 of the frames are never trained on: another dataset keeps them for testing",
-        "2 POTCAR files are left out of the download",
+        "2 files are left out of the download: what is a POTCAR, or an archive that was not opened",
     ]
 
 
