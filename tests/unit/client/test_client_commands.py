@@ -129,6 +129,17 @@ def test_errors_for_a_script_are_json(command: Command, archive: Path, capsys: p
     assert error["where"] == SERVER
 
 
+def test_an_address_without_its_beginning_is_told(
+    command: Command, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not 'you are not signed in' or 'the server does not answer', which send people to look elsewhere."""
+    for words in (["models"], ["upload", str(archive), "--name", "Si", "--author", "A", "--agree"]):
+        assert command(*words, "--server", "potluck.test:8000") == 1
+        said = capsys.readouterr().err
+        assert "'potluck.test:8000' is not the address of a platform" in said
+        assert "https://potluck.test:8000" in said
+
+
 @pytest.mark.parametrize(
     ("dataset", "code", "words"),
     [
@@ -312,9 +323,12 @@ def test_ids_in_a_list_are_whole_whatever_the_width(
     """Every other command asks for one, and a list that goes into a pipe has eighty columns."""
     identity = "3e528ab9-57e0-4c5e-9832-723290c8673d"
     one = {"id": identity, "name": "Silicon, strained and displaced, at many volumes", "stage": "done", "model": "1.1"}
-    fake.datasets[identity] = one | {"state": "published", "verdict": "passed"}
+    fake.datasets[identity] = one | {"state": "not-passed", "verdict": "not-sound"}
     assert signed_in("datasets", "--mine") == 0
-    assert identity in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert identity in said
+    assert "not-sound" in said
+    assert "…" not in said
 
 
 def test_all_pages_of_ones_own_datasets_are_listed(

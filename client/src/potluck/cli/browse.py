@@ -15,6 +15,7 @@ from potluck.resources import Catalogue
 
 LISTED = 100
 """Of everybody's datasets; one's own are listed all."""
+FOLDED = ("name", "elements")
 
 
 def datasets(
@@ -39,7 +40,7 @@ def datasets(
     found = found[:LISTED] if there_are_more else found
     if as_json:
         return print_json(found)
-    table = _by_id("name", "stage", "verdict", "force RMSE, meV/Å", "model")
+    table = _by_id("name", "stage", "verdict", "force RMSE,\nmeV/Å", "model")
     for one in found:
         table.add_row(one.id, escape(one.name), one.stage, one.verdict or "–", wording.rmse(one), one.model or "–")
     out.print(table if found else "No datasets yet. `potluck upload` brings the first.")
@@ -102,8 +103,9 @@ def models(server: Server = None, as_json: AsJson = False) -> None:
 
 
 def _by_id(*columns: str) -> Table:
-    """Of datasets. Their ids are never cut, however narrow the terminal: every other command asks for one."""
-    return Table(Column("id", no_wrap=True), *columns, box=None, pad_edge=False)
+    """Of datasets. Names take what room is left: ids, which every other command asks for, and words are never cut."""
+    wide = [Column(one, no_wrap=one not in FOLDED, overflow="fold") for one in ("id", *columns)]
+    return Table(*wide, box=None, pad_edge=False)
 
 
 def _found(page: Catalogue) -> None:

@@ -158,13 +158,13 @@ SAID = frozenset(
         N_("Name the authors, link to the licence, and say what was changed."),
         N_("Publish what is made from the data under the same licence."),
         N_("Publish databases that are made from it under the same licence."),
-        N_("Everybody may use it for anything and names you."),
-        N_("Everybody may use it for anything and need not name you."),
+        N_("Anyone may use it for anything, and must name you."),
+        N_("Anyone may use it for anything, and need not name you."),
         N_("Leave out the authors; citing them is good manners, not a duty."),
-        N_("Everybody may use it for anything but money and names you."),
+        N_("Anyone may use it for anything but commerce, and must name you."),
         N_("Use it mainly to earn money."),
-        N_("Everybody may use it for anything, names you, and shares alike."),
-        N_("Everybody may use it for anything, names you, and shares databases made from it alike."),
+        N_("Anyone may use it for anything, must name you, and must share alike."),
+        N_("Anyone may use it for anything, must name you, and must share databases made from it alike."),
         N_("Its text says what it allows."),
     }
 )
