@@ -11,11 +11,11 @@ from potluck import wording
 from potluck.cli.options import AsJson, Server, connect, dataset_or_version
 from potluck.cli.output import out, print_json
 from potluck.errors import LocalFileError
-from potluck.resources import Catalogue
+from potluck.resources import Catalogue, Dataset, Found
 
 LISTED = 100
 """Of everybody's datasets; one's own are listed all."""
-FOLDED = ("name", "elements")
+ID_WIDTH = 36
 
 
 def datasets(
@@ -40,9 +40,9 @@ def datasets(
     found = found[:LISTED] if there_are_more else found
     if as_json:
         return print_json(found)
-    table = _by_id("name", "stage", "verdict", "force RMSE,\nmeV/Å", "model")
+    table = _table("stage", "verdict", "force RMSE,\nmeV/Å", "model")
     for one in found:
-        table.add_row(one.id, escape(one.name), one.stage, one.verdict or "–", wording.rmse(one), one.model or "–")
+        table.add_row(_named(one), one.stage, one.verdict or "–", wording.rmse(one), one.model or "–")
     out.print(table if found else "No datasets yet. `potluck upload` brings the first.")
     if there_are_more:
         out.print(f"The newest {LISTED}. Words or --element find the others: potluck datasets SiC")
@@ -102,19 +102,24 @@ def models(server: Server = None, as_json: AsJson = False) -> None:
     return None
 
 
-def _by_id(*columns: str) -> Table:
-    """Of datasets. Names take what room is left: ids, which every other command asks for, and words are never cut."""
-    wide = [Column(one, no_wrap=one not in FOLDED, overflow="fold") for one in ("id", *columns)]
-    return Table(*wide, box=None, pad_edge=False)
+def _table(*columns: str) -> Table:
+    """Of datasets: the first column is wide enough for an id, which every other command asks for."""
+    wide = [Column(one, no_wrap=one != "elements") for one in columns]
+    return Table(Column("dataset", min_width=ID_WIDTH), *wide, box=None, pad_edge=False)
+
+
+def _named(one: Dataset | Found) -> str:
+    """Its name, and its id on a line of its own: side by side they leave no room in eighty columns."""
+    return f"{escape(one.name)}\n[dim]{one.id}[/]"
 
 
 def _found(page: Catalogue) -> None:
     if page.corrected is not None:
         out.print(f"Nothing has these words. This is for “{escape(page.corrected)}”:")
-    table = _by_id("name", "elements", "frames", "licence", "stage", "model")
+    table = _table("elements", "frames", "licence", "stage", "model")
     for one in page.datasets:
         elements = ", ".join(one.elements)
-        table.add_row(one.id, escape(one.name), elements, f"{one.frames:,}", one.licence, one.stage, one.model or "–")
+        table.add_row(_named(one), elements, f"{one.frames:,}", one.licence, one.stage, one.model or "–")
     out.print(table if page.datasets else "Nothing was found. Fewer words find more.")
     if page.later:
         out.print(f"{len(page.datasets)} of {page.found:,}{' or more' if page.more_found else ''}.")
