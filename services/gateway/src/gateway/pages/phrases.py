@@ -51,7 +51,7 @@ SAID = frozenset(
         N_("This link has ended"),
         N_("It was used already, has expired, or was cut when it was copied."),
         N_("Ask for a new one."),
-        N_("This is not your present password."),
+        N_("This is not your current password."),
         N_("Type the one that you sign in with now."),
         N_("This is not what a token may be for."),
         N_("This is not for how long a token may last."),

@@ -155,7 +155,7 @@ GATEWAY: tuple[str, ...] = (
     N_("Author {n} has a field that we do not know."),
     N_("Author {n} needs a name of 1 to {limit} characters."),
     N_("Write one, or leave the author out."),
-    N_("The ORCID iD of {name} is none: its last digit does not fit the others, or digits are missing."),
+    N_("The ORCID iD of {name} is not valid: its last digit does not fit the others, or digits are missing."),
     N_("Send false to share the dataset without training on it."),
     N_("This does not name a dataset."),
     N_("Send the id of yours that this is a new version of."),
