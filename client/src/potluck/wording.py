@@ -71,6 +71,10 @@ def headline(dataset: Dataset) -> str:
             return f"the model was trained and is withheld: {reason or failed_rules(dataset)}"
         case "failed":
             return f"training failed: {reason}"
+        case "shared":
+            return "shared: it can be downloaded and cited, and no model is trained on it"
+        case "withdrawn":
+            return "withdrawn: no downloads, and no training to come"
     return dataset.state
 
 
@@ -194,15 +198,20 @@ def _what_was_read(dataset: Dataset) -> list[str]:
     for one in found.theory_mismatches:
         lines.append(f"level of theory: {one.field} was declared as {one.declared}, the files say {one.found}")
     for other in found.overlaps:
-        lines.append(f"{other.frames:,} of the frames are in {other.name}, too")
+        lines.append(f"{_of_the_frames(other.frames)} in {other.name}, too")
     if found.standard_frames:
-        kept = f"{found.standard_frames:,} of the frames are never trained on"
-        lines.append(f"{kept}: another dataset keeps them for testing")
+        them = "it" if found.standard_frames == 1 else "them"
+        kept = f"{_of_the_frames(found.standard_frames)} never trained on"
+        lines.append(f"{kept}: another dataset keeps {them} for testing")
     if dataset.download and dataset.download.removed:
         count = len(dataset.download.removed)
         left_out = f"{count} {'files are' if count > 1 else 'file is'} left out of the download"
         lines.append(f"{left_out}: what is a POTCAR, or an archive that was not opened")
     return lines
+
+
+def _of_the_frames(count: int) -> str:
+    return f"{count:,} of the frames {'is' if count == 1 else 'are'}"
 
 
 def rerun(one: Rerun) -> str:

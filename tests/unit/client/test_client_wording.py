@@ -148,3 +148,18 @@ def test_errors_that_nobody_knows_are_one_dash() -> None:
     assert wording.rmse(dataset("rejected", "done")) == "–"
     known = Metric(coverage=0.1, force_rmse_zero_shot_mev_per_angstrom=1971.0)
     assert wording.rmse(dataset("passed", "queue", metric=known)) == "1,971 → –"
+
+
+def test_every_end_is_told_in_a_sentence() -> None:
+    assert wording.headline(dataset("shared", "done")).startswith("shared: it can be downloaded and cited")
+    assert wording.headline(dataset("withdrawn", "done")).startswith("withdrawn: no downloads")
+
+
+def test_a_single_frame_is_one() -> None:
+    read = Reading(
+        format="extxyz", frames=9, train_frames=7, held_out_frames=2, elements=("Si",), set_aside_count=0,
+        overlaps=(Overlap(name="Silicon", frames=1),), standard_frames=1,
+    )  # fmt: skip
+    told = wording.details(dataset("passed", "queue", ingest=read))
+    assert "1 of the frames is in Silicon, too" in told
+    assert "1 of the frames is never trained on: another dataset keeps it for testing" in told
