@@ -124,8 +124,8 @@ async def test_creation_refused(mei: Member) -> None:
 async def test_over_the_limit_says_both_sizes(mei: Member) -> None:
     answer = await mei.request("POST", "/api/v1/uploads", headers={**TUS, "Upload-Length": str(5 << 30)})
     assert answer.status_code == 413
-    assert "5.0 GiB" in answer.json()["detail"]
-    assert "4.0 GiB" in answer.json()["detail"]
+    assert "5.37 GB" in answer.json()["detail"]
+    assert "4.29 GB" in answer.json()["detail"]
 
 
 async def test_strangers_cannot_begin(site: Site) -> None:
@@ -346,8 +346,8 @@ async def test_an_account_has_so_much_room(gateway_env: dict[str, str], monkeypa
         problem = answer.json()
         assert problem["type"] == "urn:potluck:problem:quota-exceeded"
         assert problem["detail"] == (
-            "The archive has 512.0 KiB, and 512.0 KiB of the 3.0 MiB of your account are left: datasets take 1.0 MiB, "
-            "uploads that are not published 1.5 MiB."
+            "The archive has 524 kB, and 524 kB of the 3.1 MB of your account are left: datasets take 1.0 MB, "
+            "uploads that are not published 1.6 MB."
         )
         assert "Discard uploads" in problem["remedy"]
         here = {"open_bytes": 3 << 19, "stored_bytes": 1 << 20, "used_bytes": 5 << 19, "left_bytes": 1 << 19}

@@ -23,10 +23,11 @@ from gateway.problems import Problem, not_found
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.uploads.parts import Part, Place
-from gateway.uploads.quotas import Quotas, words
+from gateway.uploads.quotas import Quotas
 from gateway.uploads.regions import UPLOADS_PATH, Region, Regions
 from gateway.uploads.spool import FULL, Busy, Gone, Spool
 from gateway.uploads.upload_file import UploadFile
+from gateway.views.sizes import size_of
 
 log = get_logger(__name__)
 
@@ -283,7 +284,7 @@ class Uploads:
             422,
             "upload-incomplete",
             "The upload is not complete",
-            f"{words(here)} of {words(upload.size)} have arrived.",
+            f"{size_of(here)} of {size_of(upload.size)} have arrived.",
             field="upload_id",
             remedy="Resume the upload; publish when it is complete.",
         )
@@ -389,7 +390,7 @@ def too_large(size: int, most: int) -> Problem:
         413,
         "too-large",
         "The archive is too large",
-        f"It has {words(size)}; the largest we take is {words(most)}.",
+        f"It has {size_of(size)}; the largest we take is {size_of(most)}.",
         field="Upload-Length",
         remedy="Split it into several datasets, or compress it (tar.zst, tar.xz).",
     )
@@ -411,7 +412,7 @@ def too_short(size: int, arrived: int) -> Problem:
         422,
         "upload-incomplete",
         "The upload is not complete",
-        f"{words(arrived)} of {words(size)} have arrived.",
+        f"{size_of(arrived)} of {size_of(size)} have arrived.",
         field="upload_id",
         remedy="Send it again.",
     )
