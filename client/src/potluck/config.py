@@ -103,9 +103,18 @@ def on_this_machine(server: str) -> bool:
 
 
 def chosen_server(option: str | None) -> str:
-    """The server of the command line, of the environment, of `config.toml`, of the last login, or the local one."""
-    server = option or settings().server or _stored().get("current") or DEFAULT_SERVER
-    return str(server).rstrip("/")
+    """The server of the command line, of the environment, of `config.toml`, of the last login, or the local one.
+
+    Raises PotluckError for what is no address.
+    """
+    server = str(option or settings().server or _stored().get("current") or DEFAULT_SERVER).rstrip("/")
+    if not server.startswith(("http://", "https://")):
+        raise PotluckError(
+            f"{server!r} is not the address of a platform",
+            where="--server or POTLUCK_SERVER",
+            remedy=f"Write it as https://{server or 'host'}, or http://{server or 'host'} where it speaks no TLS.",
+        )
+    return server
 
 
 def token_for(server: str) -> str | None:

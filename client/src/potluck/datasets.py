@@ -15,6 +15,7 @@ from potluck.resources import (
     Agreement,
     Catalogue,
     Dataset,
+    DatasetPage,
     Format,
     Licence,
     ModelFile,
@@ -120,12 +121,19 @@ class Datasets(Base):
         with self._naming_own(dataset_id):
             return decode(Dataset, self._transport.json("POST", address, body=body, idempotency_key=uuid4().hex))
 
-    def datasets(self, *, mine: bool = False) -> tuple[Dataset, ...]:
-        """Entries that this account may see, newest first; `mine`: only its own."""
+    def datasets(self, *, mine: bool = False, most: int | None = None) -> tuple[Dataset, ...]:
+        """Entries that this account may see, newest first; `mine`: only its own. `most`: no more than so many."""
         if mine:
             self._require_token()
-        answer = self._transport.json("GET", "datasets", params={"mine": "1"} if mine else None)
-        return decode(tuple[Dataset, ...], listed(answer, "datasets"))
+        found: dict[str, Dataset] = {}
+        page, pages = 1, 1
+        # The server tells them in pages. What is published meanwhile moves the others on: the same may come twice.
+        while page <= pages and (most is None or len(found) < most):
+            params: dict[str, str | int] = {"page": page} | ({"mine": "1"} if mine else {})
+            told = decode(DatasetPage, self._transport.json("GET", "datasets", params=params))
+            found |= {one.id: one for one in told.datasets}
+            pages, page = told.pages, page + 1
+        return tuple(found.values())[:most]
 
     def search(
         self, words: str = "", *, elements: Sequence[str] = (), sort: str = "", start: str | None = None
@@ -308,7 +316,11 @@ class Datasets(Base):
                 problem.what = f"there is no such dataset: {dataset_id!r} is no id"
                 problem.remedy = "Give its id, or the address of its page."
             # What is not there may also be a report of a dataset that is.
-            if "no such dataset" in problem.what and self._token and (own := self.datasets(mine=True)):
+            if (
+                "no such dataset" in problem.what
+                and self._token
+                and (own := self.datasets(mine=True, most=OWN_NAMED + 1))
+            ):
                 named = ", ".join(f"{one.id} ({one.name})" for one in own[:OWN_NAMED])
                 more = ", …" if len(own) > OWN_NAMED else ""
                 problem.remedy = f"Yours are: {named}{more}"

@@ -236,6 +236,14 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetPage:
+    """One page of the list of datasets, and how many there are."""
+
+    datasets: tuple[Dataset, ...]
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
     """A file of a published model, or of a metric report; `size` in bytes."""
 

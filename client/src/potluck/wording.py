@@ -4,6 +4,16 @@ from potluck.errors import Exit
 from potluck.resources import Dataset, Progress, Rerun, Rule, SetAside
 
 STAGES = ("submit", "check", "queue", "train", "done")
+# Contributions that ended before a model: the stage that ended them, its mark, and the last one's.
+_ENDINGS = {
+    "rejected": ("submit", "✗", "–"),
+    "covered": ("check", "✓", "✓"),
+    "not-sound": ("check", "✗", "–"),
+    "failed": ("train", "✗", "–"),
+    "withheld": ("train", "✓", "✗"),
+    "shared": ("submit", "✓", "✓"),
+    "withdrawn": ("submit", "✓", "✗"),
+}
 
 
 def outcome(dataset: Dataset) -> Exit:
@@ -14,15 +24,20 @@ def outcome(dataset: Dataset) -> Exit:
 
 
 def stage_line(dataset: Dataset) -> str:
-    """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash behind what a contribution ended without."""
-    here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
-    skipped = ("queue", "train") if dataset.state in ("rejected", "not-passed", "shared") else ()
-    words = []
-    for index, stage in enumerate(STAGES):
-        done = index < here or (dataset.finished and index == here)
-        mark = " –" if stage in skipped else " ✓" if done else " ●" if index == here else ""
-        words.append(stage.title() + mark)
-    return "  ".join(words)
+    """'Submit ✓  Check ✓  Queue ●  Train  Done'; a dash for a stage that never comes, ✗ for one that ended it.
+
+    The marks are those of the site's Progress.
+    """
+    if dataset.finished and (ending := _ENDINGS.get(dataset.state) or _ENDINGS.get(dataset.verdict or "")):
+        last, its_mark, final = ending
+        end = STAGES.index(last)
+        marks = ["✓"] * end + [its_mark] + ["–"] * (len(STAGES) - end - 2) + [final]
+    else:
+        here = STAGES.index(dataset.stage) if dataset.stage in STAGES else 0
+        marks = [
+            "✓" if index < here or dataset.finished else "●" if index == here else "" for index in range(len(STAGES))
+        ]
+    return "  ".join(f"{stage.title()} {mark}".rstrip() for stage, mark in zip(STAGES, marks, strict=True))
 
 
 def headline(dataset: Dataset) -> str:
@@ -56,6 +71,10 @@ def headline(dataset: Dataset) -> str:
             return f"the model was trained and is withheld: {reason or failed_rules(dataset)}"
         case "failed":
             return f"training failed: {reason}"
+        case "shared":
+            return "shared: it can be downloaded and cited, and no model is trained on it"
+        case "withdrawn":
+            return "withdrawn: no downloads, and no training to come"
     return dataset.state
 
 
@@ -134,15 +153,14 @@ def training(dataset: Dataset) -> str:
 
 def errors(dataset: Dataset) -> str:
     """'force RMSE 1,971 → 404 meV/Å'."""
-    return f"force RMSE {zero_shot(dataset)} → {after(dataset)} meV/Å"
+    return f"force RMSE {rmse(dataset)} meV/Å"
 
 
-def zero_shot(dataset: Dataset) -> str:
-    return mev(dataset.metric.force_rmse_zero_shot_mev_per_angstrom if dataset.metric else None)
-
-
-def after(dataset: Dataset) -> str:
-    return mev(dataset.training.force_rmse_after_mev_per_angstrom if dataset.training else None)
+def rmse(dataset: Dataset) -> str:
+    """'1,971 → 404': zero-shot and trained, in meV/Å; a dash for what is not known, or for both."""
+    before = mev(dataset.metric.force_rmse_zero_shot_mev_per_angstrom if dataset.metric else None)
+    after = mev(dataset.training.force_rmse_after_mev_per_angstrom if dataset.training else None)
+    return "–" if before == after == "–" else f"{before} → {after}"
 
 
 def mev(value: float | None) -> str:
@@ -180,14 +198,20 @@ def _what_was_read(dataset: Dataset) -> list[str]:
     for one in found.theory_mismatches:
         lines.append(f"level of theory: {one.field} was declared as {one.declared}, the files say {one.found}")
     for other in found.overlaps:
-        lines.append(f"{other.frames:,} of the frames are in {other.name}, too")
+        lines.append(f"{_of_the_frames(other.frames)} in {other.name}, too")
     if found.standard_frames:
-        kept = f"{found.standard_frames:,} of the frames are never trained on"
-        lines.append(f"{kept}: another dataset keeps them for testing")
+        them = "it" if found.standard_frames == 1 else "them"
+        kept = f"{_of_the_frames(found.standard_frames)} never trained on"
+        lines.append(f"{kept}: another dataset keeps {them} for testing")
     if dataset.download and dataset.download.removed:
         count = len(dataset.download.removed)
-        lines.append(f"{count} POTCAR {'files are' if count > 1 else 'file is'} left out of the download")
+        left_out = f"{count} {'files are' if count > 1 else 'file is'} left out of the download"
+        lines.append(f"{left_out}: what is a POTCAR, or an archive that was not opened")
     return lines
+
+
+def _of_the_frames(count: int) -> str:
+    return f"{count:,} of the frames {'is' if count == 1 else 'are'}"
 
 
 def rerun(one: Rerun) -> str:

@@ -90,11 +90,11 @@ def test_searching_and_filtering_without_any_script(plain: Page, contribution: C
     expect(entries).to_have_count(1)
     plain.get_by_label("Fe", exact=True).check()
     plain.get_by_role("button", name="Apply").click()
-    expect(plain.get_by_text("No dataset is like that.")).to_be_visible()
+    expect(plain.get_by_text("No dataset matches.")).to_be_visible()
     plain.get_by_role("link", name="Fe").click()
     expect(entries).to_have_count(1)
     plain.goto("/datasets?q=氧化")
-    expect(plain.get_by_text("No dataset is like that.")).to_be_visible()
+    expect(plain.get_by_text("No dataset matches.")).to_be_visible()
 
 
 def test_a_misspelt_word_shows_what_was_meant_and_the_word_itself_on_request(
@@ -107,7 +107,7 @@ def test_a_misspelt_word_shows_what_was_meant_and_the_word_itself_on_request(
     expect(plain.get_by_role("link", name="Hafnia at high pressure")).to_be_visible()
     expect(plain.get_by_label("Sort by").locator("option:checked")).to_have_text("Relevance")
     said.get_by_role("link", name="Search for exactly “hafina”").click()
-    expect(plain.get_by_text("No dataset is like that.")).to_be_visible()
+    expect(plain.get_by_text("No dataset matches.")).to_be_visible()
     plain.goto("/datasets?q=hafina&lang=zh")
     expect(plain.get_by_role("main").get_by_role("status")).to_contain_text("以下是“hafnia”的结果")
     plain.goto("/datasets?lang=en")

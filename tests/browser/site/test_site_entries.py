@@ -41,7 +41,7 @@ def test_sharing_only_with_orcid_preview_and_licence(
     author = page.get_by_label("Author")
     author.fill("Mei Lin 0000-0002-1825-0098")
     author.press("Enter")
-    expect(page.locator("[data-field=authors] .error")).to_contain_text("This ORCID iD is none")
+    expect(page.locator("[data-field=authors] .error")).to_contain_text("This is not an ORCID iD")
     author.fill("Mei Lin 0000-0002-1825-0097")
     author.press("Enter")
     author.fill("李华")
@@ -281,7 +281,7 @@ def test_the_form_without_script(platform: Any) -> None:
     [
         ({"name": ""}, "A dataset needs a name"),
         ({"authors": " "}, "A dataset needs at least one author."),
-        ({"authors": "Mei Lin 0000-0002-1825-0098"}, "The ORCID iD of Mei Lin is none"),
+        ({"authors": "Mei Lin 0000-0002-1825-0098"}, "The ORCID iD of Mei Lin is not valid"),
         ({"description": ""}, "A public dataset needs a description."),
         ({"cutoff": "forty Rydberg"}, "The cut-off is no number."),
         ({"agreement": ""}, "The contributor agreement has not been agreed to."),

@@ -166,7 +166,7 @@ async def test_a_folder_is_judged_like_its_archive(tmp_path: Path) -> None:
     assert folder.manifest.removed == ("POTCAR",)
     shown = "\n".join(words.lines(folder, None))
     assert "You declared functional PBEsol; the files say PBE" in shown
-    assert "Left out of what others may download, by its licence: POTCAR" in shown
+    assert "Left out of what others may download: POTCAR" in shown
     assert told[0] == "packing"
 
 

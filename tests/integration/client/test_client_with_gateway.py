@@ -153,7 +153,7 @@ def test_more_than_four_gigabytes_are_refused_before_they_are_sent(client: Clien
     with pytest.raises(Problem, match="too large") as caught:
         client.upload(archive, **ENTRY)
     assert caught.value.status == 413
-    assert "4.0 GiB" in caught.value.what
+    assert "4.29 GB" in caught.value.what
     assert caught.value.remedy
 
 

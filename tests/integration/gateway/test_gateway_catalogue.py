@@ -252,7 +252,7 @@ async def test_the_page_says_what_it_shows_and_how_to_look_for_the_words_themsel
     assert "没有找到“perovksite”。以下是“perovskite”的结果。" in page
     page = (await site.http.get("/datasets", params={"q": "perovksite", "literal": "1", "lang": "en"})).text
     assert "Showing results for" not in page
-    assert "No dataset is like that." in page
+    assert "No dataset matches." in page
 
 
 async def test_words_of_private_and_withdrawn_datasets_are_suggested_to_nobody(site: Site) -> None:

@@ -125,7 +125,7 @@ async def test_parts_that_make_no_archive_are_refused_with_the_reason(mei: Membe
         ([one, one], 422, "parts-out-of-order", "Part 2 is named before"),
         ([one], 422, "parts-number", "these are 1"),
         ([one, two, three, unfinished], 422, "parts-out-of-order", "Part 1 of 4 was sent as part 1 of 3."),
-        ([unfinished, await part(mei, b"1")], 422, "upload-incomplete", "Of part 1 4 bytes of 10 bytes"),
+        ([unfinished, await part(mei, b"1")], 422, "upload-incomplete", "Of part 1 4 B of 10 B"),
         ([one, whole], 422, "not-a-part", "Upload 2"),
         (["nonsense"], 400, "wrong-header", "'nonsense'"),
         ([f"{UPLOADS}/../me"], 400, "wrong-header", "no address of an upload"),

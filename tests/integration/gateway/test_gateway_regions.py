@@ -69,7 +69,7 @@ async def test_bytes_go_to_their_region_and_come_from_there_or_from_the_mirror(
     (waiting,) = (await mei.request("GET", "/api/v1/uploads")).json()["uploads"]
     assert (waiting["received"], waiting["region"]) == (5, "east")
     unfinished = await mei.request("POST", "/api/v1/datasets", json=entry(waiting["id"]) | {"dpa": False})
-    assert (unfinished.status_code, unfinished.json()["detail"]) == (422, "5 bytes of 10 bytes have arrived.")
+    assert (unfinished.status_code, unfinished.json()["detail"]) == (422, "5 B of 10 B have arrived.")
     stands = await east.http.head(location, headers=TUS)
     assert stands.headers["upload-offset"] == "5"
     rest = await east.http.patch(location, headers={**PIECE, "Upload-Offset": "5"}, content=b"chive")

@@ -290,6 +290,20 @@ async def test_damaged_calculations_are_set_aside_by_path_and_reason(
     assert str(work.path) not in str(prepared.set_aside)
 
 
+async def test_bytes_that_no_database_takes_stay_out_of_what_is_told(
+    engine: Engine, work: WorkFolder, tmp_path: Path
+) -> None:
+    """A NUL in an output came into the level of theory, and no service could keep the event that told it."""
+    files = unpacked(SILICON)
+    for name, content in files.items():
+        files[name] = content.replace(b"Exchange-correlation= PBE", b"Exchange-correlation= P\0BE")
+    with work.job() as folder:
+        archive = packed(tmp_path, files)
+        prepared = await engine.prepare(Request(archive, "data.tar", "detect", None), folder)
+    assert prepared.level_of_theory.functional == "P\ufffdBE"
+    assert "\\u0000" not in prepared.level_of_theory.model_dump_json()
+
+
 async def test_archives_without_a_calculation(engine: Engine, work: WorkFolder, tmp_path: Path) -> None:
     text_only = packed(tmp_path, {"notes/README.md": b"# hello", "notes/table.csv": b"1,2"})
     for asked, archive, rule, words in (

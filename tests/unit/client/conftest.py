@@ -48,6 +48,7 @@ class FakePotluck(httpx.BaseTransport):
         self.extensions = "creation,checksum,concatenation"
         self.joining = 0
         self.datasets: dict[str, dict[str, Any]] = {}
+        self.page_size = 20
         self.by_key: dict[str, str] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
@@ -114,6 +115,8 @@ class FakePotluck(httpx.BaseTransport):
                 return self._ask_for_a_rerun(tail.partition("/")[0])
             case "POST", "datasets":
                 return self._publish(request)
+            case "GET", "datasets" if not tail:
+                return self._datasets(request.url.params)
             case "GET", "datasets":
                 return self._dataset(tail)
             case "GET", "models":
@@ -184,9 +187,14 @@ class FakePotluck(httpx.BaseTransport):
             self.datasets[dataset["id"]] = dataset
         return httpx.Response(201, json=self.datasets[self.by_key[key]])
 
+    def _datasets(self, params: httpx.QueryParams) -> httpx.Response:
+        """In pages, as the gateway tells them."""
+        page, every = int(params.get("page", 1)), list(self.datasets.values())
+        shown = every[(page - 1) * self.page_size : page * self.page_size]
+        pages = -(-len(every) // self.page_size)
+        return httpx.Response(200, json={"datasets": shown, "page": page, "pages": pages, "total": len(every)})
+
     def _dataset(self, tail: str) -> httpx.Response:
-        if not tail:
-            return httpx.Response(200, json={"datasets": list(self.datasets.values()), "page": 1, "pages": 1})
         identity, _, rest = tail.partition("/")
         if identity not in self.datasets:
             return problem(404, "There is no such dataset, or it is not public.", title="Not here")

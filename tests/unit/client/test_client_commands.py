@@ -129,6 +129,17 @@ def test_errors_for_a_script_are_json(command: Command, archive: Path, capsys: p
     assert error["where"] == SERVER
 
 
+def test_an_address_without_its_beginning_is_told(
+    command: Command, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not 'you are not signed in' or 'the server does not answer', which send people to look elsewhere."""
+    for words in (["models"], ["upload", str(archive), "--name", "Si", "--author", "A", "--agree"]):
+        assert command(*words, "--server", "potluck.test:8000") == 1
+        said = capsys.readouterr().err
+        assert "'potluck.test:8000' is not the address of a platform" in said
+        assert "https://potluck.test:8000" in said
+
+
 @pytest.mark.parametrize(
     ("dataset", "code", "words"),
     [
@@ -304,6 +315,52 @@ def test_lists_say_what_to_do_when_they_are_empty(
     said = capsys.readouterr().out
     assert "No datasets yet" in said
     assert "No model yet" in said
+
+
+def test_ids_in_a_list_are_whole_whatever_the_width(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every other command asks for one, and a list that goes into a pipe has eighty columns."""
+    identity = "3e528ab9-57e0-4c5e-9832-723290c8673d"
+    one = {"id": identity, "name": "Silicon, strained and displaced, at many volumes", "stage": "done", "model": "1.1"}
+    fake.datasets[identity] = one | {"state": "not-passed", "verdict": "not-sound"}
+    assert signed_in("datasets", "--mine") == 0
+    said = capsys.readouterr().out
+    assert identity in said
+    assert "not-sound" in said
+    assert "…" not in said
+
+
+def test_all_pages_of_ones_own_datasets_are_listed(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.page_size = 2
+    for number in range(5):
+        fake.datasets[f"d-{number}"] = {"id": f"d-{number}", "name": "Si", "stage": "done", "state": "published"}
+    assert signed_in("datasets", "--mine") == 0
+    said = capsys.readouterr().out
+    assert [number for number in range(5) if f"d-{number}" in said] == [0, 1, 2, 3, 4]
+
+
+def test_of_everybodys_datasets_the_newest_are_listed(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(150):
+        fake.datasets[f"d-{number}-"] = {"id": f"d-{number}-", "name": "Si", "stage": "done", "state": "published"}
+    assert signed_in("datasets") == 0
+    said = capsys.readouterr().out
+    assert "d-99-" in said
+    assert "d-100-" not in said
+    assert "The newest 100. Words or --element find the others" in said
+
+
+@pytest.mark.parametrize("how", [["status", "d"], ["status", "d", "--follow"]])
+def test_where_the_dataset_is_to_be_looked_at_is_told(
+    signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str], how: list[str]
+) -> None:
+    fake.datasets["d"] = {"id": "d", "name": "SiC", "stage": "done", "state": "published", "model": "1.1"}
+    assert signed_in(*how) == 0
+    assert f"{SERVER}/datasets/d\n" in capsys.readouterr().out
 
 
 def test_versions_are_listed_by_day(signed_in: Command, fake: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,20 +22,23 @@ def dataset(state: str, stage: str, **more: object) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("state", "stage", "line"),
+    ("state", "stage", "verdict", "line"),
     [
-        ("uploaded", "submit", "Submit ●  Check  Queue  Train  Done"),
-        ("checking", "check", "Submit ✓  Check ●  Queue  Train  Done"),
-        ("training", "train", "Submit ✓  Check ✓  Queue ✓  Train ●  Done"),
-        ("published", "done", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
-        ("withheld", "done", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
-        ("not-passed", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
-        ("rejected", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
-        ("shared", "done", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
+        ("uploaded", "submit", None, "Submit ●  Check  Queue  Train  Done"),
+        ("checking", "check", None, "Submit ✓  Check ●  Queue  Train  Done"),
+        ("training", "train", "passed", "Submit ✓  Check ✓  Queue ✓  Train ●  Done"),
+        ("published", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✓"),
+        ("withheld", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✓  Done ✗"),
+        ("failed", "done", "passed", "Submit ✓  Check ✓  Queue ✓  Train ✗  Done –"),
+        ("not-passed", "done", "covered", "Submit ✓  Check ✓  Queue –  Train –  Done ✓"),
+        ("not-passed", "done", "not-sound", "Submit ✓  Check ✗  Queue –  Train –  Done –"),
+        ("rejected", "done", "rejected", "Submit ✗  Check –  Queue –  Train –  Done –"),
+        ("shared", "done", None, "Submit ✓  Check –  Queue –  Train –  Done ✓"),
     ],
 )
-def test_stages_that_never_came_are_not_ticked(state: str, stage: str, line: str) -> None:
-    assert wording.stage_line(dataset(state, stage)) == line
+def test_the_line_of_stages_is_that_of_the_site(state: str, stage: str, verdict: str | None, line: str) -> None:
+    """Neither a rejected nor a merely shared dataset was ever checked, and one that is not sound did not pass."""
+    assert wording.stage_line(dataset(state, stage, verdict=verdict)) == line
 
 
 def test_a_row_of_a_table_is_short() -> None:
@@ -108,7 +111,7 @@ def test_what_a_contributor_should_know_of_what_was_read() -> None:
         "level of theory: cutoff_ev was declared as 400 eV, the files say 520 eV",
         "1,200 of the frames are in Silicon, too",
         "3 of the frames are never trained on: another dataset keeps them for testing",
-        "2 POTCAR files are left out of the download",
+        "2 files are left out of the download: what is a POTCAR, or an archive that was not opened",
     ]
 
 
@@ -139,3 +142,24 @@ def test_what_came_of_a_repetition(one: Rerun, words: str) -> None:
 )
 def test_how_a_script_ends_that_followed(state: str, code: int) -> None:
     assert wording.outcome(dataset(state, "done")) == code
+
+
+def test_errors_that_nobody_knows_are_one_dash() -> None:
+    assert wording.rmse(dataset("rejected", "done")) == "–"
+    known = Metric(coverage=0.1, force_rmse_zero_shot_mev_per_angstrom=1971.0)
+    assert wording.rmse(dataset("passed", "queue", metric=known)) == "1,971 → –"
+
+
+def test_every_end_is_told_in_a_sentence() -> None:
+    assert wording.headline(dataset("shared", "done")).startswith("shared: it can be downloaded and cited")
+    assert wording.headline(dataset("withdrawn", "done")).startswith("withdrawn: no downloads")
+
+
+def test_a_single_frame_is_one() -> None:
+    read = Reading(
+        format="extxyz", frames=9, train_frames=7, held_out_frames=2, elements=("Si",), set_aside_count=0,
+        overlaps=(Overlap(name="Silicon", frames=1),), standard_frames=1,
+    )  # fmt: skip
+    told = wording.details(dataset("passed", "queue", ingest=read))
+    assert "1 of the frames is in Silicon, too" in told
+    assert "1 of the frames is never trained on: another dataset keeps it for testing" in told

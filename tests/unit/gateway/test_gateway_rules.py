@@ -1,4 +1,4 @@
-"""Small rules: settings, who is behind a proxy, which site asks, file names, sizes in words, queries in use."""
+"""Small rules: settings, who is behind a proxy, which site asks, file names, queries in use."""
 
 import re
 from importlib.resources import files
@@ -10,7 +10,6 @@ from gateway.http.security import BehindProxy, SameOrigin
 from gateway.people.identity import client_address
 from gateway.problems import Problem
 from gateway.settings import GatewaySettings
-from gateway.uploads.quotas import words
 from gateway.uploads.uploads import clean_filename
 from starlette.requests import Request
 from starlette.responses import Response
@@ -104,10 +103,6 @@ def test_addresses_that_attempts_are_counted_under() -> None:
 )
 def test_file_names(name: str, clean: str) -> None:
     assert clean_filename(name) == clean
-
-
-def test_sizes_in_words() -> None:
-    assert [words(size) for size in (7, 2048, 5 << 20, 4 << 30)] == ["7 bytes", "2.0 KiB", "5.0 MiB", "4.0 GiB"]
 
 
 def test_uploads_lie_beside_the_objects(tmp_path: Path) -> None:

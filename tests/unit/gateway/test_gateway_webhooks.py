@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -181,6 +183,27 @@ async def test_redirects_are_not_followed_and_words_are_kept_short() -> None:
         assert len(outcome.problem) <= 300
     await post.close()
     assert len(heard) == 2
+
+
+async def test_what_a_receiver_answers_is_neither_unpacked_nor_kept_with_bytes_that_no_database_takes() -> None:
+    heard: list[bytes] = []
+    packed = gzip.compress(bytes(64 << 20))
+    bomb = b"HTTP/1.1 500 Oops\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
+    post = Post(5, anywhere=True)
+    tracemalloc.start()
+    try:
+        async with receiver(bomb, heard) as port:
+            outcome = await post.send(f"http://127.0.0.1:{port}/", new_secret(), "id", b"{}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert outcome.status == 500
+    assert peak < 16 << 20
+    assert b"accept-encoding: identity" in heard[0].lower()
+    async with receiver(b"HTTP/1.1 500 Oops\r\n\r\na\x00b\x1b[31m", heard) as port:
+        outcome = await post.send(f"http://127.0.0.1:{port}/", new_secret(), "id", b"{}")
+    assert outcome.problem == "500 Oops: a b [31m"
+    await post.close()
 
 
 async def test_who_answers_too_late_or_nonsense_has_not_taken_it() -> None:

@@ -262,19 +262,27 @@ def test_a_hostile_text_is_looked_through_in_time(text: str) -> None:
 def test_parts_whose_values_hold_commas_in_brackets_are_parts() -> None:
     """Two branches with their intervals: the first one was taken for a part of the second one's name."""
     told = (
-        "Every new dataset was learned: held-out force error went water from 608.2 to 473.7 meV/Å (-22.1 %, likely "
+        "Every new dataset was learned: held-out force error: water from 608.2 to 473.7 meV/Å (-22.1 %, likely "
         "-26.5 to -17.8), si from 1254.8 to 176.4 meV/Å (-85.9 %, likely -87.0 to -84.6); at least 5 % below "
         "all forces zero was asked."
     )
     said = chinese(told)
     assert "likely" not in said
     assert said.count("很可能") == 2
+    told = (
+        "Nothing was forgotten: the old branch that fared worst is si from 176.4 to 157.3 meV/Å (-10.9 %, likely -18.3 "
+        "to -3.8); at most 5 % more is allowed."
+    )
+    assert chinese(told).startswith("没有遗忘：旧分支中表现最差的是 si 从 176.4")
 
 
 def test_what_an_archive_holds_instead_of_calculations_is_chinese_too() -> None:
     told = "no calculation was recognised in the archive: it holds 3 files, such as notes/README.txt, notes/a.csv"
     assert chinese(told).endswith("3 个文件，例如 notes/README.txt, notes/a.csv")
     assert "files" not in chinese("no vasp/outcar calculation is in the archive: it holds no files at all")
+    told = "no calculation was recognised in the archive: it holds nothing but a, b.zip, which is named like an archive"
+    assert chinese(f"{told} and is none").endswith("只有 a, b.zip，它的名字像压缩包，但并不是")
+    assert chinese("no calculation was recognised in the archive: it holds nothing but a.pdf").endswith("只有 a.pdf")
 
 
 # Only programs meet these: wrong JSON, the tus protocol, a program's own sign-in, operators' settings.

@@ -11,6 +11,7 @@ from gateway.pages import limits, words
 from gateway.pages.curve import BOTTOM, LEFT, RIGHT, TOP, drawing, log_ticks
 from gateway.pages.site import safe_next
 from gateway.views.datasets import CurvePoint, DatasetView, MetricView, TrainingView
+from gateway.views.sizes import size_of
 from metric.settings import MetricSettings
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +48,7 @@ def test_percent(value: float, shown: str) -> None:
     [(7, "7 B"), (1234, "1.2 kB"), (16_777_216, "16.8 MB"), (4 << 30, "4.29 GB"), (999_960, "1.0 MB")],
 )
 def test_bytes(count: int, shown: str) -> None:
-    assert words.size(count) == shown
+    assert size_of(count) == shown
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ def test_nothing_left_names_the_first_reason() -> None:
 def test_messages_say_what_was_found_and_what_to_do() -> None:
     wrong = no_calculation("vasp/outcar", QE, {"qe/pw/scf": ["a/scf.out"]}, "2 files")
     assert (wrong.rule, "a/scf.out looks like qe/pw/scf" in wrong.reason) == ("wrong-format", True)
-    empty = no_calculation("qe/pw/scf", QE, {}, "1 file, such as README.md")
+    empty = no_calculation("qe/pw/scf", QE, {}, "nothing but README.md")
     assert empty.rule == "no-calculation"
-    assert "it holds 1 file, such as README.md" in empty.reason
+    assert "it holds nothing but README.md" in empty.reason
     assert "files together for each calculation, usually named *.in, *.out" in empty.remedy
     unknown = no_calculation("detect", None, {}, "no files at all")
     assert (unknown.rule, "OUTCAR" in unknown.remedy) == ("no-calculation", True)

@@ -108,3 +108,23 @@ def test_detection(files: dict[str, str], formats: list[str], tmp_path: Path) ->
 def test_formats_name_formats() -> None:
     assert all(set(takes(name)) <= set(FORMATS) for name in FORMATS)
     assert all(spec.title and spec.example and spec.names for spec in FORMATS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("paper.pdf", b"%PDF-1.4", "nothing but paper.pdf"),
+        ("a.zip", b"", "nothing but a.zip, and that is empty"),
+        ("a.zip", b"<html>Sign in</html>", "nothing but a.zip, which is named like an archive and is none"),
+        ("a.rar", b"Rar!\x1a\x07\x01\x00", "nothing but a.rar, an archive that was not opened"),
+        ("a.dat", b"PK\x03\x04" + bytes(600), "nothing but a.dat, an archive that was not opened"),
+    ],
+)
+def test_a_single_file_is_told_for_what_it_is(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert Tree(tmp_path).summary() == said
+
+
+def test_several_files_are_told_by_examples(tmp_path: Path) -> None:
+    assert plant(tmp_path, {}).summary() == "no files at all"
+    assert plant(tmp_path, {"a.txt": "a", "b.csv": "b", "c.csv": "c"}).summary() == "3 files, such as b.csv, a.txt"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingest.confinement.children import Ending
 from ingest.domain import Calculation, IngestBroken, Spooled
+from ingest.opening import read_answer
 from ingest.parsing import Shares, blame, parsers, sampled
 from ingest.report import Report, listed
 from ingest.settings import IngestSettings
@@ -114,6 +115,20 @@ def test_a_report_is_believed_as_far_as_it_fits(report: Report) -> None:
     assert (first.frames, first.spool, first.set_aside) == (1, Spooled(3, 0, 10, 0), 1)
     (told,) = listed(calculations.values(), {3: report.path}, 10)
     assert (told.path, told.frame, len(told.reason)) == ("f0/scf.out", 2, 500)
+
+
+def test_text_of_a_report_has_no_nul(report: Report, tmp_path: Path) -> None:
+    """PostgreSQL takes none, neither in text nor in JSON: whoever keeps the event would fail for ever."""
+    entry = {"frame": 0, "rule": "r", "reason": "could not read '0.0\x0035'", "remedy": "y"}
+    report.path.write_text(end(0, set_aside=[entry], theory={"functional": "P\x00E", "code": r"a\u0000b"}))
+    calculations = {0: calculation(0)}
+    report.read(calculations)
+    assert calculations[0].theory == {"functional": "P\ufffdE", "code": r"a\u0000b"}
+    (told,) = listed(calculations.values(), {3: report.path}, 10)
+    assert told.reason == "could not read '0.0\ufffd35'"
+    answer = tmp_path / "found.json"
+    answer.write_text(json.dumps({"refused": {"reason": "\x00", "more": ["a\x00", {"k\x00": 1}]}}))
+    assert read_answer(answer, 1000) == {"refused": {"reason": "\ufffd", "more": ["a\ufffd", {"k\ufffd": 1}]}}
 
 
 def test_a_report_is_read_while_it_grows(report: Report) -> None:

@@ -338,4 +338,8 @@ def test_strong_forces_explain_a_high_energy_and_not_a_low_one() -> None:
         forces = np.zeros((4, 3))
         forces[0, 0], forces[1, 0] = force, -force
         frames[4] = replace(frames[4], energy=frames[4].energy + 4 * excess, forces=forces)
-        assert judged(frames, None, []).failed_frames == failed
+        result = judged(frames, None, [])
+        assert result.failed_frames == failed
+        told = next(one.sentence for one in result.checks if one.rule == "energy-outlier")
+        # What is kept beyond the limit is not told as if the limit had not been meant.
+        assert ("beyond what strong forces explain" in told) == (not failed)

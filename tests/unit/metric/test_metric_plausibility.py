@@ -127,7 +127,7 @@ def test_an_element_that_the_branch_has_never_met_is_why_nothing_is_said() -> No
     frames, prediction = labelled(1.0)
     _, known = judge_labels(frames, [candidate(prediction)], LIMITS)
     assert known is not None
-    assert known.sentence.endswith("nothing says a wrong sign or unit.")
+    assert known.sentence.endswith("nothing points to a wrong sign or unit.")
 
 
 def test_a_turned_sign_shows_on_the_known_elements_of_new_chemistry() -> None:

@@ -115,6 +115,12 @@ def test_remembered_allows_five_percent_on_every_branch(after: float, passed: bo
     assert passed or "si from 100.0 to 105.1" in remembered.sentence
 
 
+def test_the_branch_that_is_named_fared_worst_though_another_changed_more() -> None:
+    old = {"si": Numbers(after=(10, 90), before=(10, 100)), "water": Numbers(after=(5, 100), before=(5, 300))}
+    told = rule(growth(old, GOOD_NEW), "remembered").sentence
+    assert "the old branch that fared worst is si from 100.0 to 90.0 meV/Å" in told
+
+
 def test_standard_compares_the_same_branches() -> None:
     """A hard new branch must not count against the candidate, nor an easy one for it."""
     hard = {"sic": Numbers(after=(99, 990), before=(4000, 40000))}

@@ -78,7 +78,7 @@ def _read(found: DatasetManifest) -> list[str]:
     told += [f"You declared {one.field} {one.declared}; the files say {one.found}" for one in found.theory_mismatches]
     if found.removed:
         names = ", ".join(found.removed[:3]) + (" …" if len(found.removed) > 3 else "")
-        told.append(f"Left out of what others may download, by its licence: {names}")
+        told.append(f"Left out of what others may download: {names}")
     return [*told, _NOT_ASKED]
 
 

@@ -119,6 +119,6 @@ def _report(client: Client, dataset: Dataset, *, stay: bool, as_json: bool) -> N
     if as_json:
         print_json(dataset)
     else:
-        show(dataset)
+        show(client, dataset)
         if not dataset.finished:
             out.print(f"[dim]potluck status {dataset.id} --follow[/] shows what happens next.")

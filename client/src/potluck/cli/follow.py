@@ -24,12 +24,13 @@ def follow(client: Client, dataset: Dataset, *, as_json: bool) -> Exit:
         for last in client.follow(dataset.id):
             print_json(last)
     elif out.is_terminal:
-        with Live(picture(dataset), console=out, refresh_per_second=4) as live:
+        with Live(picture(client, dataset), console=out, refresh_per_second=4) as live:
             for last in client.follow(dataset.id):
-                live.update(picture(last))
+                live.update(picture(client, last))
         for line in wording.details(last):
             out.print(f"  {escape(line)}")
     else:
+        out.print(escape(f"{dataset.name}: {page(client, dataset)}"))
         said, spoke_at = "", -READING_PAUSE_SECONDS
         for last in client.follow(dataset.id):
             words = f"{last.stage}: {wording.headline(last)}"
@@ -43,17 +44,22 @@ def follow(client: Client, dataset: Dataset, *, as_json: bool) -> Exit:
     return wording.outcome(last)
 
 
-def show(dataset: Dataset) -> None:
+def show(client: Client, dataset: Dataset) -> None:
     """Where it stands now, once."""
-    out.print(picture(dataset))
+    out.print(picture(client, dataset))
     for line in wording.details(dataset):
         out.print(f"  {escape(line)}")
 
 
-def picture(dataset: Dataset) -> RenderableType:
-    """Name, stages, one sentence, and a bar while it is read or trains."""
+def page(client: Client, dataset: Dataset) -> str:
+    """Its address, which every command takes for its id, and where pictures and all frames are to be looked at."""
+    return f"{client.server}/datasets/{dataset.id}"
+
+
+def picture(client: Client, dataset: Dataset) -> RenderableType:
+    """Name, page, stages, one sentence, and a bar while it is read or trains."""
     rows: list[RenderableType] = [
-        f"[bold]{escape(dataset.name)}[/]  [dim]{dataset.id}[/]",
+        f"[bold]{escape(dataset.name)}[/]  [dim]{escape(page(client, dataset))}[/]",
         wording.stage_line(dataset),
         escape(wording.headline(dataset)),
     ]

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kit.tls import is_loopback
+
 from onemachine import outside, report
 from onemachine.environment import PUBLIC_TOKEN
 from onemachine.installation import Installation, inherited
@@ -53,8 +55,9 @@ def up(settings: OneMachineSettings) -> int:
         def ready() -> None:
             say(f"\nPotluck is ready at {addresses.site}   (Ctrl-C stops it)")
             if "registry" in settings.services:
-                say(f"Programs query the registry at {addresses.registry_public_address} (gRPC, docs/registry.md);")
-                say(f"from other machines with the token in {installation.state / 'secrets' / PUBLIC_TOKEN}")
+                say(f"Programs query the registry at {addresses.registry_public_address} (gRPC, docs/registry.md)")
+                if not is_loopback(f"{addresses.gateway[0]}:{addresses.registry_public}"):
+                    say(f"with the token in {installation.state / 'secrets' / PUBLIC_TOKEN}")
 
         supervisor = Supervisor(stages, ready, changed)
         report.write(file, supervisor.units)  # in place of the last run's

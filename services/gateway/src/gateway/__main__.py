@@ -4,6 +4,7 @@ import sys
 from contextlib import AbstractAsyncContextManager
 
 from kit.service import Foundation, run
+from kit.settings import told
 
 from gateway import app, command, pages
 from gateway.settings import GatewaySettings
@@ -16,4 +17,4 @@ def build(settings: GatewaySettings, base: Foundation[GatewaySettings]) -> Abstr
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit(command.main(sys.argv[1:]))
-    run("gateway", GatewaySettings(), build)
+    run("gateway", told(GatewaySettings), build)

@@ -2,7 +2,8 @@
 `operator grant|revoke <e-mail address>` or `operator list`: who may steer the platform; and `rebuild`: read tables once
 more from the log of events, while the site serves.
 
-Exit codes: 0 done, 1 there is no such account, it is so already, or the log cannot be replayed, 2 wrong arguments.
+Exit codes: 0 done, 1 there is no such account, it is so already, or the log cannot be replayed, 2 wrong arguments or
+settings.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from kit import bus
 from kit.blobs import Blobs
 from kit.db import Database
+from kit.settings import told
 
 from gateway.live.rebuild import CannotRebuild, Rebuild
 from gateway.people.accounts import Accounts
@@ -100,8 +102,9 @@ def main(arguments: Sequence[str]) -> int:
     verbs.add_parser("list").set_defaults(email=None)
     commands.add_parser("rebuild", help="read tables once more from the log of events, while the site serves")
     given = parser.parse_args(arguments)
+    settings = told(GatewaySettings)
     if given.command == "rebuild":
-        return asyncio.run(rebuild(GatewaySettings()))
+        return asyncio.run(rebuild(settings))
     if given.command == "operator":
-        return asyncio.run(operator(GatewaySettings(), given.verb, given.email))
-    return asyncio.run(reset_link(GatewaySettings(), given.email))
+        return asyncio.run(operator(settings, given.verb, given.email))
+    return asyncio.run(reset_link(settings, given.email))

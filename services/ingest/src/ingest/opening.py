@@ -1,7 +1,6 @@
 """Opens one archive in a confined child: its calculations as soon as they are known, the rest while they are parsed."""
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from ingest.confinement.kernel import Limits
 from ingest.domain import DETECT, Calculation, Catalogue, Format, IngestBroken, Rejected, no_calculation, note
 from ingest.parsing import blame_ourselves
 from ingest.progress import Meter
-from ingest.report import Lines
+from ingest.report import Lines, from_child
 from ingest.settings import MEBIBYTE, IngestSettings
 
 LIGHT_IMPORTS = ("ingest.confined.opening", "ingest.confined.assembling", "ingest.confined.sharing")
@@ -204,7 +203,7 @@ def read_answer(path: Path, largest: int) -> dict[str, Any]:
     """What a child wrote there, at most so many bytes. Raises IngestBroken."""
     if path.stat().st_size > largest:
         raise IngestBroken(f"{path.name} has {path.stat().st_size} bytes, more than a child may answer")
-    said = json.loads(path.read_bytes())
+    said = from_child(path.read_bytes())
     if not isinstance(said, dict):
         raise IngestBroken(f"{path.name} is not an object")
     return said

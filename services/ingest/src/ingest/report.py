@@ -50,6 +50,22 @@ class _End(BaseModel):
     set_aside: list[_Entry]
 
 
+def from_child(data: bytes) -> Any:
+    """JSON that a child wrote, without the NULs of strangers' files: PostgreSQL takes none. Raises ValueError."""
+    said = from_json(data)
+    return _without_nul(said) if rb"\u0000" in data else said
+
+
+def _without_nul(said: Any) -> Any:
+    if isinstance(said, str):
+        return said.replace("\0", "\ufffd")
+    if isinstance(said, list):
+        return [_without_nul(one) for one in said]
+    if isinstance(said, dict):
+        return {_without_nul(name): _without_nul(one) for name, one in said.items()}
+    return said
+
+
 @dataclass
 class Lines:
     """The lines of a growing file, each with the byte at which it begins."""
@@ -72,7 +88,7 @@ class Lines:
                     return
                 at, self._read = self._read, self._read + len(line)
                 try:
-                    said = from_json(line)
+                    said = from_child(line)
                 except ValueError:
                     continue
                 if isinstance(said, dict):
@@ -164,7 +180,7 @@ def listed(calculations: Iterable[Calculation], reports: Mapping[int, Path], mos
             spool, at = one.said
             with reports[spool].open("rb") as file:
                 file.seek(at)
-                end = _End.model_validate_json(file.readline(_LARGEST_LINE))
+                end = _End.model_validate(from_child(file.readline(_LARGEST_LINE)))
             entries += [note(one.path, each.frame, each.rule, each.reason, each.remedy) for each in end.set_aside]
         if len(entries) >= most:
             break

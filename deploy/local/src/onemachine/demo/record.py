@@ -59,11 +59,10 @@ def print_table(outcome: Outcome, console: Console) -> None:
     """Dataset, verdict, force RMSE before → after, model."""
     table = Table("", "dataset", "verdict", "force RMSE, meV/Å", "model", title="What became of the data")
     for label, dataset in sorted(outcome.datasets.items(), key=lambda item: (item[0] in CONTRIBUTIONS, item[0])):
-        errors = f"{wording.zero_shot(dataset)} → {wording.after(dataset)}" if dataset.metric else "–"
         verdict = dataset.verdict or dataset.state
         if dataset.metric and dataset.metric.model_version:
             verdict += f" ({dataset.metric.coverage:.0%} covered)"
-        table.add_row(label, escape(dataset.name), verdict, errors, dataset.model or "–")
+        table.add_row(label, escape(dataset.name), verdict, wording.rmse(dataset), dataset.model or "–")
     console.print(table)
     for label, dataset in sorted(outcome.datasets.items()):
         for line in wording.details(dataset):

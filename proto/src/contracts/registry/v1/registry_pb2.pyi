@@ -1285,7 +1285,9 @@ class Model(_message.Message):
     parent_version: _builtins.str
     preset: _builtins.str
     standard_score: _builtins.float
-    """0 is DFT, 1 a composition-only baseline."""
+    """0 is DFT, 1 a composition-only baseline. On the standard dataset of the day when it was published: to compare
+    versions, ask ListScores, which has the newest score of each and says on which standard dataset it is.
+    """
     retired_reason: _builtins.str
     withdrawn_datasets: _builtins.int
     """Datasets that trained it and were withdrawn since."""

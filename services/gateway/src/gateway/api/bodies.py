@@ -37,17 +37,51 @@ class ProgramSecret(Frozen):
     secret: str = Field(description="of the answer to POST /api/v1/sign-ins")
 
 
+class NewProfile(Frozen):
+    """What is absent stays as it is."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=100, description="as it should be credited")
+    mail_when_done: bool | None = Field(default=None, description="a mail when a stage of yours ends")
+
+
+class NewPassword(Frozen):
+    password: str = Field(description="the present one")
+    new_password: str = Field(min_length=8, max_length=1000)
+
+
+class NewAuthor(Frozen):
+    name: str = Field(min_length=1, max_length=200)
+    orcid: str | None = Field(default=None, description="ORCID iD, e.g. 0000-0002-1825-0097")
+
+
 class NewDataset(Frozen):
     upload_id: UUID = Field(description="of an upload of yours that is complete")
+    dataset_id: UUID | None = Field(default=None, description="of yours, of which this becomes the next version")
     name: str = Field(min_length=1, max_length=200)
-    authors: tuple[str, ...] = Field(min_length=1, description="in the order of credit")
-    format: str = Field(description="of /api/v1/formats, or 'detect'")
-    licence: str = Field(description="SPDX identifier")
+    authors: tuple[str | NewAuthor, ...] = Field(min_length=1, description="in the order of credit")
+    dpa: bool = Field(default=True, description="false: it is only shared, and nothing is trained on it")
+    format: str = Field(description="of /api/v1/formats, or 'detect'; may be absent of what is only shared")
+    licence: str = Field(description="SPDX identifier, of /api/v1/licences")
     private: bool = False
     description: str = Field(default="", description="Markdown")
-    level_of_theory: LevelOfTheory | None = None
-    agreement: bool = Field(description="true: the contributor agreement in force was read and agreed to")
+    level_of_theory: LevelOfTheory | None = Field(default=None, description="where the files do not tell")
+    agreement: bool | str = Field(
+        description="true, or the version that was read: the contributor agreement in force was agreed to"
+    )
     sha256: str | None = Field(default=None, description="of the archive; refused when another one arrived")
+
+
+class NewPublication(Frozen):
+    """Of a private dataset that becomes public. What is absent stays as it is."""
+
+    licence: str | None = Field(default=None, description="SPDX identifier, of /api/v1/licences")
+    authors: tuple[str | NewAuthor, ...] | None = Field(default=None, description="in the order of credit")
+    description: str | None = Field(default=None, description="Markdown")
+    agreement: bool | str = Field(description="as of a new dataset")
+
+
+class Withdrawal(Frozen):
+    reason: str = Field(default="", max_length=2000, description="for operators")
 
 
 class NewPrediction(Frozen):

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 
-from contracts.artifacts import FormatCatalog, MetricPolicy, MetricReport
+from contracts.artifacts import FormatCatalog, GrowthPolicyInForce, MetricPolicy, MetricReport
 from contracts.base import Frozen
 
 from gateway.api.bodies import (
     NewAccount,
     NewDataset,
+    NewPassword,
     NewPrediction,
+    NewProfile,
     NewProgramSignIn,
+    NewPublication,
     NewSession,
     NewToken,
     ProgramSecret,
+    Withdrawal,
 )
 from gateway.models.branches import Choice
 from gateway.models.coverage import CoverageView
@@ -20,9 +24,22 @@ from gateway.models.predictions import PredictionView
 from gateway.models.standard import StandardView
 from gateway.search.catalogue import CatalogueView
 from gateway.search.search import COVERAGES, FRAMES, SORTS, STAGES
-from gateway.views.datasets import DatasetPage, DatasetView, RerunView
+from gateway.views.datasets import ContentsView, DatasetPage, DatasetView, RerunView
 from gateway.views.models import ModelView
-from gateway.views.people import NewTokenView, OpenUploadView, PersonView, ProgramSignInView, StorageView, TokenView
+from gateway.views.past import DatasetPast
+from gateway.views.people import (
+    AgreementView,
+    IdentityView,
+    LicenceView,
+    NewTokenView,
+    OpenUploadView,
+    PersonView,
+    ProgramSignInView,
+    RegionView,
+    SessionView,
+    StorageView,
+    TokenView,
+)
 from gateway.views.queue import QueueView
 from gateway.webhooks.webhooks import DeliveryView, NewWebhook, NewWebhookView, WebhookView
 
@@ -67,6 +84,7 @@ SHOWN_ONCE = Parameter(
 RANGE = Parameter("Range", "a part of the file, e.g. 'bytes=0-1023'", header=True)
 ELEMENT = Parameter("element", "symbol; all of them occur", repeated=True)
 LAST = Parameter("Last-Event-ID", "go on after this event", header=True)
+VERSION = Parameter("version", "of the dataset, from 1; without it the latest that you may see")
 OCTETS = "application/octet-stream"
 STREAM = "text/event-stream"
 LINKED = "application/ld+json"
@@ -95,7 +113,10 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("POST", "/api/v1/sessions"): Described(
         "Sign in: a cookie", PersonView, status=201, body=NewSession, errors=(401, 403, 422, 429)
     ),
+    ("GET", "/api/v1/sessions"): Described("Where you are signed in", SessionView, listed="sessions", signed_in=True),
     ("DELETE", "/api/v1/sessions/current"): Described("Sign out", status=204),
+    ("DELETE", "/api/v1/sessions/others"): Described("Sign out everywhere else", status=204, signed_in=True),
+    ("DELETE", "/api/v1/sessions/{session_id}"): Described("Sign out there", status=204, signed_in=True, errors=(404,)),
     ("POST", "/api/v1/tokens"): Described(
         "An API token for a program; shown once",
         NewTokenView,
@@ -121,11 +142,31 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", "/api/v1/tokens"): Described("Your API tokens", TokenView, listed="tokens", signed_in=True),
     ("DELETE", "/api/v1/tokens/{token_id}"): Described("Revoke a token", status=204, signed_in=True, errors=(404,)),
     ("GET", "/api/v1/me"): Described("Who you are", PersonView, signed_in=True),
+    ("PATCH", "/api/v1/me"): Described(
+        "Change your profile", PersonView, body=NewProfile, signed_in=True, errors=(422,)
+    ),
+    ("PUT", "/api/v1/me/password"): Described(
+        "Change your password", status=204, body=NewPassword, signed_in=True, errors=(403, 422, 429)
+    ),
+    ("GET", "/api/v1/identities"): Described(
+        "Other sites with which you can sign in", IdentityView, listed="identities", signed_in=True
+    ),
     ("GET", "/api/v1/me/storage"): Described(
         "How much you have here, and how much you may", StorageView, signed_in=True
     ),
     ("GET", "/api/v1/formats"): Described("Formats that can be uploaded", FormatCatalog, errors=(503,)),
+    ("GET", "/api/v1/licences"): Described("Licences that a dataset may have", LicenceView, listed="licences"),
+    ("GET", "/api/v1/agreement"): Described(
+        "The contributor agreement in force; publishing asks for it", AgreementView
+    ),
+    ("GET", "/api/v1/regions"): Described("Where archives may lie", RegionView, listed="regions"),
+    ("GET", "/api/v1/regions/probe"): Described(
+        "Nothing: how long it takes says how far away this region is", status=204
+    ),
     ("GET", "/api/v1/policy"): Described("What datasets are judged by", MetricPolicy, errors=(503,)),
+    ("GET", "/api/v1/policy/growth"): Described(
+        "What decides whether the model has grown", GrowthPolicyInForce, errors=(503,)
+    ),
     ("GET", "/api/v1/uploads"): Described(
         "Uploads that you may resume or publish", OpenUploadView, listed="uploads", signed_in=True
     ),
@@ -146,6 +187,7 @@ OPERATIONS: dict[tuple[str, str], Described] = {
         errors=(404, 409, 413, 422, 429),
     ),
     ("OPTIONS", "/api/v1/uploads"): Described("What this tus server can do", status=204),
+    ("OPTIONS", "/api/v1/uploads/{upload_id}"): Described("The same, for pages of other regions", status=204),
     ("HEAD", "/api/v1/uploads/{upload_id}"): Described(
         "How many bytes have arrived: Upload-Offset; none while parts are being put together",
         signed_in=True,
@@ -164,7 +206,7 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("DELETE", "/api/v1/uploads/{upload_id}"): Described(
         "Give an upload up", status=204, signed_in=True, errors=(404,)
     ),
-    ("GET", "/api/v1/datasets"): Described("Datasets, newest first", DatasetPage, parameters=PAGED),
+    ("GET", "/api/v1/datasets"): Described("Datasets, newest first", DatasetPage, parameters=PAGED, errors=(401, 422)),
     ("POST", "/api/v1/datasets"): Described(
         "Publish an upload as a dataset",
         DatasetView,
@@ -177,23 +219,62 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ("GET", "/api/v1/search"): Described(
         "Datasets by words, formulas, elements and filters", CatalogueView, parameters=SEARCHED, errors=(422,)
     ),
-    ("GET", _DATASET): Described("A dataset", DatasetView, errors=(404,)),
-    ("GET", f"{_DATASET}/archive"): Described("Its archive", media=OCTETS, parameters=(RANGE,), errors=(404, 416)),
+    ("GET", _DATASET): Described("A dataset", DatasetView, parameters=(VERSION,), errors=(404, 422)),
+    ("GET", f"{_DATASET}/history"): Described(
+        "Its versions, what happened to it, the models that it trained",
+        DatasetPast,
+        parameters=(VERSION,),
+        errors=(404, 422),
+    ),
+    ("GET", f"{_DATASET}/structures"): Described(
+        "Some of its structures, and its commonest compositions",
+        ContentsView,
+        parameters=(VERSION,),
+        errors=(404, 422),
+    ),
+    ("POST", f"{_DATASET}/public"): Described(
+        "Make the latest version of a private dataset public, for good",
+        DatasetView,
+        body=NewPublication,
+        signed_in=True,
+        errors=(404, 409, 422),
+    ),
+    ("POST", f"{_DATASET}/withdrawal"): Described(
+        "Take every version back: no downloads, no training to come",
+        DatasetView,
+        body=Withdrawal,
+        signed_in=True,
+        errors=(404, 422),
+    ),
+    ("GET", f"{_DATASET}/archive"): Described(
+        "Its archive", media=OCTETS, parameters=(VERSION, RANGE), errors=(404, 416, 422)
+    ),
     ("GET", f"{_DATASET}/frames/{{name}}"): Described(
         "Its frames as models read them: train.mdb, held-out.mdb",
         media=OCTETS,
-        parameters=(RANGE,),
-        errors=(404, 416),
+        parameters=(VERSION, RANGE),
+        errors=(404, 416, 422),
     ),
     ("GET", f"{_DATASET}/citation"): Described(
-        "How to cite it; public datasets", media="*/*", parameters=(FORMAT,), errors=(404, 422)
+        "How to cite it; public datasets", media="*/*", parameters=(FORMAT, VERSION), errors=(404, 422)
     ),
     ("GET", f"{_DATASET}/ro-crate"): Described(
-        "As RO-Crate 1.1 metadata; public datasets", media=LINKED, errors=(404,)
+        "As RO-Crate 1.1 metadata; public datasets", media=LINKED, parameters=(VERSION,), errors=(404, 422)
     ),
-    ("GET", f"{_DATASET}/pictures/{{name}}"): Described("A picture of its check", media="image/*", errors=(404,)),
-    ("GET", f"{_DATASET}/tables/{{name}}"): Described("A table of per-frame verdicts", media=OCTETS, errors=(404,)),
-    ("GET", f"{_DATASET}/metric"): Described("Everything that the check found", MetricReport, errors=(404,)),
+    ("GET", f"{_DATASET}/receipts"): Described(
+        "What it did to the model, byte for byte as it was signed: {'receipts': […]}, see docs/receipts",
+        media="application/json",
+        errors=(404,),
+    ),
+    ("GET", f"{_DATASET}/pictures/{{name}}"): Described(
+        "A picture of its check", media="image/*", parameters=(VERSION,), errors=(404, 422)
+    ),
+    ("GET", f"{_DATASET}/tables/{{name}}"): Described(
+        "A table of per-frame verdicts", media=OCTETS, parameters=(VERSION,), errors=(404, 422)
+    ),
+    ("GET", f"{_DATASET}/metric"): Described(
+        "Everything that the check found", MetricReport, parameters=(VERSION,), errors=(404, 422)
+    ),
     ("GET", f"{_DATASET}/metric/reruns"): Described("Repetitions of the check", RerunView, listed="reruns"),
     ("POST", f"{_DATASET}/metric/reruns"): Described(
         "Repeat the check", RerunView, status=201, parameters=(KEY,), signed_in=True, errors=(403, 409, 429)
@@ -225,6 +306,12 @@ OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("GET", f"{_MODEL}/files/{{name}}"): Described(
         "A file of a version", media=OCTETS, parameters=(RANGE,), errors=(404, 416)
+    ),
+    ("GET", "/api/v1/files/{key}"): Described(
+        "A file of a published version, by an address that the registry signed; it works until it expires",
+        media=OCTETS,
+        parameters=(RANGE,),
+        errors=(403, 404, 416),
     ),
     ("GET", "/api/v1/standard"): Described("Every version on the standard dataset", StandardView),
     ("GET", "/api/v1/webhooks"): Described("Your webhooks", WebhookView, listed="webhooks", signed_in=True),

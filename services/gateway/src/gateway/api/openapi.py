@@ -1,6 +1,5 @@
 """OpenAPI 3.1, generated from the routes and from the models that they answer with."""
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -33,11 +32,11 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Route]]:
 
 
 def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The whole description. A route that nobody has described is there with what its code says."""
+    """The whole description. Raises KeyError for a route that nobody has described."""
     paths: dict[str, dict[str, Any]] = {}
     models: set[type[Frozen]] = {ProblemDetails}
     for method, path, route in operations(routes):
-        said = OPERATIONS.get((method, path)) or Described(_docstring(route))
+        said = OPERATIONS[method, path]
         models.update(model for model in (said.answer, said.body) if model is not None)
         paths.setdefault(path, {})[method.lower()] = _operation(method, path, route, said)
     _, schemas = models_json_schema(
@@ -61,10 +60,6 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
             },
         },
     }
-
-
-def _docstring(route: Route) -> str:
-    return (inspect.getdoc(route.endpoint) or route.name).partition("\n")[0]
 
 
 def _operation(method: str, path: str, route: Route, said: Described) -> dict[str, Any]:

@@ -201,8 +201,7 @@ class Publishing:
         if region.apart:
             ref = BlobRef(key=key, sha256=sha256, size=upload.size)
             if not await self._blobs.exists(key):
-                # Of this request alone: the same one may be sent twice at once.
-                copy = path.with_name(f"{path.name}-{uuid4().hex}.copy")
+                copy = self._uploads.spool.new_copy(upload.id)
                 try:
                     await region.store.get_file(ref, copy)
                     await self._blobs.adopt_file(key, copy, sha256)

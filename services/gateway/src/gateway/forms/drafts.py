@@ -191,7 +191,7 @@ def _author(number: int, value: Any) -> Author:
     found = orcid.canonical(claimed) if isinstance(claimed, str) else None
     if found is None:
         raise _Wrong(
-            f"The ORCID iD of {name} is none: its last digit does not fit the others, or digits are missing.",
+            f"The ORCID iD of {name} is not valid: its last digit does not fit the others, or digits are missing.",
             "Copy it from orcid.org, e.g. 0000-0002-1825-0097, or leave it out.",
         )
     return Author(name, found)

@@ -98,6 +98,10 @@ INGEST: tuple[str, ...] = (
     N_("no {format} calculation is in the archive: it holds {part_files}"),
     N_("no calculation was recognised in the archive: it holds {part_files}"),
     N_("{n} file(s), such as {file}"),
+    N_("nothing but {file}"),
+    N_("nothing but {file}, and that is empty"),
+    N_("nothing but {file}, an archive that was not opened"),
+    N_("nothing but {file}, which is named like an archive and is none"),
     N_("no files at all"),
     N_(
         "Pack the outputs of your calculations as the program wrote them (e.g. OUTCAR; scf.in with scf.out; "

@@ -77,6 +77,10 @@ METRIC: tuple[str, ...] = (
     N_("no two atoms are closer than {value} of the sum of their covalent radii, the limit is {limit}"),
     N_("the largest net force is {value} meV/Å per atom, the limit {limit} meV/Å"),
     N_("energies leave the fit on composition by at most {value} eV/atom, the limit is {limit} eV/atom"),
+    N_(
+        "energies leave the fit on composition by at most {value} eV/atom, the limit is {limit} eV/atom "
+        "beyond what strong forces explain"
+    ),
     N_("virials differ from their transposes by at most {value} of their size, the limit {limit}"),
     N_("{n} frame(s) of {total} ({part}) set aside: the self-consistency did not converge"),
     N_("unknown: no file tells whether the self-consistency converged"),
@@ -170,7 +174,7 @@ METRIC: tuple[str, ...] = (
     ),
     N_(
         "Reported against predicted forces (branch {branch}): slope {slope}, correlation {correlation}; "
-        "nothing says a wrong sign or unit."
+        "nothing points to a wrong sign or unit."
     ),
     N_(
         "Reported against predicted forces (branch {branch}): slope {slope}, correlation {correlation}, on "
@@ -193,8 +197,8 @@ METRIC: tuple[str, ...] = (
         "predicts the energies well, but the correlation of its forces with these is {value}, and {limit} is "
         "the least to be expected."
     ),
-    N_("Reported against predicted energies ({said}): nothing says a wrong sign or unit."),
-    N_("Reported against predicted virials ({said}): nothing says a wrong sign or unit."),
+    N_("Reported against predicted energies ({said}): nothing points to a wrong sign or unit."),
+    N_("Reported against predicted virials ({said}): nothing points to a wrong sign or unit."),
     N_("The energies have another unit: they look like {said} ({said_branch})."),
     N_("The energies have another unit: they do not match the forces, which agree ({said})."),
     N_("hartree that were taken for eV"),

@@ -4,8 +4,8 @@ from gateway.pages.phrases import N_
 
 REGISTRY: tuple[str, ...] = (
     # growth of the model
-    N_("Every new dataset was learned: held-out force error went {each}; {said_asked}."),
-    N_("Not every new dataset was learned: held-out force error went {each}; {said_asked}."),
+    N_("Every new dataset was learned: held-out force error: {each}; {said_asked}."),
+    N_("Not every new dataset was learned: held-out force error: {each}; {said_asked}."),
     N_("at least {value} % below {part} was asked"),
     N_("zero-shot"),
     N_("all forces zero"),
@@ -14,8 +14,8 @@ REGISTRY: tuple[str, ...] = (
     N_("{branch} from {before} to {after} meV/Å ({change} %, likely {low} to {high})"),
     N_("{n} more"),
     N_("There was nothing to forget: this is the first model."),
-    N_("The candidate forgot: held-out force error went {each}; {said_asked}."),
-    N_("Nothing was forgotten: of {n} old branches {said} changed most; {said_asked}."),
+    N_("The candidate forgot: held-out force error: {each}; {said_asked}."),
+    N_("Nothing was forgotten: the old branch that fared worst is {said}; {said_asked}."),
     N_("at most {value} % more is allowed"),
     N_(
         "On {part}, over the branches that both have, the score went from {before} to {after} (0 is DFT); at "

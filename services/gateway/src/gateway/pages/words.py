@@ -13,6 +13,7 @@ from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from gateway.search.elements import PLACES
+from gateway.views.sizes import size_of
 
 MATH_LENGTH = 2000
 
@@ -86,16 +87,6 @@ def percent(fraction: float) -> str:
     """0.963 → 96 %; below 10 % with one decimal."""
     value = 100 * fraction
     return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
-
-
-def size(number: int) -> str:
-    """Bytes in powers of 1,000."""
-    value = float(number)
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
 
 
 def duration(seconds: float) -> str:
@@ -253,7 +244,7 @@ FILTERS = {
     "digits": digits,
     "number": number,
     "percent": lambda fraction: _together(percent(fraction)),
-    "bytes": lambda number: _together(size(number)),
+    "bytes": lambda number: _together(size_of(number)),
     "duration": lambda seconds: _together(duration(seconds)),
     "waiting": lambda place: _together(waiting(place.eta_low_seconds, place.eta_high_seconds)),
     "quantities": quantities,

@@ -147,7 +147,7 @@ class Accounts:
             _, stored = await self._people.get(connection, person.id)
         right, _ = await self.passwords.verify(old if isinstance(old, str) else "", stored)
         if stored is not None and not right:
-            detail = "This is not your present password."
+            detail = "This is not your current password."
             raise invalid([FieldError("password", detail, "Type the one that you sign in with now.")])
         password_hash = await self.passwords.hash(new)
         async with self._database.transaction() as connection:

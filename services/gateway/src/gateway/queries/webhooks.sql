@@ -108,7 +108,7 @@ from people where people.person_id = webhooks.person_id and disabled is null
       select 1 from webhook_deliveries as one
       where one.webhook_id = webhooks.webhook_id and tried >= failing_since + make_interval(secs => %(seconds)s) / 2
   )
-returning url, people.email, people.language;
+returning webhook_id, url, people.email, people.language;
 
 -- name: delete_old_deliveries
 delete from webhook_deliveries where created < now() - make_interval(days => %(days)s) and claimed_until is null;

@@ -16,11 +16,11 @@ from gateway.problems import not_found
 from gateway.store import Store
 from gateway.uploads import parts as rules
 from gateway.uploads.parts import Address
-from gateway.uploads.quotas import words
 from gateway.uploads.regions import Regions
 from gateway.uploads.spool import Busy, Gone
 from gateway.uploads.upload_file import UploadFile
 from gateway.uploads.uploads import Upload, Uploads, clean_filename, disk_problem, fits, location, lost, too_large
+from gateway.views.sizes import size_of
 
 log = get_logger(__name__)
 
@@ -156,7 +156,7 @@ def _in_order(found: Sequence[Upload | None], most: int) -> list[Upload]:
     rules.in_order([one.place for one in parts])
     for position, one in enumerate(parts, 1):
         if one.sha256 is None:
-            raise rules.part_missing_bytes(position, f"{words(one.received)} of {words(one.size)}")
+            raise rules.part_missing_bytes(position, f"{size_of(one.received)} of {size_of(one.size)}")
     if (size := sum(one.size for one in parts)) > most:
         raise too_large(size, most)
     return parts

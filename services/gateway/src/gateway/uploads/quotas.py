@@ -11,16 +11,7 @@ from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.uploads.parts import MOST_PARTS
 from gateway.views.people import StorageView
-
-GIB = 1 << 30
-
-
-def words(size: int) -> str:
-    """A size for people, e.g. '4.0 GiB'."""
-    for unit, name in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
+from gateway.views.sizes import size_of
 
 
 class Quotas:
@@ -82,8 +73,9 @@ def no_room(size: int, used: StorageView) -> Problem:
         413,
         "quota-exceeded",
         "No room in your account",
-        f"The archive has {words(size)}, and {words(used.left_bytes)} of the {words(used.limit_bytes)} of your account "
-        f"are left: datasets take {words(used.stored_bytes)}, uploads that are not published {words(used.open_bytes)}.",
+        f"The archive has {size_of(size)}, and {size_of(used.left_bytes)} of the {size_of(used.limit_bytes)} of your "
+        f"account are left: datasets take {size_of(used.stored_bytes)}, uploads that are not published "
+        f"{size_of(used.open_bytes)}.",
         field="Upload-Length",
         remedy="Discard uploads that you do not need (My Uploads), compress the archive, or ask whoever runs this site "
         "for more room.",

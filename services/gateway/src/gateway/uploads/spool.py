@@ -9,9 +9,9 @@ import shutil
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from kit.blobs import file_sha256, sync_folder
 
@@ -19,6 +19,7 @@ from gateway.uploads.upload_file import Buffers, UploadFile
 
 HASHES_KEPT = 1000
 LOCK_POLL_SECONDS = 0.02
+COPY = ".copy"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -97,9 +98,21 @@ class Spool:
     async def remove(self, upload_id: UUID) -> None:
         """Gone afterwards, also if it was not there."""
         self._hashes.pop(upload_id, None)
-        for suffix in ("", ".unverified", ".copy"):
+        for suffix in ("", ".unverified"):
             path = self.path(upload_id).with_suffix(suffix)
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def new_copy(self, upload_id: UUID) -> Path:
+        """Where one request may put the bytes of an upload that lie elsewhere: it may be sent twice at once."""
+        return self._folder / f"{upload_id.hex}-{uuid4().hex}{COPY}"
+
+    def discard_copies(self, seconds: float) -> None:
+        """Those of processes that died while they made one: nobody wrote to them for so long."""
+        before = time.time() - seconds
+        for path in self._folder.glob(f"*{COPY}"):
+            with suppress(FileNotFoundError):  # its request has just ended
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     def untouched(self, seconds: float) -> list[UUID]:
         """Uploads whose files nobody wrote to for so long."""

@@ -23,11 +23,11 @@ from gateway.problems import Problem
 from gateway.repeats import Repeats
 from gateway.uploads import parts
 from gateway.uploads.joining import Joining
-from gateway.uploads.quotas import words
 from gateway.uploads.regions import UPLOADS_PATH
 from gateway.uploads.spool import Busy, Gone
 from gateway.uploads.upload_file import UploadFile
 from gateway.uploads.uploads import Upload, Uploads, disk_problem, lost, still_written
+from gateway.views.sizes import size_of
 
 log = get_logger(__name__)
 
@@ -388,7 +388,7 @@ def _overrun(upload: Upload) -> Problem:
         413,
         "upload-length-exceeded",
         "More than was announced",
-        f"The upload was announced with {upload.size} bytes ({words(upload.size)}) and this goes beyond.",
+        f"The upload was announced with {upload.size} bytes ({size_of(upload.size)}) and this goes beyond.",
         field="Upload-Length",
         remedy="The file has changed since: start a new upload. Nothing of this piece was kept.",
     )

@@ -23,14 +23,17 @@ from gateway.problems import Problem, not_found
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.uploads.parts import Part, Place
-from gateway.uploads.quotas import Quotas, words
+from gateway.uploads.quotas import Quotas
 from gateway.uploads.regions import UPLOADS_PATH, Region, Regions
 from gateway.uploads.spool import FULL, Busy, Gone, Spool
 from gateway.uploads.upload_file import UploadFile
+from gateway.views.sizes import size_of
 
 log = get_logger(__name__)
 
 FILENAME_LENGTH = 255
+# Ingest opens neither: whoever sends gigabytes of one should hear so before.
+UNREAD = (".7z", ".rar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,8 @@ class Uploads:
     ) -> Begun:
         """`region_id`: where the archive will lie; none: the default. `partial`: of an archive; `place`: which one.
 
-        Raises Problem: 422 empty or no such region, 413 too large or more than the account may have, 429 too many open,
-        507 no room.
+        Raises Problem: 422 empty, a kind of archive that is not read or no such region, 413 too large or more than the
+        account may have, 429 too many open, 507 no room.
         """
         region = self._regions.chosen(region_id)
         if size < 1:
@@ -133,6 +136,9 @@ class Uploads:
             )
         if size > self._settings.max_upload_bytes:
             raise too_large(size, self._settings.max_upload_bytes)
+        name = clean_filename(filename)
+        if name.lower().endswith(UNREAD):
+            raise _unread(name)
         upload_id, ticket = uuid4(), None if region.here else secrets.token_urlsafe(32)
         async with self._database.transaction() as connection:
             await self.quotas.claim(connection, person, size, part=partial)
@@ -142,7 +148,7 @@ class Uploads:
                 connection,
                 upload_id=upload_id,
                 owner_id=person.id,
-                filename=clean_filename(filename),
+                filename=name,
                 size=size,
                 region=region.id if self._settings.regions else None,
                 placed=region.here,
@@ -278,7 +284,7 @@ class Uploads:
             422,
             "upload-incomplete",
             "The upload is not complete",
-            f"{words(here)} of {words(upload.size)} have arrived.",
+            f"{size_of(here)} of {size_of(upload.size)} have arrived.",
             field="upload_id",
             remedy="Resume the upload; publish when it is complete.",
         )
@@ -310,6 +316,7 @@ class Uploads:
     async def expire(self) -> int:
         """Remove what nobody wrote to or published for too long. Returns how many."""
         seconds = self._settings.upload_expiry_hours * 3600
+        await asyncio.to_thread(self.spool.discard_copies, seconds)
         async with self._database.transaction() as connection:
             expired = await self._store.expired(connection, seconds)
             # A crash between file and row leaves a file that no row knows.
@@ -383,9 +390,20 @@ def too_large(size: int, most: int) -> Problem:
         413,
         "too-large",
         "The archive is too large",
-        f"It has {words(size)}; the largest we take is {words(most)}.",
+        f"It has {size_of(size)}; the largest we take is {size_of(most)}.",
         field="Upload-Length",
         remedy="Split it into several datasets, or compress it (tar.zst, tar.xz).",
+    )
+
+
+def _unread(name: str) -> Problem:
+    return Problem(
+        422,
+        "unread-archive",
+        "An archive that is not read",
+        f"{name} is of a kind that we do not open.",
+        field="Upload-Metadata",
+        remedy="Pack the same folder as zip or tar.gz, and upload that.",
     )
 
 
@@ -394,7 +412,7 @@ def too_short(size: int, arrived: int) -> Problem:
         422,
         "upload-incomplete",
         "The upload is not complete",
-        f"{words(arrived)} of {words(size)} have arrived.",
+        f"{size_of(arrived)} of {size_of(size)} have arrived.",
         field="upload_id",
         remedy="Send it again.",
     )

@@ -58,7 +58,7 @@ class ModelView(Frozen):
     branches: tuple[BranchError, ...]
     rules: tuple[RuleResult, ...]
     checks: tuple[RuleResult, ...]
-    standard_score: float
+    standard_score: float = Field(description="when it was published; versions are compared by `standard`")
     wall_seconds: float
     seed: int | None = None
     steps: int | None = None

@@ -57,7 +57,9 @@ function choose(chosen: Quantity): void {
   const zeroShot = embedded!.zero_shot[chosen];
   const zeroValue = document.getElementById("zero-value"); // the first model has nothing before training
   if (zeroValue) zeroValue.textContent = zeroShot === null ? "–" : digits(zeroShot);
-  byId("now-unit").textContent = UNIT[chosen];
+  document.querySelectorAll<HTMLElement>("[data-unit]").forEach((unit) => {
+    unit.textContent = UNIT[chosen];
+  });
   drawCurve();
 }
 

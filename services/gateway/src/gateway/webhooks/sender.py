@@ -104,6 +104,7 @@ class Post:
         headers = {
             "host": url.netloc.decode(),
             "content-type": STRUCTURED_TYPE,
+            "accept-encoding": "identity",
             "user-agent": "Potluck-Webhooks/1",
             "webhook-id": message_id,
             "webhook-timestamp": str(now),
@@ -131,13 +132,15 @@ class Post:
 
 
 async def _words(answer: httpx.Response) -> str:
-    """The first words of an answer that is no success."""
+    """The first words of an answer that is no success, as they came: what is packed may unfold to any size."""
     said = b""
-    async for chunk in answer.aiter_bytes(ANSWER_BYTES):
+    async for chunk in answer.aiter_raw(ANSWER_BYTES):
         said += chunk
         if len(said) >= ANSWER_BYTES:
             break
-    text = " ".join(said[:ANSWER_BYTES].decode(errors="replace").split())
+    # Of any bytes: what cannot be printed cannot be shown, and a NUL not be kept.
+    shown = (one if one.isprintable() else " " for one in said[:ANSWER_BYTES].decode(errors="replace"))
+    text = " ".join("".join(shown).split())
     where = " (redirects are not followed)" if answer.is_redirect else ""
     return f"{answer.status_code} {answer.reason_phrase}{where}: {text}".rstrip(": ")[:PROBLEM_LENGTH]
 
@@ -222,7 +225,7 @@ class Sender:
         """Disable what has failed for too long, with a notice; forget old deliveries."""
         async with self._database.transaction() as connection:
             for row in await self._tables.disable_failing(connection, self._settings.webhook_give_up_hours * 3600):
-                log.warning("webhook-disabled", url=row["url"])
+                log.warning("webhook-disabled", webhook=str(row["webhook_id"]))  # addresses may hold secrets
                 await self._tell(connection, row)
             await self._tables.sweep(connection, KEPT_DAYS)
 

@@ -26,7 +26,7 @@ from ingest.confined.noticed import Noticed
 CHUNK = 1 << 20
 _MAX_DEPTH = 64
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
+SUFFIXES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".gz", ".bz2", ".xz", ".zst")
 _NEVER_OPENED = (".7z", ".rar")
 _FOLLOW = "Leave the link out, or pack what it leads to: `tar czhf data.tar.gz folder` follows links."
 _LEAVE_OUT = "Look at this file: if it is no result of a calculation, leave it out and upload the archive again."
@@ -133,7 +133,7 @@ class Extraction:
                 path.rmdir()
                 self._folders.discard(str(path))
         for inner in map(Path, _files(path) if path.is_dir() else ()):
-            if inner.name.lower().endswith(_SUFFIXES) and _kind(inner):
+            if inner.name.lower().endswith(SUFFIXES) and _kind(inner):
                 remedy = "Unpack inner archives before packing the outer one."
                 name = str(inner.relative_to(self.root))
                 self._closed.add(name)
@@ -142,7 +142,7 @@ class Extraction:
     def _open(self, file: IO[bytes], filename: str, root: Path, shown: str) -> None:
         head = file.read(512)
         file.seek(0)
-        kind = _kind_of(head)
+        kind = kind_of(head)
         root.mkdir(exist_ok=True)
         try:
             if kind == "zip":
@@ -170,11 +170,11 @@ class Extraction:
     def _compressed(self, stream: IO[bytes], filename: str, root: Path, shown: str) -> None:
         """A tar below the compression, or one compressed file."""
         peeked = _Peeked(stream)
-        if _kind_of(peeked.head) in ("tar", "v7-tar"):
+        if kind_of(peeked.head) in ("tar", "v7-tar"):
             self._tar(cast(IO[bytes], peeked), root, shown)
             return
         name = filename
-        for suffix in _SUFFIXES:
+        for suffix in SUFFIXES:
             name = name.removesuffix(suffix)
         self._store(cast(IO[bytes], peeked), self._target(name or "data", root, shown), shown + filename)
 
@@ -264,7 +264,7 @@ class Extraction:
     def _note_name(self, path: str) -> None:
         """Most archives have no archive inside and nothing private, and need not be walked for it."""
         name = path.rpartition("/")[2]
-        if name.lower().endswith(_SUFFIXES):
+        if name.lower().endswith(SUFFIXES):
             self._packed.add(path)
             self._may_be_private = True
         elif is_potcar(name) or name.lower().endswith(_NEVER_OPENED):
@@ -379,7 +379,8 @@ _MAGIC = (
 )  # fmt: skip
 
 
-def _kind_of(head: bytes) -> str | None:
+def kind_of(head: bytes) -> str | None:
+    """What a file is that begins so: zip, tar, v7-tar, a compression, 7z or rar; None for what is no archive."""
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -395,7 +396,7 @@ def _kind_of(head: bytes) -> str | None:
 
 def _kind(path: Path) -> str | None:
     with path.open("rb") as file:
-        return _kind_of(file.read(512))
+        return kind_of(file.read(512))
 
 
 def _files(root: Path) -> Iterator[str]:

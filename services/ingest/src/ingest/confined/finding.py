@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest.confined import known
-from ingest.confined.archives import printable
+from ingest.confined.archives import SUFFIXES, kind_of, printable
 from ingest.confined.noticed import Noticed
 from ingest.confined.programs.spec import Calculation, FormatSpec, joined, looked_at, named, split
 
@@ -105,11 +105,23 @@ class Tree:
         """What is there, in words: '12 files, such as a/b.txt, c.png'."""
         if not self.files:
             return "no files at all"
+        if len(self.files) == 1:
+            return self._only(self.files[0])
         ends = Counter(map(_ending, self.files))
         examples = {_ending(path): path for path in reversed(self.files)}
         shown = ", ".join(self.shown(examples[end]) for end, _ in ends.most_common(_SHOWN_NAMES))
-        count = len(self.files)
-        return f"{count} file{'s' if count > 1 else ''}, such as {shown}"
+        return f"{len(self.files)} files, such as {shown}"
+
+    def _only(self, path: str) -> str:
+        """A single file; often it was meant to be an archive, as when a download was saved under its name."""
+        shown, head = self.shown(path), self.head(path)
+        if not head:
+            return f"nothing but {shown}, and that is empty"
+        if kind_of(head[:512]) is not None:
+            return f"nothing but {shown}, an archive that was not opened"
+        if path.lower().endswith(SUFFIXES):
+            return f"nothing but {shown}, which is named like an archive and is none"
+        return f"nothing but {shown}"
 
 
 def _without_junk(names: list[str]) -> list[str]:

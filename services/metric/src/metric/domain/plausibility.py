@@ -127,7 +127,7 @@ def _nothing_said(told: Agreement, unmet: Sequence[str]) -> str:
             f"{measured}, on the elements that it knows. It has never met {listed(unmet)}, and what it makes of forces "
             f"beside such atoms may be of any sign and size: this says nothing of sign or unit."
         )
-    return f"{measured}; nothing says a wrong sign or unit."
+    return f"{measured}; nothing points to a wrong sign or unit."
 
 
 def _strength(found: Agreement) -> float:

@@ -54,7 +54,7 @@ def judge_energies(
     measured = f"branch {found.branch}; slope {found.slope:.3g}, correlation {found.correlation:.2f}"
     if abs(found.correlation) >= limits.energy_correlation:
         told = _energy_cause(found, [frames[one] for one in known], factor, measured)
-    sentence = told or f"Reported against predicted energies ({measured}): nothing says a wrong sign or unit."
+    sentence = told or f"Reported against predicted energies ({measured}): nothing points to a wrong sign or unit."
     return RuleResult(rule=PLAUSIBLE_ENERGIES, passed=told is None, sentence=sentence, numbers=_numbers(found))
 
 
@@ -83,7 +83,7 @@ def judge_virials(
         told = _virial_cause(found.slope, float(np.median(volumes)), measured)
     if told is not None:
         told += " Without virials the dataset would do as well."
-    sentence = told or f"Reported against predicted virials ({measured}): nothing says a wrong sign or unit."
+    sentence = told or f"Reported against predicted virials ({measured}): nothing points to a wrong sign or unit."
     return RuleResult(rule=PLAUSIBLE_VIRIALS, passed=told is None, sentence=sentence, numbers=_numbers(found))
 
 

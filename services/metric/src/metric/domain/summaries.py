@@ -79,11 +79,13 @@ def _net_force(records: Records, found: Levels, limits: Limits) -> RuleResult:
 
 
 def _energy_outlier(records: Records, found: Levels, limits: Limits) -> RuleResult:
-    worst = float(np.abs(records.rows["residual_ev_per_atom"]).max())
-    limit = limits.energy_fail_ev_per_atom
+    residuals = np.abs(records.rows["residual_ev_per_atom"])
+    worst, limit = float(residuals.max()), limits.energy_fail_ev_per_atom
+    # A frame that is kept all the same: its forces explain the rest (`levels`).
+    explained = " beyond what strong forces explain" if (residuals[found != FAILED] > limit).any() else ""
     text = (
         f"energies leave the fit on composition by at most {significant(worst)} eV/atom, "
-        f"the limit is {significant(limit)} eV/atom"
+        f"the limit is {significant(limit)} eV/atom{explained}"
     )
     numbers = {
         "largest_residual_ev_per_atom": worst,

@@ -219,9 +219,9 @@ def judge_learned(manifest: ModelManifest, new: Sequence[str], policy: GrowthPol
     changes = [Change(name, before[name], after[name], evidence.force_rise(name, from_baseline=first)) for name in new]
     failed = [one for one in changes if one.before == 0 or one.after > one.before * allowed * (1 + TOLERANCE)]
     if failed:
-        sentence = f"Not every new dataset was learned: held-out force error went {_listed(failed)}; {asked}."
+        sentence = f"Not every new dataset was learned: held-out force error: {_listed(failed)}; {asked}."
     else:
-        sentence = f"Every new dataset was learned: held-out force error went {_listed(changes)}; {asked}."
+        sentence = f"Every new dataset was learned: held-out force error: {_listed(changes)}; {asked}."
     return RuleResult(rule="learned", passed=not failed, sentence=sentence, numbers=_numbers(changes))
 
 
@@ -241,10 +241,10 @@ def judge_remembered(
     limit = (1 + policy.remembered_max_rise) * (1 + TOLERANCE)
     failed = [one for one in changes if one.after > one.before * limit]
     if failed:
-        sentence = f"The candidate forgot: held-out force error went {_listed(failed)}; {asked}."
+        sentence = f"The candidate forgot: held-out force error: {_listed(failed)}; {asked}."
     else:
         worst = max(changes, key=lambda one: one.rise)
-        sentence = f"Nothing was forgotten: of {len(changes)} old branches {worst} changed most; {asked}."
+        sentence = f"Nothing was forgotten: the old branch that fared worst is {worst}; {asked}."
     return RuleResult(rule="remembered", passed=not failed, sentence=sentence, numbers=_numbers(changes))
 
 
