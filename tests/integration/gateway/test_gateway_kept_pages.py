@@ -12,7 +12,7 @@ from gateway.entries.datasets import Datasets
 from gateway.live.feed import Feed
 from gateway.pages import kept
 from gateway_bench import PASSWORD, Member, Outside, Site, eventually, serving_site
-from gateway_examples import read_closely, validated
+from gateway_examples import read_closely, rejected, validated
 from gateway_views import a_dataset, handled, shared_only, until
 
 HTML = {"accept": "text/html"}
@@ -83,6 +83,21 @@ async def test_the_page_of_what_is_shared_only_says_what_was_left_out(site: Site
     assert "/archive?version=1" not in refused
     chinese = await read(site, page[locked], **{"accept-language": "zh"})
     assert "data.zip 中没有可以转发的内容" in chinese
+
+
+async def test_what_could_not_be_read_is_no_news_and_is_found_all_the_same(site: Site, outside: Outside) -> None:
+    mei = await site.join("mei")
+    bad, good = await a_dataset(mei, name="Broken archive"), await a_dataset(mei, name="Sound silicon")
+    assert "Broken archive" in await read(site, "/")
+    await handled(site, outside, rejected(bad), validated(good))
+
+    async def gone() -> bool:
+        return "Broken archive" not in await read(site, "/")
+
+    await eventually(gone)
+    assert "Sound silicon" in await read(site, "/")
+    assert "Broken archive" not in await read(site, "/", **mei.headers)
+    assert "Broken archive" in await read(site, "/datasets")
 
 
 async def test_language_and_theme_have_pages_of_their_own(site: Site) -> None:

@@ -36,7 +36,8 @@ async def home(request: Request) -> Response:
         model=model,
         coverage=await gateway.coverage.of(model.version) if model else None,
         queue=await gateway.datasets.queue(person),
-        latest=latest.datasets[:LATEST_ON_HOME],
+        # An archive that nothing was read of is no news; its contributor finds it in My Uploads.
+        latest=[one for one in latest.datasets if one.state != "rejected"][:LATEST_ON_HOME],
     )
 
 
