@@ -69,7 +69,7 @@ def test_what_was_read_is_told_in_full(page: Page, contribution: Callable[..., A
         "certain: the content says so",
         "3 frames are kept for testing",
         "SCF not converged: set aside",
-        "The files say something else than was declared.",
+        "The files say something other than what was declared.",
         "the licence of VASP forbids sharing them",
     ):
         expect(card.get_by_text(words)).to_be_visible()
