@@ -58,6 +58,7 @@ def test_join_upload_pause_resume_publish_and_watch(page: Page, platform: Any, t
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Upload Data")).to_be_visible()
+    page.wait_for_load_state()  # before the script is there the page is a plain form
 
     fill_in(page, "Silicon vacancies")
     file = archive(tmp_path, megabytes=24)

@@ -19,6 +19,7 @@ const FINAL = new Set(["published", "rejected", "not-passed", "shared", "withdra
 const page = byId("dataset");
 const known: DatasetChange = {};
 let quantity: Quantity = "force";
+let newest: Point | undefined;
 let embedded: Embedded | undefined;
 let curve: Curve | undefined;
 const refresh = refresher(replaceLive);
@@ -133,6 +134,8 @@ function onChange(change: DatasetChange): void {
   page.dataset.connection = "open";
   Object.assign(known, change);
   const training = change.training;
+  if (change.point) newest = change.point;
+  else if (newest && training && training.step < newest.step) newest = undefined; // training went back
   // Nothing is read any more once the outcome is there, whatever was on its way.
   if (known.state !== "uploaded") known.reading = null;
   if (known.state !== undefined && known.queue !== undefined && shape() !== live().dataset.shape) return refresh();
@@ -155,6 +158,8 @@ function replaceLive(fresh: Document): void {
   endStructures = watchStructures();
   localiseTimes(next);
   adoptTraining();
+  // Told while a page that does not have it yet was on its way.
+  if (newest && embedded && newest.step > (embedded.points.at(-1)?.step ?? -1)) addPoint(newest);
   if (next.dataset.state !== told) announce(next.dataset.says ?? "");
   if (ended()) stream?.stop();
 }
