@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 from slow_network import slow_uploads
 
 PASSWORD = "a sentence as a password"
@@ -123,6 +123,40 @@ def test_the_page_lives(page: Page, contribution: Callable[..., Any]) -> None:
     page.get_by_role("banner").get_by_role("link", name="Models").click()
     page.get_by_role("link", name="DPA 1.2", exact=True).click()
     expect(page.get_by_role("row", name="Silicon carbide live")).to_contain_text("404")
+
+
+def test_a_point_that_comes_before_the_page_that_shows_it_is_not_lost(
+    page: Page, contribution: Callable[..., Any]
+) -> None:
+    """The page of a moment ago is on its way, and no newer one follows."""
+    dataset = contribution("A point on its way").validated().checking().passed()
+    page.goto(dataset.path)
+    expect(page.locator("[data-step=queue]")).to_have_attribute("data-state", "active")
+    expect(page.locator("#dataset")).to_have_attribute("data-connection", "open")
+    page.evaluate(
+        """() => {
+            const stream = new EventSource(document.getElementById("dataset").dataset.events);
+            stream.addEventListener("update", (event) => (window.pointHeard ||= event.data.includes("1790")));
+        }"""
+    )
+    asked: list[Route] = []
+    earlier: list[APIResponse] = []
+
+    def answer(route: Route) -> None:
+        if earlier:
+            route.fulfill(response=earlier[0])
+        else:
+            asked.append(route)
+
+    page.route(lambda url: url.endswith(dataset.path), answer)
+    dataset.training()
+    while not asked:
+        page.wait_for_timeout(10)
+    earlier.append(asked[0].fetch())
+    dataset.progress(0, 1790)
+    page.wait_for_function("() => window.pointHeard")
+    asked[0].fulfill(response=earlier[0])
+    expect(page.locator("#now-value")).to_have_text("1,790")
 
 
 @pytest.mark.usefixtures("refusals_expected")
